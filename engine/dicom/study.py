@@ -1,0 +1,35 @@
+"""What a C-FIND tells of a study or a series. Absent attributes are None or empty, never guessed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """One study of a Study Root C-FIND at STUDY level (PS3.4 C.6.2.1.2).
+
+    ``modalities`` is None where the archive does not return Modalities in Study (an optional key);
+    ``instances`` is None where it does not return the count.
+    """
+
+    study_uid: str
+    patient_id: str = ""
+    issuer: str = ""
+    accession: str = ""
+    date: dt.date | None = None
+    description: str = ""
+    modalities: tuple[str, ...] | None = None
+    instances: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRecord:
+    """One series of a C-FIND at SERIES level."""
+
+    study_uid: str
+    series_uid: str
+    modality: str = ""
+    description: str = ""
+    instances: int | None = None

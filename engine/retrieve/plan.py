@@ -1,0 +1,72 @@
+"""The plan that a decision leads to: a union of requests without duplicates, and what could not be planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from engine.retrieve.selector import Selector, Study
+from engine.retrieve.task import Priority, RetrieveRequest
+
+_URGENCY = (Priority.HIGH, Priority.MEDIUM, Priority.LOW)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanProblem:
+    """Something that a matched route asks for and this message does not allow.
+
+    ``code`` is from HL7 table 0357, ``location`` a field such as ``ZDS-1.1``.
+    """
+
+    route: str
+    text: str
+    code: int = 103
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievePlan:
+    """What one message asks for. ``problems`` are answered with AE; the requests are carried out all the same."""
+
+    requests: tuple[RetrieveRequest, ...] = ()
+    problems: tuple[PlanProblem, ...] = ()
+
+
+def union(requests: Iterable[RetrieveRequest]) -> tuple[RetrieveRequest, ...]:
+    """The requests without duplicates: the same thing asked by two routes is one request that names both and
+    has the more urgent priority, and a series is dropped where its whole study goes to the same place."""
+    merged: dict[tuple[Selector, str, str], RetrieveRequest] = {}
+    for request in requests:
+        key = (request.selector, request.archive, request.destination)
+        twin = merged.get(key)
+        merged[key] = request if twin is None else _merge(twin, request)
+    return tuple(request for request in merged.values() if not _whole_study_of(request) & merged.keys())
+
+
+def uncovered(
+    existing: Iterable[RetrieveRequest], new: Iterable[RetrieveRequest]
+) -> tuple[RetrieveRequest, ...]:
+    """Those of ``new`` that ``existing`` requests do not bring already."""
+    have = {(request.selector, request.archive, request.destination) for request in existing}
+    return tuple(
+        request
+        for request in union(new)
+        if (request.selector, request.archive, request.destination) not in have
+        and not _whole_study_of(request) & have
+    )
+
+
+def _merge(one: RetrieveRequest, other: RetrieveRequest) -> RetrieveRequest:
+    return replace(
+        one,
+        routes=tuple(dict.fromkeys(one.routes + other.routes)),
+        priority=min(one.priority, other.priority, key=_URGENCY.index),
+    )
+
+
+def _whole_study_of(request: RetrieveRequest) -> set[tuple[Selector, str, str]]:
+    """The key of the request for the whole study, where this one is for a series of it."""
+    selector = request.selector
+    if isinstance(selector, Study) and selector.series_uid:
+        return {(Study(selector.study_uid), request.archive, request.destination)}
+    return set()

@@ -1,0 +1,94 @@
+"""Which studies a task means: one that is known by its UID, or a question that a C-FIND has to answer."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesFilter:
+    """Which series of a study: by modality, and by a description that the pattern matches anywhere."""
+
+    modalities: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PriorCriteria:
+    """Which of a patient's studies are worth moving.
+
+    ``modalities``: any of them in the study (empty: all). ``within``: not older than this, counted from
+    the day of the order. ``newest``: at most so many, newest first. ``description``: a pattern that must
+    match somewhere in the study description.
+    """
+
+    modalities: tuple[str, ...] = ()
+    within: dt.timedelta | None = None
+    newest: int | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedStudy:
+    """What the message says of the study that is ordered, so that it is not taken for a prior."""
+
+    study_uids: tuple[str, ...] = ()
+    accessions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """One study, or one series of it, known by UID: can be moved without a question."""
+
+    study_uid: str
+    series_uid: str = ""
+    kind: Literal["study"] = "study"
+
+    def __str__(self) -> str:
+        return f"study {self.study_uid}" + (f", series {self.series_uid}" if self.series_uid else "")
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesOfStudy:
+    """Those series of a known study that a filter lets through."""
+
+    study_uid: str
+    series: SeriesFilter
+    kind: Literal["series"] = "series"
+
+    def __str__(self) -> str:
+        return f"some series of study {self.study_uid}"
+
+
+@dataclass(frozen=True, slots=True)
+class StudiesOfAccession:
+    """The studies with an accession number."""
+
+    accession: str
+    series: SeriesFilter | None = None
+    kind: Literal["accession"] = "accession"
+
+    def __str__(self) -> str:
+        return f"studies with accession number {self.accession}"
+
+
+@dataclass(frozen=True, slots=True)
+class PriorsOfPatient:
+    """A patient's earlier studies. ``issuer`` is the Issuer of Patient ID (0010,0021) that a study must not
+    contradict; ``day`` is the day that ages are counted from."""
+
+    patient_id: str
+    criteria: PriorCriteria
+    day: dt.date
+    issuer: str = ""
+    ordered: OrderedStudy = OrderedStudy()
+    series: SeriesFilter | None = None
+    kind: Literal["priors"] = "priors"
+
+    def __str__(self) -> str:
+        return "the patient's priors"
+
+
+Selector = Study | SeriesOfStudy | StudiesOfAccession | PriorsOfPatient

@@ -1,0 +1,85 @@
+"""Retrieve tasks: the unit that is kept, claimed, gated, carried out and finished."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from enum import IntEnum
+
+from engine.retrieve.outcome import Outcome, TaskStatus
+from engine.retrieve.selector import Selector, Study
+
+
+class Priority(IntEnum):
+    """DIMSE priority (PS3.7 table 9.1-7). The values are those on the wire."""
+
+    MEDIUM = 0
+    HIGH = 1
+    LOW = 2
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveRequest:
+    """One thing to bring from an archive to a destination (names of routes.yaml), and the routes that ask."""
+
+    selector: Selector
+    archive: str
+    destination: str
+    routes: tuple[str, ...]
+    priority: Priority = Priority.MEDIUM
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A study or series that a query found, whether it was taken, and why."""
+
+    taken: bool
+    reason: str
+    study_uid: str
+    series_uid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveTask:
+    """A request as it stands in the store.
+
+    A task whose selector is a Study is a C-MOVE. Any other is a question: it ends by leaving one task
+    a study (its children), with ``choices`` saying what was taken or left.
+    """
+
+    id: int
+    request: RetrieveRequest
+    status: TaskStatus
+    created: dt.datetime
+    updated: dt.datetime
+    message_id: int | None = None
+    parent_id: int | None = None
+    attempts: int = 0
+    outcome: Outcome | None = None
+    choices: tuple[Choice, ...] = ()
+
+    @property
+    def is_move(self) -> bool:
+        return isinstance(self.request.selector, Study)
+
+
+# Which status may follow which. Everything else is a bug or a late answer, and is refused by the store.
+TRANSITIONS: dict[TaskStatus, frozenset[TaskStatus]] = {
+    TaskStatus.SCHEDULED: frozenset(
+        {TaskStatus.IN_PROGRESS, TaskStatus.HELD, TaskStatus.FAILED, TaskStatus.CANCELED}
+    ),
+    TaskStatus.HELD: frozenset({TaskStatus.SCHEDULED, TaskStatus.FAILED, TaskStatus.CANCELED}),
+    TaskStatus.IN_PROGRESS: frozenset(
+        {
+            TaskStatus.SCHEDULED,
+            TaskStatus.COMPLETED,
+            TaskStatus.WARNING,
+            TaskStatus.FAILED,
+            TaskStatus.CANCELED,
+        }
+    ),
+    TaskStatus.COMPLETED: frozenset(),
+    TaskStatus.WARNING: frozenset(),
+    TaskStatus.FAILED: frozenset(),
+    TaskStatus.CANCELED: frozenset(),
+}
