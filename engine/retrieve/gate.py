@@ -17,7 +17,7 @@ class Open:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """The task may not start. ``final``: as things are configured it never will, and fails with ``reason``."""
+    """The task may not start. ``final``: it never will as configured, and so fails with ``reason``."""
 
     reason: str
     final: bool

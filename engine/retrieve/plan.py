@@ -1,4 +1,4 @@
-"""The plan that a decision leads to: a union of requests without duplicates, and what could not be planned."""
+"""The plan that a decision leads to: a union of requests, and what could not be planned."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class PlanProblem:
 
 @dataclass(frozen=True, slots=True)
 class RetrievePlan:
-    """What one message asks for. ``problems`` are answered with AE; the requests are carried out all the same."""
+    """What one message asks for. ``problems`` are answered with AE; the requests are carried out anyway."""
 
     requests: tuple[RetrieveRequest, ...] = ()
     problems: tuple[PlanProblem, ...] = ()
