@@ -1,0 +1,107 @@
+"""The composition root: build the engine from its configuration, start it, drain it, stop it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import os
+import signal
+from collections.abc import Callable, Mapping
+from types import TracebackType
+
+from engine.config import Config
+from engine.dispatcher import Dispatcher
+from engine.intake import Intake
+from engine.listener import Listener, ListenerSettings
+from engine.retrieve.gate import SWITCH_REASON, switch_on
+from engine.scu import ArchiveClient
+from engine.store import Store
+
+_log = logging.getLogger(__name__)
+
+
+def clock_of(config: Config) -> Callable[[], dt.datetime]:
+    """The time now, in the zone that routes.yaml names or the machine's."""
+    zone = config.engine.time_zone
+    return lambda: dt.datetime.now(zone).astimezone(zone)
+
+
+class Engine:
+    """A running Forefetch. An async context manager: leaving it drains and stops."""
+
+    def __init__(self, config: Config, environment: Mapping[str, str] = os.environ) -> None:
+        """StoreError where the journal cannot be opened; nothing is listening yet."""
+        self._config = config
+        settings = config.engine
+        self._allowed = switch_on(environment)
+        self._store = Store.open(settings.store)
+        self._dispatcher = Dispatcher(
+            store=self._store,
+            policy=config.policy(switch_on=self._allowed),
+            archives=config.archives,
+            destinations=config.destinations,
+            clients={name: ArchiveClient(archive) for name, archive in config.archives.items()},
+        )
+        intake = Intake(config=config, store=self._store, dispatcher=self._dispatcher, clock=clock_of(config))
+        self._listener = Listener(
+            ListenerSettings(
+                host=settings.host,
+                port=settings.port,
+                max_message_bytes=settings.max_message_bytes,
+                max_connections=settings.max_connections,
+                window=settings.window,
+                idle_timeout=settings.idle_timeout,
+                frame_timeout=settings.frame_timeout,
+            ),
+            intake,
+        )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where MLLP is listened on."""
+        return self._listener.address
+
+    async def start(self) -> None:
+        """Take up what was left, then listen. OSError where the address is taken."""
+        if not self._allowed:
+            _log.warning("%s", SWITCH_REASON)
+        await self._dispatcher.start()
+        await self._listener.start()
+        _log.info("listening for HL7 on %s:%d (MLLP)", *self.address)
+
+    async def stop(self) -> None:
+        """Accept nothing more, answer what was received, let moves end or cancel them, close the store."""
+        patience = self._config.engine.drain_timeout
+        await self._listener.drain(patience)
+        await self._dispatcher.stop(patience)
+        await self._store.close()
+        _log.info("stopped")
+
+    async def __aenter__(self) -> Engine:
+        try:
+            await self.start()
+        except BaseException:
+            await self._dispatcher.stop(0)
+            await self._store.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+async def serve(config: Config) -> None:
+    """Run until SIGTERM or SIGINT, then drain."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:  # Windows: asyncio has no signal handlers there
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    async with Engine(config):
+        await stop.wait()
+        _log.info("stopping: no new connections, answering what was received")

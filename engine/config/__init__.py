@@ -1,0 +1,6 @@
+"""routes.yaml: from text to frozen values, or to complaints that name their place."""
+
+from engine.config.load import load, parse, schema
+from engine.config.values import Config, EngineSettings
+
+__all__ = ["Config", "EngineSettings", "load", "parse", "schema"]

@@ -1,0 +1,172 @@
+"""Load routes.yaml: every complaint at once, each with file, line, column, expected and found."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from engine.config.build import build
+from engine.config.models import AccessionItem, DestinationMap, PriorsItem, RoutesFile, StudyItem
+from engine.config.values import Config
+from engine.config.yamlfile import Document, Where, read
+from engine.errors import Complaint, ConfigError
+
+_EXPECTED = {
+    "missing": "this key",
+    "int_parsing": "a whole number",
+    "float_parsing": "a number",
+    "bool_parsing": "true or false",
+    "string_type": "text",
+    "list_type": "a list",
+    "dict_type": "a mapping of names to settings",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+_LONGEST_FOUND = 60
+
+
+def load(path: str | Path) -> Config:
+    """The configuration in a file, or ConfigError."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(
+            [Complaint(str(path), 1, 1, "", "a file (name it with --config)", "none")]
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Complaint(str(path), 1, 1, "", "a readable UTF-8 file", str(error))]) from error
+    return parse(text, str(path))
+
+
+def parse(text: str, file: str = "routes.yaml") -> Config:
+    """The configuration in a text, or ConfigError. ``file`` names it in complaints."""
+    document = read(text, file)
+    try:
+        model = RoutesFile.model_validate(document.value)
+    except ValidationError as error:
+        complaints = [_complaint(document, details) for details in error.errors(include_url=False)]
+        raise ConfigError(sorted(complaints, key=lambda one: (one.line, one.column))) from error
+    if faults := list(_references(document, model)):
+        raise ConfigError(faults)
+    return build(model)
+
+
+def schema() -> str:
+    """The JSON Schema of routes.yaml, for editors."""
+    return json.dumps(RoutesFile.model_json_schema(by_alias=True), indent=2)
+
+
+def _complaint(document: Document, details: Any) -> Complaint:
+    kind: str = details["type"]
+    where: Where = tuple(details["loc"])
+    if kind == "missing":
+        return document.complaint(where, f"the key {str(where[-1])!r}", "no such key")
+    if kind == "extra_forbidden":
+        return document.complaint(where, _known_keys(where), f"the key {str(where[-1])!r}", at_key=True)
+    if kind == "value_error":
+        return document.complaint(where, str(details["ctx"]["error"]), _found(details["input"]))
+    expected = _EXPECTED.get(kind) or details["msg"].removeprefix("Input should be ")
+    return document.complaint(where, expected, _found(details["input"]))
+
+
+def _known_keys(where: Where) -> str:
+    """The keys allowed beside an unknown one, or the one that was probably meant."""
+    known = _properties(where[:-1])
+    meant = difflib.get_close_matches(str(where[-1]), known, n=1)
+    return f"{meant[0]!r}" if meant else f"one of {', '.join(known)}" if known else "no such key"
+
+
+def _properties(where: Where) -> list[str]:
+    """The keys that the schema allows at a place, by walking the exported schema along it."""
+    whole = RoutesFile.model_json_schema(by_alias=True)
+    nodes = [whole]
+    for step in where:
+        nodes = [child for node in nodes for child in _children(node, step, whole)] or nodes
+    return sorted({key for node in nodes for key in _resolved(node, whole).get("properties", {})})
+
+
+def _resolved(node: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in node:
+        node = whole["$defs"][node["$ref"].rpartition("/")[2]]
+    return node
+
+
+def _children(node: dict[str, Any], step: str | int, whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    node = _resolved(node, whole)
+    if step in node.get("properties", {}):
+        yield node["properties"][step]
+    elif isinstance(step, int) and "items" in node:
+        yield node["items"]
+    elif isinstance(node.get("additionalProperties"), dict):
+        yield node["additionalProperties"]
+    for branch in [*node.get("oneOf", []), *node.get("anyOf", [])]:
+        yield from _children(branch, step, whole)
+
+
+def _found(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return f"a mapping with {', '.join(map(str, value)) or 'no keys'}"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    text = repr(value)
+    return text if len(text) <= _LONGEST_FOUND else text[:_LONGEST_FOUND] + "…"
+
+
+def _references(document: Document, file: RoutesFile) -> Iterator[Complaint]:
+    """Names that must be defined elsewhere in the file, or only once."""
+    seen: set[str] = set()
+    for number, route in enumerate(file.routes):
+        here: Where = ("routes", number)
+        if route.name in seen:
+            yield document.complaint((*here, "name"), "a name of its own", f"a second {route.name!r}")
+        seen.add(route.name)
+        yield from _named(document, (*here, "from"), route.from_, "archives", list(file.archives))
+        for where, name in _targets((*here, "to"), route.to):
+            yield from _named(document, where, name, "destinations", list(file.destinations))
+        for index, item in enumerate(route.studies):
+            yield from _series_uid(document, (*here, "studies", index), item)
+    titles: dict[str, str] = {}
+    for name, destination in file.destinations.items():
+        if destination.ae_title in titles:
+            found = f"{destination.ae_title}, which is also destination {titles[destination.ae_title]}"
+            yield document.complaint(("destinations", name, "ae_title"), "an AE title of its own", found)
+        titles[destination.ae_title] = name
+
+
+def _targets(where: Where, to: str | DestinationMap) -> Iterator[tuple[Where, str]]:
+    if isinstance(to, str):
+        yield where, to
+        return
+    for value, name in to.map.items():
+        yield (*where, "map", value), name
+    if to.otherwise is not None:
+        yield (*where, "otherwise"), to.otherwise
+
+
+def _named(
+    document: Document, where: Where, name: str, section: str, known: list[str]
+) -> Iterator[Complaint]:
+    if name not in known:
+        yield document.complaint(where, f"a name under {section}: {', '.join(known)}", repr(name))
+
+
+def _series_uid(
+    document: Document, where: Where, item: StudyItem | AccessionItem | PriorsItem
+) -> Iterator[Complaint]:
+    """A series UID belongs to one study: it goes with ``study`` only."""
+    section = item.priors if isinstance(item, PriorsItem) else item
+    if isinstance(item, StudyItem) or section.series is None or section.series.uid is None:
+        return
+    yield document.complaint(
+        (*where, "priors", "series", "uid") if isinstance(item, PriorsItem) else (*where, "series", "uid"),
+        "modality or description, since a series UID needs its study's UID beside it",
+        "uid",
+        at_key=True,
+    )

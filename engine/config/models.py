@@ -1,0 +1,254 @@
+"""The shape of routes.yaml, as pydantic models. They check one thing each; ``build`` makes the values."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from engine.config.fields import (
+    Address,
+    AeTitle,
+    Charset,
+    Duration,
+    Listed,
+    MessageType,
+    Path,
+    Pattern,
+    Port,
+    Text,
+    TimeZone,
+    When,
+)
+
+# Where a message names the study it orders (IHE RAD TF-2 4.2 and 4.4): it is no prior of itself.
+ORDERED_STUDY = ["ZDS-1.1", "IPC-3.1"]
+ORDERED_ACCESSION = ["IPC-1.1", "OBR-18", "OBR-3.1", "ORC-3.1"]
+
+
+def _default(value: Any, description: str) -> Any:
+    """A default in the notation of routes.yaml, so that it reads the same in the exported schema."""
+    return Field(default=value, validate_default=True, description=description)
+
+
+class Section(BaseModel):
+    """A mapping of routes.yaml: unknown keys are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+
+class EngineSection(Section):
+    """Forefetch itself. Everything has a default."""
+
+    listen: Address = _default("127.0.0.1:2575", "host:port to take HL7 messages on, by MLLP")
+    store: str = _default("forefetch.db", "SQLite file of messages and tasks")
+    ae_title: AeTitle = _default("FOREFETCH", "our calling AE title")
+    time_zone: TimeZone | None = _default(None, "of HL7 times that name none; default: the machine's")
+    default_charset: Charset = _default("UNICODE UTF-8", "of messages with an empty MSH-18")
+    max_message_bytes: Annotated[int, Field(ge=1024)] = _default(16 * 2**20, "a larger message gets a NAK")
+    max_connections: Annotated[int, Field(ge=1)] = _default(256, "MLLP connections at a time")
+    window: Annotated[int, Field(ge=1)] = _default(32, "unanswered messages on one connection")
+    idle_timeout: Duration = _default("10m", "close a silent MLLP connection")
+    frame_timeout: Duration = _default("30s", "silence in the middle of a message")
+    drain_timeout: Duration = _default("30s", "for moves under way, when stopping")
+
+
+class TimeoutsSection(Section):
+    """How long to wait for an archive."""
+
+    connect: Duration = _default("5s", "TCP connection")
+    acse: Duration = _default("10s", "association request and release")
+    dimse: Duration = _default("60s", "silence between two responses")
+    total: Duration = _default("1h", "one C-FIND or C-MOVE as a whole")
+
+
+class ArchiveSection(Section):
+    """A Query/Retrieve SCP to retrieve from."""
+
+    ae_title: AeTitle
+    host: str
+    port: Port
+    calling_ae_title: AeTitle | None = _default(None, "default: engine.ae_title")
+    concurrency: Annotated[int, Field(ge=1, le=256)] = _default(2, "associations at a time")
+    idle: Duration = _default("10s", "keep an unused association open for")
+    timeouts: TimeoutsSection = _default({}, "how long to wait")
+
+
+class DestinationSection(Section):
+    """A C-MOVE destination that retrieval is allowed to. The archive must know its AE title too."""
+
+    ae_title: AeTitle
+    host: str | None = _default(None, "for forefetch echo")
+    port: Port | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> DestinationSection:
+        if (self.host is None) is not (self.port is None):
+            raise ValueError("host and port, both or neither")
+        return self
+
+
+class DateSection(Section):
+    after: When | None = None
+    before: When | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> DateSection:
+        if self.after is None and self.before is None:
+            raise ValueError("after, before or both")
+        return self
+
+
+class FieldCondition(Section):
+    """A condition on the values of one field; exactly one operator."""
+
+    field: Path
+    equals: Text | None = None
+    in_: Annotated[list[Text] | None, Field(alias="in", min_length=1)] = None
+    regex: Pattern | None = None
+    exists: bool | None = None
+    date: DateSection | None = None
+
+    @model_validator(mode="after")
+    def _one_operator(self) -> FieldCondition:
+        operators = (self.equals, self.in_, self.regex, self.exists, self.date)
+        if sum(operator is not None for operator in operators) != 1:
+            raise ValueError("exactly one of equals, in, regex, exists, date")
+        return self
+
+
+class NotCondition(Section):
+    not_: Annotated[ConditionSection, Field(alias="not")]
+
+
+class AllCondition(Section):
+    all_: Annotated[list[ConditionSection], Field(alias="all", min_length=1)]
+
+
+class AnyCondition(Section):
+    any_: Annotated[list[ConditionSection], Field(alias="any", min_length=1)]
+
+
+def _kind(value: Any) -> str:
+    for kind in ("not", "all", "any"):
+        if isinstance(value, dict) and kind in value:
+            return kind
+    return "field"
+
+
+ConditionSection = Annotated[
+    Annotated[NotCondition, Tag("not")]
+    | Annotated[AllCondition, Tag("all")]
+    | Annotated[AnyCondition, Tag("any")]
+    | Annotated[FieldCondition, Tag("field")],
+    Discriminator(_kind),
+]
+
+
+class SeriesSection(Section):
+    """Only these series of a study. ``uid`` is a field of the message; the others ask the archive."""
+
+    uid: Path | None = None
+    modality: Annotated[list[Text], Listed] = []
+    description: Pattern | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SeriesSection:
+        if (self.uid is None) is (not self.modality and self.description is None):
+            raise ValueError("either uid, or modality and description (one or both)")
+        return self
+
+
+class StudyItem(Section):
+    """Studies whose UID the message names."""
+
+    study: Path
+    series: SeriesSection | None = None
+
+
+class AccessionItem(Section):
+    """Studies whose accession number the message names, found by C-FIND."""
+
+    accession: Path
+    series: SeriesSection | None = None
+
+
+class PriorsSection(Section):
+    """The patient's earlier studies, found by C-FIND."""
+
+    patient: Path = _default("PID-3.1", "patient ID; the first value is used")
+    issuer: str = _default("", "leave out studies whose Issuer of Patient ID is another")
+    modality: Annotated[list[Text], Listed] = []
+    within: Duration | None = _default(None, "not older than this")
+    newest: Annotated[int, Field(ge=1)] | None = _default(None, "at most so many, newest first")
+    description: Pattern | None = _default(None, "must match somewhere in the study description")
+    series: SeriesSection | None = None
+    ordered_study: Annotated[list[Path], Listed] = _default(
+        ORDERED_STUDY, "fields with the UID of the ordered study, which is no prior"
+    )
+    ordered_accession: Annotated[list[Path], Listed] = _default(
+        ORDERED_ACCESSION, "fields with its accession number"
+    )
+
+
+class PriorsItem(Section):
+    priors: PriorsSection
+
+
+def _item(value: Any) -> str:
+    for kind in ("accession", "priors"):
+        if isinstance(value, dict) and kind in value:
+            return kind
+    return "study"
+
+
+Item = Annotated[
+    Annotated[StudyItem, Tag("study")]
+    | Annotated[AccessionItem, Tag("accession")]
+    | Annotated[PriorsItem, Tag("priors")],
+    Discriminator(_item),
+]
+
+
+class DestinationMap(Section):
+    """The destination that a field of the message names."""
+
+    field: Path
+    map: Annotated[dict[str, str], Field(min_length=1)]
+    otherwise: str | None = _default(None, "where the field is empty or not in the map")
+
+
+def _target(value: Any) -> str:
+    return "map" if isinstance(value, dict) else "name"
+
+
+class PriorityName(StrEnum):
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+
+class RouteSection(Section):
+    """Which messages mean which studies, and where they go."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    enabled: bool = True
+    messages: Annotated[list[MessageType], Listed, Field(min_length=1)]
+    when: Annotated[list[ConditionSection], Listed] = _default([], "all of these must hold")
+    studies: Annotated[list[Item], Listed, Field(min_length=1)]
+    from_: Annotated[str, Field(alias="from", description="an archive")]
+    to: Annotated[Annotated[str, Tag("name")] | Annotated[DestinationMap, Tag("map")], Discriminator(_target)]
+    acknowledge: Literal["outcome", "accepted"] = "outcome"
+    deadline: Duration = _default("20s", "for the outcome; then AA, in progress")
+    priority: PriorityName = _default("medium", "DIMSE priority of the C-MOVE")
+    validate_: Annotated[bool, Field(alias="validate")] = False
+
+
+class RoutesFile(Section):
+    """routes.yaml of Forefetch."""
+
+    engine: EngineSection = _default({}, "Forefetch itself")
+    archives: Annotated[dict[str, ArchiveSection], Field(min_length=1)]
+    destinations: Annotated[dict[str, DestinationSection], Field(min_length=1)]
+    routes: Annotated[list[RouteSection], Field(min_length=1)]

@@ -1,0 +1,93 @@
+"""Read YAML so that every value keeps its place in the file.
+
+All scalars stay text (``NO`` is a country, ``0123`` a ward; pydantic makes numbers and booleans where they
+are wanted); duplicate keys, which YAML libraries pass over, are complaints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from engine.errors import Complaint, ConfigError
+
+Where = tuple[str | int, ...]
+
+
+@dataclass(slots=True)
+class Document:
+    """The values of a file (dict, list, str, None) and the place (line, column from 1) of each."""
+
+    file: str
+    value: Any = None
+    places: dict[Where, tuple[int, int]] = field(default_factory=dict)
+    keys: dict[Where, tuple[int, int]] = field(default_factory=dict)
+
+    def complaint(self, where: Where, expected: str, found: str, *, at_key: bool = False) -> Complaint:
+        """A complaint about ``where``. Steps that are not in the file (a tag, a default) are passed over."""
+        known = list(self._known(where))
+        places = self.keys if at_key and tuple(known) in self.keys else self.places
+        line, column = places.get(tuple(known), (1, 1))
+        return Complaint(self.file, line, column, _path(known), expected, found)
+
+    def _known(self, where: Where) -> Iterator[str | int]:
+        here: Where = ()
+        for step in where:
+            if (*here, step) in self.places:
+                here = (*here, step)
+                yield step
+
+
+def read(text: str, file: str) -> Document:
+    """The document, or ConfigError with every syntax fault and duplicate key."""
+    document = Document(file)
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        found = error.problem or "something else"
+        raise ConfigError([Complaint(file, line, column, "", "YAML", found)]) from error
+    except yaml.YAMLError as error:
+        raise ConfigError([Complaint(file, 1, 1, "", "YAML", str(error))]) from error
+    faults: list[Complaint] = []
+    document.value = _value(node, (), document, faults) if node is not None else None
+    if faults:
+        raise ConfigError(faults)
+    return document
+
+
+def _value(node: yaml.Node, where: Where, document: Document, faults: list[Complaint]) -> Any:
+    document.places[where] = (node.start_mark.line + 1, node.start_mark.column + 1)
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(item, (*where, number), document, faults) for number, item in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(node, where, document, faults)
+    plain_null = isinstance(node, yaml.ScalarNode) and node.style is None and node.value in {"", "~", "null"}
+    return None if plain_null else node.value
+
+
+def _mapping(
+    node: yaml.MappingNode, where: Where, document: Document, faults: list[Complaint]
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key = str(key_node.value)
+        place = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+        if key in values:
+            found = f"a second {key!r}, after line {document.keys[(*where, key)][0]}"
+            faults.append(Complaint(document.file, *place, _path([*where, key]), "each key once", found))
+            continue
+        document.keys[(*where, key)] = place
+        values[key] = _value(value_node, (*where, key), document, faults)
+    return values
+
+
+def _path(steps: list[str | int]) -> str:
+    text = ""
+    for step in steps:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text

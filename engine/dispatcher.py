@@ -1,0 +1,269 @@
+"""Carry out tasks: claim, gate, resolve or move, finish. One loop an archive: none waits for another."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
+
+from engine.dicom.node import Archive, Destination
+from engine.errors import ForefetchError, StoreError
+from engine.resolve import Finder, Resolution, resolve
+from engine.retrieve.gate import Closed, Policy, admit
+from engine.retrieve.outcome import (
+    Cause,
+    MoveResponse,
+    Outcome,
+    SubOperations,
+    TaskStatus,
+    failure,
+    judge,
+)
+from engine.retrieve.selector import Study
+from engine.retrieve.task import Priority, RetrieveRequest, RetrieveTask
+from engine.store import Store
+
+_log = logging.getLogger(__name__)
+_STORE_RETRY = 1.0  # seconds between attempts to write an outcome that the store did not take
+_T = TypeVar("_T")
+
+
+class Client(Finder, Protocol):
+    """An archive as the dispatcher uses it; blocking, called from worker threads."""
+
+    def move(
+        self,
+        study_uid: str,
+        destination_ae_title: str,
+        series_uid: str = "",
+        *,
+        priority: Priority = Priority.MEDIUM,
+        progress: Callable[[SubOperations], None] | None = None,
+        canceled: threading.Event | None = None,
+    ) -> MoveResponse: ...
+
+    def close_idle(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class _Lane:
+    """What belongs to one archive: its client, its worker threads and the tasks under way."""
+
+    archive: Archive
+    client: Client
+    workers: ThreadPoolExecutor
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    running: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+
+
+class Dispatcher:
+    """Owns every task from SCHEDULED to its end."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        policy: Policy,
+        archives: Mapping[str, Archive],
+        destinations: Mapping[str, Destination],
+        clients: Mapping[str, Client],
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._destinations = destinations
+        self._lanes = {
+            name: _Lane(
+                archive,
+                clients[name],
+                ThreadPoolExecutor(archive.concurrency, thread_name_prefix=f"archive-{name}"),
+            )
+            for name, archive in archives.items()
+        }
+        self._loops: list[asyncio.Task[None]] = []
+        self._waiters: dict[int, list[asyncio.Event]] = {}
+        self._abort = threading.Event()  # set when stopping: C-CANCEL what is under way
+
+    async def start(self) -> None:
+        """Take up what an earlier run left, then serve every archive."""
+        left = await self._store.recover()
+        if left:
+            _log.info("%d tasks were under way when forefetch last stopped; they go on", left)
+        for name in await self._store.waiting_archives() - self._lanes.keys():
+            await self._refuse_all(name)
+        self._loops = [asyncio.create_task(self._serve(lane)) for lane in self._lanes.values()]
+        self.wake(self._lanes)
+
+    def wake(self, archives: Iterable[str]) -> None:
+        """Tell that tasks may be waiting at these archives."""
+        for name in archives:
+            if name in self._lanes:
+                self._lanes[name].wake.set()
+
+    async def settled(self, message_id: int, timeout: float) -> bool:
+        """Wait until every task of a message is final, at most ``timeout`` seconds; whether it is."""
+        event = asyncio.Event()
+        self._waiters.setdefault(message_id, []).append(event)
+        try:
+            if all(task.status.final for task in await self._store.tasks_of(message_id)):
+                return True
+            await asyncio.wait_for(event.wait(), timeout)
+        except TimeoutError:
+            return False
+        finally:
+            self._waiters[message_id].remove(event)
+            if not self._waiters[message_id]:
+                del self._waiters[message_id]
+        return True
+
+    async def stop(self, timeout: float) -> None:
+        """Start nothing more; give moves under way ``timeout`` seconds, then cancel them. A canceled one is
+        SCHEDULED again and goes on at the next start."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        running = [task for lane in self._lanes.values() for task in lane.running.values()]
+        if running:
+            _log.info("waiting up to %g s for %d retrieves under way", timeout, len(running))
+            await asyncio.wait(running, timeout=timeout)
+        self._abort.set()
+        await asyncio.gather(*running, return_exceptions=True)
+        for lane in self._lanes.values():
+            await asyncio.get_running_loop().run_in_executor(lane.workers, lane.client.close)
+            lane.workers.shutdown(wait=True)
+
+    async def _serve(self, lane: _Lane) -> None:
+        """Keep an archive as busy as the gate allows."""
+        while True:
+            try:
+                await asyncio.wait_for(lane.wake.wait(), lane.archive.idle)
+            except TimeoutError:
+                lane.workers.submit(lane.client.close_idle)
+                continue
+            lane.wake.clear()
+            try:
+                await self._start_waiting(lane)
+            except StoreError as error:
+                _log.error("archive %s: cannot read waiting tasks: %s", lane.archive.name, error)
+                await asyncio.sleep(_STORE_RETRY)
+                lane.wake.set()
+
+    async def _start_waiting(self, lane: _Lane) -> None:
+        free = lane.archive.concurrency - len(lane.running)
+        if free <= 0:
+            return  # the next one that ends wakes this lane
+        for task in await self._store.waiting(lane.archive.name, free):
+            verdict = admit(task, self._policy, len(lane.running))
+            if isinstance(verdict, Closed):
+                await self._turn_away(task, verdict)
+                lane.wake.set()
+                continue
+            claimed = await self._store.claim(task.id)
+            if claimed is not None:
+                lane.running[task.id] = asyncio.create_task(self._run(lane, claimed))
+
+    async def _turn_away(self, task: RetrieveTask, verdict: Closed) -> None:
+        if not verdict.final:
+            await self._store.hold_reason(task.id, verdict.reason)
+            return
+        _log.warning("task %d is refused: %s", task.id, verdict.reason)
+        await self._finish(task, Outcome(TaskStatus.FAILED, Cause.GATE_CLOSED, verdict.reason))
+
+    async def _refuse_all(self, archive: str) -> None:
+        """Tasks of an archive that routes.yaml no longer lists."""
+        while waiting := await self._store.waiting(archive, 100):
+            for task in waiting:
+                verdict = admit(task, self._policy, 0)
+                assert isinstance(verdict, Closed)  # the archive is not listed
+                await self._turn_away(task, verdict)
+
+    async def _run(self, lane: _Lane, task: RetrieveTask) -> None:
+        """One claimed task to its end, whatever happens."""
+        try:
+            result = await asyncio.get_running_loop().run_in_executor(
+                lane.workers, self._carry_out, lane.client, task
+            )
+            await self._conclude(task, result)
+        finally:
+            lane.running.pop(task.id, None)
+            lane.wake.set()
+
+    def _carry_out(self, client: Client, task: RetrieveTask) -> Outcome | Resolution:
+        """In a worker thread: ask or move. Every failure becomes an outcome."""
+        try:
+            if isinstance(task.request.selector, Study):
+                return self._move(client, task.request, task.request.selector)
+            return resolve(client, task.request.selector)
+        except ForefetchError as error:
+            return failure(error)
+        except Exception as error:  # noqa: BLE001  a fault of ours must end this task, not the engine
+            _log.exception("task %d failed by a fault of forefetch", task.id)
+            return Outcome(TaskStatus.FAILED, Cause.INTERNAL, f"fault in forefetch: {type(error).__name__}")
+
+    def _move(self, client: Client, request: RetrieveRequest, study: Study) -> Outcome:
+        if study.series_uid:
+            membership = resolve(client, study)
+            if not membership.studies:
+                return membership.outcome
+        response = client.move(
+            study.study_uid,
+            self._destinations[request.destination].ae_title,
+            study.series_uid,
+            priority=request.priority,
+            canceled=self._abort,
+        )
+        return judge(response)
+
+    async def _conclude(self, task: RetrieveTask, result: Outcome | Resolution) -> None:
+        """Keep the outcome; a retrieve that we stopped ourselves goes back into the queue."""
+        if isinstance(result, Resolution):
+            await self._answer(task, result)
+        elif self._abort.is_set() and not result.arrived:
+            await self._store.release(task.id, "forefetch was stopped during the retrieve")
+            _log.info("task %d goes on at the next start", task.id)
+        else:
+            await self._finish(task, result)
+
+    async def _answer(self, task: RetrieveTask, resolution: Resolution) -> None:
+        """Finish a question and leave one task for each study that it found."""
+        request = task.request
+        found = [replace(request, selector=study) for study in resolution.studies]
+        kept = await _persist(
+            lambda: self._store.resolve(task.id, resolution.outcome, resolution.choices, found)
+        )
+        if kept is None:
+            return
+        children, unfinished = kept
+        _log.info("task %d: %s", task.id, resolution.outcome.text)
+        self.wake(child.request.archive for child in children)
+        self._settle(task, unfinished)
+
+    async def _finish(self, task: RetrieveTask, outcome: Outcome) -> None:
+        unfinished = await _persist(lambda: self._store.finish(task.id, outcome))
+        if unfinished is None:
+            _log.info("task %d had ended before; this late outcome is dropped: %s", task.id, outcome.cause)
+            return
+        level = logging.INFO if outcome.arrived else logging.WARNING
+        _log.log(level, "task %d %s: %s (%s)", task.id, outcome.status, outcome.cause, outcome.counters)
+        self._settle(task, unfinished)
+
+    def _settle(self, task: RetrieveTask, unfinished: int) -> None:
+        if task.message_id is not None and not unfinished:
+            for event in self._waiters.get(task.message_id, ()):
+                event.set()
+
+
+async def _persist(write: Callable[[], Awaitable[_T]]) -> _T:
+    """Write an outcome, again and again while the store is out of order: what an archive has said must not
+    get lost while this process lives."""
+    while True:
+        try:
+            return await write()
+        except StoreError as error:
+            _log.error("an outcome could not be kept; trying again: %s", error)
+            await asyncio.sleep(_STORE_RETRY)

@@ -1,0 +1,74 @@
+"""A decision in words: for the journal, for ``forefetch explain`` and for tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from engine.hl7.message import Message
+from engine.retrieve.task import RetrieveRequest
+from engine.routing.conditions import Check
+from engine.routing.router import Decision, RouteTrace, plan_of, routes_of
+
+
+def as_dict(message: Message, decision: Decision) -> dict[str, Any]:
+    """The decision as plain values (JSON): routes, requests, problems, and the check of every route."""
+    plan = plan_of(decision)
+    return {
+        "message": message.header.message_type,
+        "warnings": list(message.warnings),
+        "routes": list(routes_of(decision)),
+        "requests": [request_dict(request) for request in plan.requests],
+        "problems": [
+            {"route": problem.route, "text": problem.text, "code": problem.code, "location": problem.location}
+            for problem in plan.problems
+        ],
+        "trace": [_trace(trace) for trace in decision.trace],
+    }
+
+
+def as_json(message: Message, decision: Decision) -> str:
+    """The same as text, for the store."""
+    return json.dumps(as_dict(message, decision), ensure_ascii=False, separators=(",", ":"))
+
+
+def request_dict(request: RetrieveRequest) -> dict[str, Any]:
+    """One request in plain values."""
+    return {
+        "studies": str(request.selector),
+        "kind": request.selector.kind,
+        "from": request.archive,
+        "to": request.destination,
+        "routes": list(request.routes),
+    }
+
+
+def _trace(trace: RouteTrace) -> dict[str, Any]:
+    checks = [trace.type_check] + ([trace.condition] if trace.condition is not None else [])
+    return {
+        "route": trace.route,
+        "matched": trace.matched,
+        "enabled": trace.enabled,
+        "checks": [_check(check) for check in checks],
+    }
+
+
+def _check(check: Check) -> dict[str, Any]:
+    told: dict[str, Any] = {"held": check.held, "asked": check.text}
+    if check.parts:
+        told["parts"] = [_check(part) for part in check.parts]
+    else:
+        told["found"] = {value.location: value.text for value in check.found}
+    return told
+
+
+def lines(check: Check, depth: int = 0) -> Iterator[tuple[int, bool, str]]:
+    """A check as indented lines: depth, whether it held, and a sentence with what stood in the field."""
+    yield depth, check.held, check.text if check.parts else f"{check.text}: {_found(check)}"
+    for part in check.parts:
+        yield from lines(part, depth + 1)
+
+
+def _found(check: Check) -> str:
+    return ", ".join(f"{value.location} {value.text!r}" for value in check.found) or "empty"

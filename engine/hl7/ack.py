@@ -1,0 +1,185 @@
+"""Build acknowledgments (HL7 v2 ch. 2.9.2, 2.14.8 MSA, 2.14.5 ERR) in the version of the message.
+
+Up to 2.4 an error is a repetition of ERR-1 and the text stands in MSA-3; from 2.5 on each error is an ERR
+segment of its own (ERR-2 to ERR-8); from 2.7 on MSA-3 no longer exists.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+import hl7
+
+from engine.hl7.encoding import Delimiters, escape
+from engine.hl7.message import Header
+
+TABLE_0357 = {
+    0: "Message accepted",
+    100: "Segment sequence error",
+    101: "Required field missing",
+    102: "Data type error",
+    103: "Table value not found",
+    104: "Value too long",
+    200: "Unsupported message type",
+    201: "Unsupported event code",
+    202: "Unsupported processing id",
+    203: "Unsupported version id",
+    204: "Unknown key identifier",
+    205: "Duplicate key identifier",
+    206: "Application record locked",
+    207: "Application internal error",
+}
+_LOCATION = re.compile(
+    r"(?P<segment>[A-Za-z0-9]{3})(?:\((?P<occurrence>\d+)\))?"
+    r"(?:-(?P<field>\d+)(?:[(\[](?P<repetition>[^)\]]*)[)\]])?(?:\.(?P<component>\d+)(?:\.(?P<sub>\d+))?)?)?"
+)
+_MSA_3_LENGTH = 80  # ST 80 wherever MSA-3 exists
+_ERR_8_LENGTH = 250
+
+
+class AckCode(StrEnum):
+    """HL7 table 0008, original mode."""
+
+    AA = "AA"
+    AE = "AE"
+    AR = "AR"
+
+
+class Severity(StrEnum):
+    """HL7 table 0516."""
+
+    INFORMATION = "I"
+    WARNING = "W"
+    ERROR = "E"
+
+
+@dataclass(frozen=True, slots=True)
+class AckError:
+    """One line of what happened. ``code``: table 0357. ``location``: a field such as ``ZDS-1.1``.
+    ``application_code``: identifier, text and coding system, such as a DICOM status."""
+
+    severity: Severity
+    code: int
+    text: str
+    location: str = ""
+    application_code: tuple[str, str, str] | None = None
+    diagnostics: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an acknowledgment says: MSA-1, a sentence, and a line for each study or fault."""
+
+    code: AckCode
+    text: str
+    errors: tuple[AckError, ...] = ()
+
+
+def acknowledge(header: Header, reply: Reply, *, control_id: str, time: dt.datetime) -> bytes:
+    """The ACK of one message as bytes in the message's own character set and version.
+
+    ``control_id`` is our own MSH-10 (at most 20 characters), ``time`` our own MSH-7.
+    """
+    mark = header.delimiters
+    version = version_tuple(header.version)
+    segments = [_msh(header, version, control_id, time), _msa(header, reply, version)]
+    segments += _err(reply.errors, mark, version)
+    separators = f"\r{mark.field}{mark.repetition}{mark.component}{mark.subcomponent}"
+    ack = hl7.Message(sequence=[], esc=mark.escape, separators=separators, factory=hl7.Factory)
+    for fields in segments:
+        segment = ack.create_segment([])
+        for number, content in enumerate(fields):
+            segment.assign_field(content, number)
+        ack.append(segment)
+    return str(ack).encode(header.codec, "replace")
+
+
+def version_tuple(version: str) -> tuple[int, ...]:
+    """``2.5.1`` as (2, 5, 1). An unreadable version counts as 2.5.1, which most receivers read."""
+    return tuple(map(int, version.split("."))) if re.fullmatch(r"2(\.\d+){1,2}", version) else (2, 5, 1)
+
+
+def _msh(header: Header, version: tuple[int, ...], control_id: str, time: dt.datetime) -> list[str]:
+    mark = header.delimiters
+    kind = ["ACK"]
+    if header.trigger:
+        kind.append(header.trigger)
+        if version >= (2, 3, 1):
+            kind.append("ACK")  # MSH-9.3, message structure
+    zone = time.strftime("%z") if version >= (2, 2) else ""
+    fields = ["MSH", mark.field, mark.encoding]
+    fields += [header.receiving_application, header.receiving_facility]
+    fields += [header.sending_application, header.sending_facility]
+    fields += [time.strftime("%Y%m%d%H%M%S") + zone, "", mark.component.join(kind), control_id]
+    fields += [header.processing_id or "P", header.version or "2.5.1"]
+    if header.character_set:
+        fields += [""] * 5 + [header.character_set]
+    return fields
+
+
+def _msa(header: Header, reply: Reply, version: tuple[int, ...]) -> list[str]:
+    fields = ["MSA", reply.code.value, header.control_id]
+    if version < (2, 7):
+        fields.append(_field(reply.text, header.delimiters, _MSA_3_LENGTH))
+    return fields
+
+
+def _err(errors: tuple[AckError, ...], mark: Delimiters, version: tuple[int, ...]) -> list[list[str]]:
+    if not errors:
+        return []
+    if version < (2, 5):
+        return [["ERR", mark.repetition.join(_err_1(error, mark, version) for error in errors)]]
+    return [_err_segment(error, mark) for error in errors]
+
+
+def _err_1(error: AckError, mark: Delimiters, version: tuple[int, ...]) -> str:
+    """ERR-1: segment ID ^ sequence ^ field position ^ code (a CE; the application's code as alternate)."""
+    if version < (2, 2):
+        return _field(error.text, mark)  # 2.1 knows a text only
+    place = _LOCATION.fullmatch(error.location)
+    where = [place["segment"], place["occurrence"] or "1", place["field"] or ""] if place else ["", "", ""]
+    code = [str(error.code), TABLE_0357.get(error.code, ""), "HL70357"]
+    if error.application_code is not None:
+        code += error.application_code
+    return mark.component.join([*where, mark.subcomponent.join(_field(part, mark) for part in code)])
+
+
+def _err_segment(error: AckError, mark: Delimiters) -> list[str]:
+    def coded(parts: tuple[str, str, str]) -> str:
+        return mark.component.join(_field(part, mark) for part in parts)
+
+    return [
+        "ERR",
+        "",
+        _erl(error.location, mark),
+        coded((str(error.code), TABLE_0357.get(error.code, ""), "HL70357")),
+        error.severity.value,
+        coded(error.application_code) if error.application_code else "",
+        "",
+        _field(error.diagnostics, mark),
+        _field(error.text, mark, _ERR_8_LENGTH),
+    ]
+
+
+def _erl(location: str, mark: Delimiters) -> str:
+    """ERR-2, an ERL (ch. 2A.28): segment ^ sequence ^ field ^ repetition ^ component ^ subcomponent."""
+    place = _LOCATION.fullmatch(location)
+    if place is None:
+        return ""
+    parts = [place["segment"].upper(), place["occurrence"] or "1"]
+    if place["field"]:
+        repetition = place["repetition"] or ""
+        parts += [place["field"], repetition if repetition.isdigit() else "1"]
+        parts += [part for part in (place["component"], place["sub"]) if part]
+    return mark.component.join(parts)
+
+
+def _field(text: str, mark: Delimiters, length: int | None = None) -> str:
+    """Escaped text, cut before escaping so that no escape sequence is cut in two."""
+    cut = text if length is None or len(text) <= length else text[: length - 3] + "..."
+    while length is not None and len(escape(cut, mark)) > length:
+        cut = cut[:-4] + "..."
+    return escape(cut, mark)

@@ -1,0 +1,25 @@
+"""Validation of whole messages against the standard's structures, by hl7apy, where a route asks for it."""
+
+from __future__ import annotations
+
+from hl7apy.consts import VALIDATION_LEVEL
+from hl7apy.exceptions import HL7apyException
+from hl7apy.parser import parse_message
+
+from engine.hl7.message import Message
+
+
+def faults_of(message: Message) -> str:
+    """What hl7apy finds against the structure of the message in its own version; empty where it is valid.
+
+    The text names segments and fields, and may name a value.
+    """
+    text = message.raw.decode(message.header.codec, "replace").replace("\r\n", "\r").replace("\n", "\r")
+    try:
+        parse_message(text.strip(), validation_level=VALIDATION_LEVEL.STRICT, find_groups=True).validate()
+    except HL7apyException as error:
+        return str(error)
+    except (AttributeError, KeyError, ValueError, TypeError, IndexError) as error:
+        # hl7apy raises these for structures that its tables do not have, such as 2.3 and older
+        return f"hl7apy cannot read it ({type(error).__name__})"
+    return ""

@@ -1,0 +1,124 @@
+"""Turn a question into studies: C-FIND, then the choice among what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from engine.dicom.study import SeriesRecord, StudyRecord
+from engine.retrieve.outcome import Cause, Outcome, TaskStatus
+from engine.retrieve.selector import (
+    PriorsOfPatient,
+    Selector,
+    SeriesFilter,
+    SeriesOfStudy,
+    StudiesOfAccession,
+    Study,
+)
+from engine.retrieve.task import Choice
+from engine.routing.priors import choose_priors, choose_series
+
+
+class Finder(Protocol):
+    """The C-FIND half of an archive client."""
+
+    def find_studies(
+        self, *, patient_id: str = "", accession: str = "", study_uid: str = ""
+    ) -> list[StudyRecord]: ...
+
+    def find_series(self, study_uid: str, series_uid: str = "") -> list[SeriesRecord]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What a question came to: its outcome, everything found with the reason, and the studies to move."""
+
+    outcome: Outcome
+    choices: tuple[Choice, ...] = ()
+    studies: tuple[Study, ...] = ()
+
+
+def resolve(finder: Finder, selector: Selector) -> Resolution:
+    """Ask the archive. Raises NodeError where it cannot be asked."""
+    match selector:
+        case Study():
+            return _known_study(finder, selector)
+        case SeriesOfStudy(study_uid, wanted):
+            return _series(finder, study_uid, wanted)
+        case StudiesOfAccession(accession, series):
+            found = finder.find_studies(accession=accession)
+            if not found:
+                return _not_found("the archive has no study with this accession number")
+            taken = [Choice(True, "has the accession number: taken", study.study_uid) for study in found]
+            return _resolution(finder, taken, series)
+        case PriorsOfPatient():
+            studies = _with_modalities(finder, finder.find_studies(patient_id=selector.patient_id), selector)
+            return _resolution(finder, choose_priors(studies, selector), selector.series)
+
+
+def _known_study(finder: Finder, study: Study) -> Resolution:
+    """A study given by UID needs no question to be moved; asked all the same, it is there or not."""
+    if study.series_uid:
+        found = bool(finder.find_series(study.study_uid, study.series_uid))
+    else:
+        found = bool(finder.find_studies(study_uid=study.study_uid))
+    if not found:
+        return _not_found(
+            "the archive has no such series in this study"
+            if study.series_uid
+            else "the archive has no such study"
+        )
+    choice = Choice(True, "named by its UID: taken", study.study_uid, study.series_uid)
+    return Resolution(_resolved((choice,)), (choice,), (study,))
+
+
+def _series(finder: Finder, study_uid: str, wanted: SeriesFilter) -> Resolution:
+    choices = tuple(choose_series(finder.find_series(study_uid), wanted))
+    if not choices:
+        return _not_found("the archive has no such study")
+    return Resolution(_resolved(choices), choices, _taken(choices))
+
+
+def _with_modalities(
+    finder: Finder, studies: Sequence[StudyRecord], wanted: PriorsOfPatient
+) -> list[StudyRecord]:
+    """Modalities in Study is an optional key (PS3.4 table C.6-5): where it is left out, the series know."""
+    if not wanted.criteria.modalities:
+        return list(studies)
+    return [study if study.modalities is not None else _counted(finder, study) for study in studies]
+
+
+def _counted(finder: Finder, study: StudyRecord) -> StudyRecord:
+    modalities = {series.modality for series in finder.find_series(study.study_uid) if series.modality}
+    return replace(study, modalities=tuple(sorted(modalities)))
+
+
+def _resolution(finder: Finder, judged: Sequence[Choice], series: SeriesFilter | None) -> Resolution:
+    """Studies that were judged; with a series filter each taken one is opened up to its series."""
+    choices: list[Choice] = list(judged)
+    if series is None:
+        return Resolution(_resolved(choices), tuple(choices), _taken(choices))
+    parts: list[Choice] = []
+    for choice in judged:
+        if choice.taken:
+            parts += choose_series(finder.find_series(choice.study_uid), series)
+    return Resolution(_resolved(choices), (*choices, *parts), _taken(parts))
+
+
+def _taken(choices: Sequence[Choice]) -> tuple[Study, ...]:
+    return tuple(Study(choice.study_uid, choice.series_uid) for choice in choices if choice.taken)
+
+
+def _resolved(choices: Sequence[Choice]) -> Outcome:
+    taken = sum(choice.taken for choice in choices)
+    text = f"{taken} of {len(choices)} found taken" if choices else "nothing found"
+    return Outcome(TaskStatus.COMPLETED, Cause.RESOLVED, text)
+
+
+def _not_found(text: str) -> Resolution:
+    return Resolution(
+        Outcome(
+            TaskStatus.FAILED, Cause.NOT_FOUND, text, cure="check that the archive holds it, and its routing"
+        )
+    )

@@ -1,0 +1,103 @@
+"""From the tasks of a message to what its acknowledgment says: AA only if nothing that was asked is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.hl7.ack import AckCode, AckError, Reply, Severity
+from engine.retrieve.outcome import Cause, Outcome, TaskStatus
+from engine.retrieve.plan import PlanProblem
+from engine.retrieve.task import RetrieveTask
+
+_ACCEPTED = 0
+_UNKNOWN_KEY = 204
+_INTERNAL_ERROR = 207
+_UNKNOWN = frozenset({Cause.NOT_FOUND, Cause.NOTHING_MOVED})
+_DICOM_STATUS = "99DICOM"  # local coding systems, HL7 table 0396
+_CAUSE = "99FOREFETCH"
+
+
+def no_route() -> Reply:
+    """Nothing was asked: no route matched."""
+    return Reply(AckCode.AA, "no route asks for anything")
+
+
+def accepted(requests: int, problems: Sequence[PlanProblem]) -> Reply:
+    """The message is kept and its retrieves will be carried out; the outcome is not waited for."""
+    text = f"accepted: {_count(requests, 'request')} to carry out"
+    return _reply(text, [_problem(problem) for problem in problems])
+
+
+def settled(tasks: Sequence[RetrieveTask], problems: Sequence[PlanProblem]) -> Reply:
+    """The outcome of every task as it stands; tasks that are not final yet are in progress."""
+    errors = [_problem(problem) for problem in problems]
+    errors += [line for task in tasks if (line := _line(task, tasks)) is not None]
+    moves = [task for task in tasks if task.is_move]
+    arrived = sum(task.outcome is not None and task.outcome.arrived for task in moves)
+    waiting = [str(task.id) for task in tasks if not task.status.final]
+    if waiting:
+        text = f"accepted, in progress: task {', '.join(waiting)}"
+    elif moves:
+        text = f"{arrived} of {_count(len(moves), 'study', 'studies')} arrived"
+    else:
+        text = "no study to move" if tasks else "nothing can be retrieved"
+    faults = [error for error in errors if error.severity is not Severity.INFORMATION and error.code]
+    if faults:
+        text = f"{text}; {faults[0].text}"
+    return _reply(text, errors)
+
+
+def _reply(text: str, errors: list[AckError]) -> Reply:
+    missing = any(error.code != _ACCEPTED for error in errors)
+    return Reply(AckCode.AE if missing else AckCode.AA, text, tuple(errors))
+
+
+def _problem(problem: PlanProblem) -> AckError:
+    return AckError(Severity.ERROR, problem.code, problem.text, problem.location)
+
+
+def _line(task: RetrieveTask, tasks: Sequence[RetrieveTask]) -> AckError | None:
+    """What to say of one task; a question that found studies is answered by the tasks of those studies."""
+    outcome = task.outcome
+    where = f"{task.request.selector} to {task.request.destination}"
+    if outcome is None or not task.status.final:
+        return AckError(Severity.INFORMATION, _ACCEPTED, f"task {task.id}: {where} is in progress")
+    if not task.is_move and task.status is TaskStatus.COMPLETED:
+        if any(child.parent_id == task.id for child in tasks):
+            return None
+        return AckError(Severity.INFORMATION, _ACCEPTED, f"{where}: {outcome.text}")
+    return AckError(
+        severity=_severity(outcome),
+        code=_code(outcome),
+        text=f"{where}: {outcome.text}" + (f" ({outcome.cure})" if outcome.cure else ""),
+        application_code=_application_code(outcome),
+        diagnostics="; ".join(
+            part for part in (f"task {task.id}", _counts(outcome), outcome.comment) if part
+        ),
+    )
+
+
+def _severity(outcome: Outcome) -> Severity:
+    if outcome.status is TaskStatus.COMPLETED:
+        return Severity.INFORMATION
+    return Severity.ERROR if outcome.status is TaskStatus.FAILED else Severity.WARNING
+
+
+def _code(outcome: Outcome) -> int:
+    if outcome.arrived:
+        return _ACCEPTED
+    return _UNKNOWN_KEY if outcome.cause in _UNKNOWN else _INTERNAL_ERROR
+
+
+def _application_code(outcome: Outcome) -> tuple[str, str, str]:
+    if outcome.dicom_status is None:
+        return outcome.cause.value, outcome.text, _CAUSE
+    return f"{outcome.dicom_status:04X}", outcome.comment or outcome.text, _DICOM_STATUS
+
+
+def _counts(outcome: Outcome) -> str:
+    return str(outcome.counters) if outcome.counters.stated else ""
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,217 @@
+"""Decide what a message means: the routes that match it, and the plan they lead to."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from engine.dicom.identifiers import valid_key, valid_uid
+from engine.errors import IdentifierError
+from engine.hl7.encoding import NULL
+from engine.hl7.message import Located, Message
+from engine.hl7.path import FieldPath
+from engine.retrieve.plan import PlanProblem, RetrievePlan, union
+from engine.retrieve.selector import (
+    OrderedStudy,
+    PriorsOfPatient,
+    Selector,
+    SeriesOfStudy,
+    StudiesOfAccession,
+    Study,
+)
+from engine.retrieve.task import RetrieveRequest
+from engine.routing.conditions import Check, check
+from engine.routing.rules import (
+    AccessionWant,
+    Acknowledge,
+    DestinationRule,
+    PriorsWant,
+    Route,
+    StudyWant,
+    Want,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTrace:
+    """How one route fared: the check of the message type, and of the conditions where the type was right."""
+
+    route: str
+    matched: bool
+    enabled: bool
+    type_check: Check
+    condition: Check | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """At least one route applies. ``acknowledge`` and ``deadline`` are the strictest of the routes'."""
+
+    routes: tuple[str, ...]
+    plan: RetrievePlan
+    trace: tuple[RouteTrace, ...]
+    acknowledge: Acknowledge
+    deadline: float
+    validate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unmatched:
+    """No route applies; nothing is asked."""
+
+    trace: tuple[RouteTrace, ...]
+
+
+Decision = Matched | Unmatched
+_Make = Callable[[str], Selector]
+
+
+def plan_of(decision: Decision) -> RetrievePlan:
+    """The plan of a decision; that of no route is empty."""
+    return decision.plan if isinstance(decision, Matched) else RetrievePlan()
+
+
+def routes_of(decision: Decision) -> tuple[str, ...]:
+    """The names of the routes that matched."""
+    return decision.routes if isinstance(decision, Matched) else ()
+
+
+def decide(message: Message, routes: Sequence[Route], now: dt.datetime) -> Decision:
+    """Try every route. Pure: the same message, routes and time give the same decision."""
+    traces = tuple(_trace(route, message, now) for route in routes)
+    hits = [route for route, trace in zip(routes, traces, strict=True) if trace.matched]
+    if not hits:
+        return Unmatched(traces)
+    waits = [route.deadline for route in hits if route.acknowledge is Acknowledge.OUTCOME]
+    return Matched(
+        routes=tuple(route.name for route in hits),
+        plan=plan(message, hits, now),
+        trace=traces,
+        acknowledge=Acknowledge.OUTCOME if waits else Acknowledge.ACCEPTED,
+        deadline=min(waits, default=0.0),
+        validate=any(route.validate for route in hits),
+    )
+
+
+def _trace(route: Route, message: Message, now: dt.datetime) -> RouteTrace:
+    header = message.header
+    patterns = " or ".join(str(pattern) for pattern in route.messages)
+    type_check = Check(
+        any(pattern.matches(header) for pattern in route.messages),
+        f"message is {patterns}",
+        (Located(header.message_type, "MSH-9"),),
+    )
+    condition = None
+    if type_check.held and route.condition is not None:
+        condition = check(route.condition, message, now)
+    matched = route.enabled and type_check.held and (condition is None or condition.held)
+    return RouteTrace(route.name, matched, route.enabled, type_check, condition)
+
+
+def plan(message: Message, routes: Iterable[Route], now: dt.datetime) -> RetrievePlan:
+    """The union of what the matched routes ask of this message."""
+    requests: list[RetrieveRequest] = []
+    problems: list[PlanProblem] = []
+    for route in routes:
+        destination = _destination(route.name, route.destination, message)
+        if isinstance(destination, PlanProblem):
+            problems.append(destination)
+            continue
+        selectors, faults = _selectors(route, message, now)
+        problems += faults
+        requests += [
+            RetrieveRequest(selector, route.archive, destination, (route.name,), route.priority)
+            for selector in selectors
+        ]
+    return RetrievePlan(union(requests), tuple(problems))
+
+
+def _destination(route: str, rule: DestinationRule, message: Message) -> str | PlanProblem:
+    if rule.field is None or rule.choices is None:
+        assert rule.otherwise is not None  # the config has checked it
+        return rule.otherwise
+    named = message.first(rule.field)
+    chosen = rule.choices.get(named, rule.otherwise)
+    if chosen is not None:
+        return chosen
+    if not named:
+        return PlanProblem(route, f"{rule.field} is empty and names no destination", 101, str(rule.field))
+    text = f"{rule.field} {named!r} is not in the destination map of route {route}"
+    return PlanProblem(route, text, 103, str(rule.field))
+
+
+def _selectors(route: Route, message: Message, now: dt.datetime) -> tuple[list[Selector], list[PlanProblem]]:
+    """An empty field asks for nothing; but a route all of whose fields are empty has a problem."""
+    selectors: list[Selector] = []
+    problems: list[PlanProblem] = []
+    for want in route.wants:
+        for result in _selected(want, message, now):
+            if isinstance(result, Located):
+                problems.append(PlanProblem(route.name, result.text, 102, result.location))
+            else:
+                selectors.append(result)
+    if not selectors and not problems:
+        fields = [str(_key(want)) for want in route.wants]
+        text = f"route {route.name} matched, but the message names no study: {' and '.join(fields)} empty"
+        problems.append(PlanProblem(route.name, text, 101, fields[0]))
+    return selectors, problems
+
+
+def _key(want: Want) -> FieldPath:
+    match want:
+        case StudyWant(path):
+            return path
+        case AccessionWant(path):
+            return path
+        case PriorsWant(path):
+            return path
+
+
+def _selected(want: Want, message: Message, now: dt.datetime) -> Iterator[Selector | Located]:
+    """The selectors that a want leads to; a Located is a value that cannot be used, with the reason."""
+    match want:
+        case StudyWant():
+            for value in _present(message, want.study):
+                yield _checked(value, lambda text: _study(want, text, message))
+        case AccessionWant():
+            for value in _present(message, want.accession):
+                yield _checked(
+                    value,
+                    lambda text: StudiesOfAccession(valid_key(text, "accession number"), want.series),
+                )
+        case PriorsWant():
+            for value in _present(message, want.patient)[:1]:
+                yield _checked(value, lambda text: _priors(want, text, message, now.date()))
+
+
+def _present(message: Message, path: FieldPath) -> list[Located]:
+    return [value for value in message.values(path) if value.text != NULL]
+
+
+def _checked(value: Located, make: _Make) -> Selector | Located:
+    try:
+        return make(value.text)
+    except IdentifierError as error:
+        return Located(f"{value.location}: {error}", value.location)
+
+
+def _study(want: StudyWant, text: str, message: Message) -> Selector:
+    study_uid = valid_uid(text, "study instance UID")
+    if want.series is not None:
+        return SeriesOfStudy(study_uid, want.series)
+    series_uid = message.first(want.series_uid) if want.series_uid is not None else ""
+    return Study(study_uid, valid_uid(series_uid, "series instance UID") if series_uid else "")
+
+
+def _priors(want: PriorsWant, text: str, message: Message, day: dt.date) -> Selector:
+    uids = (value.text for path in want.ordered_study for value in _present(message, path))
+    accessions = (value.text for path in want.ordered_accession for value in _present(message, path))
+    return PriorsOfPatient(
+        patient_id=valid_key(text, "patient ID"),
+        criteria=want.criteria,
+        day=day,
+        issuer=want.issuer,
+        ordered=OrderedStudy(tuple(dict.fromkeys(uids)), tuple(dict.fromkeys(accessions))),
+        series=want.series,
+    )
