@@ -63,12 +63,11 @@ class Engine:
         return self._listener.address
 
     async def start(self) -> None:
-        """Take up what was left, then listen. OSError where the address is taken."""
+        """Listen, and take up what was left. ListenError where the address is taken."""
         if not self._allowed:
             _log.warning("%s", SWITCH_REASON)
-        await self._dispatcher.start()
         await self._listener.start()
-        _log.info("listening for HL7 on %s:%d (MLLP)", *self.address)
+        await self._dispatcher.start()
 
     async def stop(self) -> None:
         """Accept nothing more, answer what was received, let moves end or cancel them, close the store."""
@@ -82,6 +81,7 @@ class Engine:
         try:
             await self.start()
         except BaseException:
+            await self._listener.close()
             await self._dispatcher.stop(0)
             await self._store.close()
             raise

@@ -8,47 +8,21 @@ import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from engine.dicom.node import Archive, Destination
 from engine.errors import ForefetchError, StoreError
-from engine.resolve import Finder, Resolution, resolve
+from engine.move import Client, move
+from engine.resolve import Resolution, resolve
 from engine.retrieve.gate import Closed, Policy, admit
-from engine.retrieve.outcome import (
-    Cause,
-    MoveResponse,
-    Outcome,
-    SubOperations,
-    TaskStatus,
-    failure,
-    judge,
-)
+from engine.retrieve.outcome import Cause, Outcome, TaskStatus, failure
 from engine.retrieve.selector import Study
-from engine.retrieve.task import Priority, RetrieveRequest, RetrieveTask
+from engine.retrieve.task import RetrieveTask
 from engine.store import Store
 
 _log = logging.getLogger(__name__)
 _STORE_RETRY = 1.0  # seconds between attempts to write an outcome that the store did not take
 _T = TypeVar("_T")
-
-
-class Client(Finder, Protocol):
-    """An archive as the dispatcher uses it; blocking, called from worker threads."""
-
-    def move(
-        self,
-        study_uid: str,
-        destination_ae_title: str,
-        series_uid: str = "",
-        *,
-        priority: Priority = Priority.MEDIUM,
-        progress: Callable[[SubOperations], None] | None = None,
-        canceled: threading.Event | None = None,
-    ) -> MoveResponse: ...
-
-    def close_idle(self) -> None: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -196,28 +170,16 @@ class Dispatcher:
     def _carry_out(self, client: Client, task: RetrieveTask) -> Outcome | Resolution:
         """In a worker thread: ask or move. Every failure becomes an outcome."""
         try:
-            if isinstance(task.request.selector, Study):
-                return self._move(client, task.request, task.request.selector)
-            return resolve(client, task.request.selector)
+            selector = task.request.selector
+            if not isinstance(selector, Study):
+                return resolve(client, selector)
+            title = self._destinations[task.request.destination].ae_title
+            return move(client, selector, title, priority=task.request.priority, canceled=self._abort)
         except ForefetchError as error:
             return failure(error)
         except Exception as error:  # noqa: BLE001  a fault of ours must end this task, not the engine
             _log.exception("task %d failed by a fault of forefetch", task.id)
             return Outcome(TaskStatus.FAILED, Cause.INTERNAL, f"fault in forefetch: {type(error).__name__}")
-
-    def _move(self, client: Client, request: RetrieveRequest, study: Study) -> Outcome:
-        if study.series_uid:
-            membership = resolve(client, study)
-            if not membership.studies:
-                return membership.outcome
-        response = client.move(
-            study.study_uid,
-            self._destinations[request.destination].ae_title,
-            study.series_uid,
-            priority=request.priority,
-            canceled=self._abort,
-        )
-        return judge(response)
 
     async def _conclude(self, task: RetrieveTask, result: Outcome | Resolution) -> None:
         """Keep the outcome; a retrieve that we stopped ourselves goes back into the queue."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from engine.retrieve.selector import Selector, Study
+from engine.retrieve.selector import Selector, SeriesOfStudy, Study
 from engine.retrieve.task import Priority, RetrieveRequest
 
 _URGENCY = (Priority.HIGH, Priority.MEDIUM, Priority.LOW)
+_Key = tuple[Selector, str, str]  # what, from where, to where
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,16 @@ class RetrievePlan:
 
 def union(requests: Iterable[RetrieveRequest]) -> tuple[RetrieveRequest, ...]:
     """The requests without duplicates: the same thing asked by two routes is one request that names both and
-    has the more urgent priority, and a series is dropped where its whole study goes to the same place."""
-    merged: dict[tuple[Selector, str, str], RetrieveRequest] = {}
+    has the more urgent priority, and a series becomes part of its whole study going to the same place."""
+    merged: dict[_Key, RetrieveRequest] = {}
     for request in requests:
         key = (request.selector, request.archive, request.destination)
         twin = merged.get(key)
         merged[key] = request if twin is None else _merge(twin, request)
-    return tuple(request for request in merged.values() if not _whole_study_of(request) & merged.keys())
+    parts = {key: whole for key, part in merged.items() if (whole := _whole_study_of(part)) in merged}
+    for key, whole in parts.items():
+        merged[whole] = _merge(merged[whole], merged.pop(key))
+    return tuple(merged.values())
 
 
 def uncovered(
@@ -52,7 +56,7 @@ def uncovered(
         request
         for request in union(new)
         if (request.selector, request.archive, request.destination) not in have
-        and not _whole_study_of(request) & have
+        and _whole_study_of(request) not in have
     )
 
 
@@ -64,9 +68,9 @@ def _merge(one: RetrieveRequest, other: RetrieveRequest) -> RetrieveRequest:
     )
 
 
-def _whole_study_of(request: RetrieveRequest) -> set[tuple[Selector, str, str]]:
-    """The key of the request for the whole study, where this one is for a series of it."""
+def _whole_study_of(request: RetrieveRequest) -> _Key | None:
+    """The key of the request for the whole study, where this one is for series of it."""
     selector = request.selector
-    if isinstance(selector, Study) and selector.series_uid:
-        return {(Study(selector.study_uid), request.archive, request.destination)}
-    return set()
+    if isinstance(selector, SeriesOfStudy) or (isinstance(selector, Study) and selector.series_uid):
+        return Study(selector.study_uid), request.archive, request.destination
+    return None

@@ -1,4 +1,4 @@
-"""From the tasks of a message to what its acknowledgment says: AA only if nothing that was asked is missing."""
+"""From the tasks of a message to what its acknowledgment says: AA only if nothing asked is missing."""
 
 from __future__ import annotations
 

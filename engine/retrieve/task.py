@@ -44,7 +44,8 @@ class RetrieveTask:
     """A request as it stands in the store.
 
     A task whose selector is a Study is a C-MOVE. Any other is a question: it ends by leaving one task
-    a study (its children), with ``choices`` saying what was taken or left.
+    a study (its children), with ``choices`` saying what was taken or left. ``reason`` is what a task that is
+    not final waits for, where something is known.
     """
 
     id: int
@@ -57,6 +58,7 @@ class RetrieveTask:
     attempts: int = 0
     outcome: Outcome | None = None
     choices: tuple[Choice, ...] = ()
+    reason: str = ""
 
     @property
     def is_move(self) -> bool:

@@ -1,0 +1,7 @@
+"""The journal of messages and retrieve tasks: SQLAlchemy Core on SQLite, with group commit."""
+
+from engine.store.messages import Journaled, NewMessage
+from engine.store.reader import count_tasks, list_tasks
+from engine.store.store import Store
+
+__all__ = ["Journaled", "NewMessage", "Store", "count_tasks", "list_tasks"]

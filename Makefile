@@ -1,0 +1,35 @@
+# Two commands for a new machine with Python 3.11 or later: make demo, make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test peers lint bench clean
+
+demo: $(READY)
+	$(BIN)/forefetch demo
+
+test: $(READY)
+	$(BIN)/pytest -m "not peers"
+
+# Needs Orthanc and DCMTK: apt-get install orthanc dcmtk
+peers: $(READY)
+	$(BIN)/pytest -m peers tests/peers
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m tests.bench.bench_store
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Forefetch needs Python 3.11 or later: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,130 @@
+"""Verbs that speak DICOM at once: retrieve and echo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load
+
+if TYPE_CHECKING:
+    from engine.config import Config
+    from engine.dicom.node import Destination
+    from engine.retrieve.outcome import Outcome, SubOperations
+    from engine.retrieve.selector import Study
+
+
+def retrieve(
+    study_uid: Annotated[str, typer.Argument(help="study instance UID")],
+    destination: Annotated[str, typer.Argument(help="a listed destination, by its AE title or its name")],
+    config: ConfigPath = DEFAULT_CONFIG,
+    series: Annotated[str, typer.Option(help="series instance UID: only this series")] = "",
+    archive: Annotated[str | None, typer.Option(help="which archive, where several are listed")] = None,
+) -> None:
+    """Make the archive send one study (or series) to a listed destination. Exit 1 unless it arrived."""
+    import os
+
+    from engine.errors import GateClosed
+    from engine.retrieve.gate import refuse, switch_on
+    from engine.retrieve.selector import Study
+
+    settings = load(config)
+    source = _archive_name(settings, archive)
+    target = _destination(settings, destination)
+    policy = settings.policy(switch_on=switch_on(os.environ))
+    reason = refuse(policy, archive=source, destination=target.name if target is not None else destination)
+    if reason is not None or target is None:
+        raise GateClosed(reason or "the destination is not listed")
+    outcome = _move(settings, source, Study(study_uid, series), target)
+    out = console()
+    out.print(_report(outcome, Study(study_uid, series), target))
+    if not outcome.arrived:
+        raise typer.Exit(1)
+
+
+def _archive_name(settings: Config, wanted: str | None) -> str:
+    if wanted is None and len(settings.archives) == 1:
+        return next(iter(settings.archives))
+    if wanted is None or wanted not in settings.archives:
+        raise typer.BadParameter(f"one of {', '.join(settings.archives)}", param_hint="--archive")
+    return wanted
+
+
+def _destination(settings: Config, wanted: str) -> Destination | None:
+    """By AE title, as DICOM people know it, or by the name in the routes file."""
+    by_title = {destination.ae_title: destination for destination in settings.destinations.values()}
+    return by_title.get(wanted.strip()) or settings.destinations.get(wanted)
+
+
+def _move(settings: Config, source: str, study: Study, target: Destination) -> Outcome:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from engine.move import move
+    from engine.scu import ArchiveClient
+
+    client = ArchiveClient(settings.archives[source])
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, transient=True) as bar:
+            line = bar.add_task(f"{source} to {target.ae_title}", total=None)
+
+            def progress(counters: SubOperations) -> None:
+                done = (counters.completed or 0) + (counters.failed or 0) + (counters.warning or 0)
+                total = done + counters.remaining if counters.remaining is not None else None
+                bar.update(line, completed=done, total=total)
+
+            return move(client, study, target.ae_title, progress=progress)
+    finally:
+        client.close()
+
+
+def _report(outcome: Outcome, study: Study, target: Destination) -> str:
+    """The report of ``pacs_retrieve``: its lines and its order, and what they left unsaid."""
+
+    def count(number: int | None) -> str:
+        return "not stated" if number is None else str(number)
+
+    lines = ["PACS Retrieve (C-MOVE)", "=" * 50]
+    lines.append(f"Status: {'SUCCESS' if outcome.arrived else 'FAILED'}")
+    lines.append(f"Study UID: {study.study_uid}")
+    if study.series_uid:
+        lines.append(f"Series UID: {study.series_uid}")
+    lines.append(f"Destination: {target.ae_title}")
+    lines.append(f"Message: {outcome.text}" + (f" ({outcome.cure})" if outcome.cure else ""))
+    lines.append(f"Completed: {count(outcome.counters.completed)}")
+    lines.append(f"Failed: {count(outcome.counters.failed)}")
+    lines.append(f"Warnings: {count(outcome.counters.warning)}")
+    if outcome.dicom_status is not None:
+        lines.append(f"DICOM status: 0x{outcome.dicom_status:04X}")
+    if outcome.comment:
+        lines.append(f"Comment: {outcome.comment}")
+    return "\n".join(lines)
+
+
+def echo(config: ConfigPath = DEFAULT_CONFIG) -> None:
+    """C-ECHO every archive, and every destination whose address is known. Exit 1 if one does not answer."""
+    from engine.dicom.node import Node, Timeouts
+    from engine.errors import NodeError
+    from engine.retrieve.outcome import failure
+    from engine.scu import echo as c_echo
+
+    settings = load(config)
+    out = console()
+    asked: list[tuple[Node, str, Timeouts]] = [
+        (archive, archive.calling_ae_title, archive.timeouts) for archive in settings.archives.values()
+    ]
+    for destination in settings.destinations.values():
+        if destination.node is not None:
+            asked.append((destination.node, settings.engine.ae_title, Timeouts()))
+    good = True
+    for node, calling, timeouts in asked:
+        place = f"{node.name} ({node.ae_title} at {node.host}:{node.port})"
+        try:
+            c_echo(node, calling, timeouts)
+            out.print(f"✓ {place}", style="green")
+        except NodeError as error:
+            good = False
+            out.print(f"✗ {place}: {error.text}; {failure(error).cure}", style="red")
+    if not good:
+        raise typer.Exit(1)

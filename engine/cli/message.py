@@ -1,0 +1,168 @@
+"""Verbs about messages: explain and send."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load
+
+if TYPE_CHECKING:
+    from engine.config import Config
+    from engine.routing.router import Decision
+
+MessageFile = Annotated[
+    Path, typer.Argument(exists=True, dir_okay=False, help="a file with one message or more")
+]
+
+
+def explain(
+    file: MessageFile,
+    config: ConfigPath = DEFAULT_CONFIG,
+    find: Annotated[bool, typer.Option("--find", help="ask the archives which studies it would be")] = False,
+    expect: Annotated[
+        Path | None, typer.Option(exists=True, help="what it should come to; exit 1 if not")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="the file is one block, whatever is in it")] = False,
+    json: Annotated[bool, typer.Option("--json", help="print plain JSON")] = False,
+) -> None:
+    """Show which routes a message matches, field by field, why not the others, and what would be moved.
+
+    Without --find no network is touched. Nothing is moved in any case.
+    """
+    from engine.cli.expectation import differences, read_expected
+    from engine.cli.rendering import print_explanation
+
+    settings = load(config)
+    payloads = _payloads(file, raw)
+    told = [_explanation(settings, payload, find) for payload in payloads]
+    out = console()
+    if json:
+        out.print_json(data=told)
+    else:
+        for one in told:
+            print_explanation(out, one)
+    if expect is not None:
+        faults = differences(told, read_expected(expect))
+        for fault in faults:
+            out.print(f"unexpected: {fault}", style="red")
+        if faults:
+            raise typer.Exit(1)
+        out.print(f"as {expect} expects", style="green")
+
+
+def _explanation(settings: Config, payload: bytes, find: bool) -> dict[str, Any]:
+    from engine.app import clock_of
+    from engine.errors import MessageError
+    from engine.explanation import as_dict
+    from engine.hl7.message import Message
+    from engine.routing.router import decide
+
+    try:
+        message = Message(payload, settings.engine.default_charset)
+    except MessageError as error:
+        refused = {"code": error.code, "location": error.location, "reject": error.reject, "text": error.text}
+        return {"refused": refused}
+    decision = decide(message, settings.routes, clock_of(settings)())
+    told = as_dict(message, decision)
+    told["gate"] = _gate(settings, decision)
+    if find:
+        told["found"] = _found(settings, decision)
+    return told
+
+
+def _gate(settings: Config, decision: Decision) -> list[str]:
+    """Why the requests would be refused as things are; empty where the gate is open."""
+    import os
+
+    from engine.retrieve.gate import refuse, switch_on
+    from engine.routing.router import plan_of
+
+    policy = settings.policy(switch_on=switch_on(os.environ))
+    reasons = (
+        refuse(policy, archive=request.archive, destination=request.destination, routes=request.routes)
+        for request in plan_of(decision).requests
+    )
+    return list(dict.fromkeys(reason for reason in reasons if reason is not None))
+
+
+def _found(settings: Config, decision: Decision) -> list[dict[str, Any]]:
+    from engine.resolve import resolve
+    from engine.routing.router import plan_of
+    from engine.scu import ArchiveClient
+
+    clients = {name: ArchiveClient(archive) for name, archive in settings.archives.items()}
+    told = []
+    try:
+        for request in plan_of(decision).requests:
+            answer = resolve(clients[request.archive], request.selector)
+            choices = [
+                {
+                    "study": choice.study_uid,
+                    "series": choice.series_uid,
+                    "taken": choice.taken,
+                    "why": choice.reason,
+                }
+                for choice in answer.choices
+            ]
+            moves = [{"study": study.study_uid, "series": study.series_uid} for study in answer.studies]
+            told.append({"outcome": answer.outcome.text, "choices": choices, "moves": moves})
+    finally:
+        for client in clients.values():
+            client.close()
+    return told
+
+
+def send(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="files with HL7 messages")],
+    config: ConfigPath = DEFAULT_CONFIG,
+    to: Annotated[
+        str | None, typer.Option(help="host:port; by default engine.listen of the routes file")
+    ] = None,
+    pipelined: Annotated[bool, typer.Option(help="send all before waiting for the first ACK")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="each file is one block, whatever is in it")] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, help="seconds to wait for each ACK")] = 30.0,
+) -> None:
+    """Send messages by MLLP and show the acknowledgments. Exit 1 unless every one is AA or CA."""
+    import asyncio
+
+    from engine.cli.rendering import print_ack
+    from engine.sender import SendError
+    from engine.sender import send as send_messages
+
+    host, port = _address(to, config)
+    names = [(file, payload) for file in files for payload in _payloads(file, raw)]
+    out = console()
+    fault = ""
+    try:
+        acks = asyncio.run(
+            send_messages(host, port, [payload for _, payload in names], pipelined=pipelined, timeout=timeout)
+        )
+    except SendError as error:
+        acks, fault = list(error.acknowledgments), str(error)
+    good = [print_ack(out, str(file), ack) for (file, _), ack in zip(names, acks, strict=False)]
+    if fault:
+        typer.echo(f"forefetch: {fault}", err=True)
+        raise typer.Exit(2)
+    if not all(good):
+        raise typer.Exit(1)
+
+
+def _address(to: str | None, config: Path) -> tuple[str, int]:
+    if to is None:
+        engine = load(config).engine
+        return engine.host, engine.port
+    host, colon, port = to.rpartition(":")
+    if not colon or not port.isdigit():
+        raise typer.BadParameter("host:port, such as 127.0.0.1:2575", param_hint="--to")
+    return host, int(port)
+
+
+def _payloads(file: Path, raw: bool) -> Sequence[bytes]:
+    from engine.hl7.files import messages_of
+
+    data = file.read_bytes()
+    return [data] if raw else messages_of(data) or [data]

@@ -1,0 +1,48 @@
+"""Options and output that the verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from engine.config import Config
+    from engine.retrieve.outcome import TaskStatus
+
+ConfigPath = Annotated[
+    Path, typer.Option("--config", "-c", help="the routes file", envvar="FOREFETCH_CONFIG")
+]
+DEFAULT_CONFIG = Path("routes.yaml")
+
+STYLES = {
+    "SCHEDULED": "",
+    "HELD": "yellow",
+    "IN_PROGRESS": "cyan",
+    "COMPLETED": "green",
+    "WARNING": "yellow",
+    "FAILED": "red",
+    "CANCELED": "magenta",
+}
+
+
+def load(path: Path) -> Config:
+    """The configuration, or ConfigError with every complaint."""
+    from engine.config import load as load_config
+
+    return load_config(path)
+
+
+def console() -> Console:
+    """Standard output; values from messages are never read as markup."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False, soft_wrap=True)
+
+
+def style(status: TaskStatus | str) -> str:
+    """The colour of a status."""
+    return STYLES.get(str(status), "")

@@ -1,0 +1,89 @@
+"""Everything that depends on which database keeps the journal; PostgreSQL would be added here alone.
+
+SQLite is run so that a commit is on the disk when it returns: write-ahead log with ``synchronous=FULL``.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from sqlalchemy import BigInteger, Connection, Engine, Insert, Integer, NullPool, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import StatementError
+
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another process that holds the file."""
+
+Identity = BigInteger().with_variant(Integer, "sqlite")
+"""A key that the database counts up; SQLite does that for INTEGER alone."""
+
+_INSERT: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
+    "sqlite": sqlite.insert,
+    "postgresql": postgresql.insert,
+}
+
+_CURES = {
+    "SQLITE_NOTADB": "it is a file of something else; name another one for the journal",
+    "SQLITE_BUSY": "another process holds it; is forefetch running on it already?",
+    "SQLITE_READONLY": "make the file and its directory writable for this user",
+    "SQLITE_CANTOPEN": "its directory must exist and be writable for this user",
+    "SQLITE_FULL": "free some space on the disk",
+    "SQLITE_IOERR": "look at the disk and at the system's log",
+    "SQLITE_CORRUPT": "stop forefetch and restore the file from a backup",
+}
+
+
+def open_engine(path: Path, *, read_only: bool = False, busy_timeout: float = BUSY_TIMEOUT) -> Engine:
+    """An engine on the file; one that may write creates it, readable for its owner alone.
+
+    Nothing is opened before the first connection, which raises what `explain` turns into words.
+    """
+    if not read_only:
+        path.touch(mode=0o600)  # the journal holds whole messages, and so patient data
+    address = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rw'}"
+
+    def connect() -> sqlite3.Connection:
+        # No isolation level: the driver must not begin transactions of its own. Used by one thread at a time.
+        connection = sqlite3.connect(
+            address, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    # Parameters are patient data and would be in the text of every error.
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
+    begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"  # a reader that turns writer can be refused at once
+
+    @event.listens_for(engine, "begin")
+    def _(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
+
+
+def allow_readers(connection: Connection) -> None:
+    """Let others read while this connection writes. SQLite notes it in the file, so this comes after the
+    check that the file is ours; and only outside of a transaction."""
+    driver = connection.connection.driver_connection
+    if isinstance(driver, sqlite3.Connection):
+        driver.execute("PRAGMA journal_mode = WAL")
+
+
+def insert_unless_known(connection: Connection, table: Table) -> Insert:
+    """An INSERT that leaves out the rows that a unique constraint would refuse."""
+    return _INSERT[connection.dialect.name](table).on_conflict_do_nothing()
+
+
+def explain(error: Exception) -> str:
+    """What went wrong and the cure, without any value of a row."""
+    cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
+    if isinstance(cause, OSError):
+        return f"{cause.strerror}; its directory must exist and be writable for this user"
+    name = getattr(cause, "sqlite_errorname", "")
+    if not name:
+        return type(cause).__name__  # its text might quote a message
+    cure = next((cure for code, cure in _CURES.items() if name.startswith(code)), "")
+    return f"{cause}; {cure}" if cure else str(cause)

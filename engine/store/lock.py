@@ -1,0 +1,37 @@
+"""One engine a journal: a second one would take the first one's tasks for a crash's, and move them again.
+
+The lock is SQLite's own, on a file beside the journal, since it works on every platform and ends with the
+process, also by kill -9.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from engine.errors import StoreError
+
+
+class JournalLock:
+    """Held from construction to ``release``. StoreError where another process holds it."""
+
+    def __init__(self, journal: Path) -> None:
+        self._connection = sqlite3.connect(
+            journal.with_name(journal.name + "-lock"),
+            timeout=0,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            self._connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as exc:
+            self._connection.close()
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            raise StoreError(
+                "another forefetch is running on it; stop that one, or use another file"
+            ) from exc
+
+    def release(self) -> None:
+        """Let another engine have the journal."""
+        self._connection.close()

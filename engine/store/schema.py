@@ -1,0 +1,125 @@
+"""The tables of the journal: messages, the tasks that they led to, and the version of this schema."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    insert,
+    inspect,
+    select,
+    update,
+)
+
+from engine.errors import StoreError
+from engine.store.dialect import Identity
+
+VERSION = 1
+
+
+class UtcDateTime(TypeDecorator[dt.datetime]):
+    """An instant. Goes in with any time zone, is kept in UTC and comes out in UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a timestamp without a time zone")
+        return value.astimezone(dt.UTC)
+
+    def process_result_value(self, value: dt.datetime | None, dialect: Dialect) -> dt.datetime | None:
+        if value is None:
+            return None
+        # SQLite keeps no zone and PostgreSQL answers in that of the session.
+        return value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
+
+
+metadata = MetaData()
+
+meta = Table("meta", metadata, Column("schema_version", Integer, primary_key=True, autoincrement=False))
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False, unique=True),
+    Column("sending_application", Text, nullable=False),
+    Column("sending_facility", Text, nullable=False),
+    Column("control_id", Text, nullable=False),
+    Column("message_type", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("decision", Text, nullable=False),
+    Column("ack", LargeBinary),
+    Column("ack_code", Text),
+    Column("acked_at", UtcDateTime),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("message_id", ForeignKey("messages.id")),
+    Column("parent_id", ForeignKey("tasks.id")),
+    Column("routes", Text, nullable=False),
+    Column("archive", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("selector", Text, nullable=False),
+    Column("study_uid", Text, nullable=False),
+    Column("series_uid", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("outcome", Text),
+    Column("choices", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    # One archive's waiting tasks of one priority, oldest first, without sorting.
+    Index("tasks_waiting", "status", "archive", "priority", "id"),
+    Index("tasks_of_message", "message_id"),
+)
+
+
+def prepare(connection: Connection) -> None:
+    """Create the tables in an empty database; in any other `check` it, and that it may be written."""
+    if inspect(connection).get_table_names():
+        check(connection)
+        # SQLite opens a write-protected file without a word and refuses only the first write.
+        connection.execute(update(meta).values(schema_version=meta.c.schema_version))
+        return
+    metadata.create_all(connection)
+    connection.execute(insert(meta).values(schema_version=VERSION))
+
+
+def check(connection: Connection) -> None:
+    """StoreError unless this is a journal of a schema that this version understands."""
+    if not inspect(connection).has_table(meta.name):
+        raise StoreError("it is no journal of forefetch; name another file for the journal")
+    version = connection.execute(select(meta.c.schema_version)).scalar()
+    if version is None:
+        raise StoreError("it does not say which schema it has; restore it from a backup")
+    if version > VERSION:
+        raise StoreError(
+            f"it has schema {version}, which is newer than schema {VERSION} of this forefetch; "
+            "install the version of forefetch that wrote it, or a later one"
+        )

@@ -1,0 +1,135 @@
+"""The journal: every message and every task, on the disk before anything is said about it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine.errors import StoreError
+from engine.retrieve.outcome import Outcome
+from engine.retrieve.task import Choice, RetrieveRequest, RetrieveTask
+from engine.store import messages, schema, tasks
+from engine.store.dialect import BUSY_TIMEOUT, allow_readers, explain, open_engine
+from engine.store.lock import JournalLock
+from engine.store.messages import Journaled, NewMessage
+from engine.store.writer import Writer, each
+
+_WAITING = each(tasks.waiting)
+_WAITING_ARCHIVES = each(tasks.waiting_archives)
+_CLAIM = each(tasks.claim)
+_FINISH = each(tasks.finish)
+_RESOLVE = each(tasks.resolve)
+_RELEASE = each(tasks.release)
+_HOLD_REASON = each(tasks.hold_reason)
+_RECOVER = each(tasks.recover)
+_TASKS_OF = each(tasks.tasks_of)
+
+
+class Store:
+    """The journal as the running engine uses it, from one event loop. One process at a time.
+
+    Every call returns after its transaction is on the disk, or raises StoreError and has changed nothing.
+    Reads take the same way as writes: they see all that was returned before, and nothing that could still be
+    lost. A call whose waiter is cancelled is carried out all the same.
+    """
+
+    def __init__(self, engine: Engine, writer: Writer, lock: JournalLock) -> None:
+        self._engine = engine
+        self._writer = writer
+        self._lock = lock
+
+    @classmethod
+    def open(cls, path: str | Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Store:
+        """Open the journal; create the file, not its directory, where there is none.
+
+        Blocks for up to ``busy_timeout`` seconds while another process holds the file. StoreError says why
+        the file is not usable, and the cure.
+        """
+        try:
+            engine = open_engine(Path(path), busy_timeout=busy_timeout)
+            lock = JournalLock(Path(path))
+            try:
+                connection = _prepared(engine)
+            except BaseException:
+                lock.release()
+                raise
+        except (OSError, SQLAlchemyError, sqlite3.Error) as exc:
+            raise StoreError(f"journal {path}: {explain(exc)}") from exc
+        except StoreError as exc:
+            raise StoreError(f"journal {path}: {exc}") from exc
+        return cls(engine, Writer(connection), lock)
+
+    async def journal(self, message: NewMessage) -> Journaled:
+        """Keep a message and its tasks (SCHEDULED), or find the first one of the same fingerprint."""
+        return await self._writer.run(messages.journal, message)
+
+    async def keep_ack(self, message_id: int, ack: bytes, code: str) -> bytes:
+        """Keep the acknowledgment of a message; the first one stays. Returns the one that is kept."""
+        return await self._writer.run(messages.keep_ack, message_id, ack, code)
+
+    async def waiting(self, archive: str, limit: int) -> list[RetrieveTask]:
+        """SCHEDULED tasks of an archive: HIGH, MEDIUM, LOW, and in each the oldest first."""
+        return await self._writer.run(_WAITING, archive, limit)
+
+    async def waiting_archives(self) -> set[str]:
+        """The archives that have SCHEDULED tasks, also those that are not configured any more."""
+        return await self._writer.run(_WAITING_ARCHIVES)
+
+    async def claim(self, task_id: int) -> RetrieveTask | None:
+        """SCHEDULED to IN_PROGRESS, one attempt more. None: it is not SCHEDULED any more."""
+        return await self._writer.run(_CLAIM, task_id)
+
+    async def finish(self, task_id: int, outcome: Outcome) -> int | None:
+        """End a task. Returns how many tasks of its message are not final (0 also without a message).
+
+        None, and nothing is changed: `TRANSITIONS` does not allow it, for instance because it has ended.
+        """
+        return await self._writer.run(_FINISH, task_id, outcome)
+
+    async def resolve(
+        self, task_id: int, outcome: Outcome, choices: Sequence[Choice], found: Sequence[RetrieveRequest]
+    ) -> tuple[list[RetrieveTask], int] | None:
+        """End a question and add its children, without those that another C-MOVE of the message covers.
+
+        Returns the children and how many tasks of the message are not final; None as for `finish`.
+        """
+        return await self._writer.run(_RESOLVE, task_id, outcome, choices, found)
+
+    async def release(self, task_id: int, reason: str) -> None:
+        """IN_PROGRESS back to SCHEDULED; nothing happens to a task that is not IN_PROGRESS."""
+        await self._writer.run(_RELEASE, task_id, reason)
+
+    async def hold_reason(self, task_id: int, reason: str) -> None:
+        """Note why a task waits. Writes only what is new, and only on a task that waits."""
+        await self._writer.run(_HOLD_REASON, task_id, reason)
+
+    async def recover(self) -> int:
+        """For the start: whatever a crash left IN_PROGRESS is SCHEDULED again. Returns how many."""
+        return await self._writer.run(_RECOVER)
+
+    async def tasks_of(self, message_id: int) -> list[RetrieveTask]:
+        """The tasks of a message, oldest first."""
+        return await self._writer.run(_TASKS_OF, message_id)
+
+    async def close(self) -> None:
+        """Carry out what is queued and close the file. Every later call raises StoreError."""
+        await self._writer.close()
+        self._engine.dispose()
+        self._lock.release()
+
+
+def _prepared(engine: Engine) -> Connection:
+    """A connection to the journal, its schema made or checked."""
+    connection = engine.connect()
+    try:
+        with connection.begin():
+            schema.prepare(connection)
+        allow_readers(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection

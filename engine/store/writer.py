@@ -1,0 +1,136 @@
+"""Group commit: one thread, one connection, one fsync for as many operations as are waiting.
+
+An operation is a function of the connection and of the arguments of several calls, oldest first; it returns
+one result a call. Whatever is queued while a commit is under way goes into the next transaction together,
+in the order in which it came. No result is given out before its commit is on the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, NamedTuple, TypeVar, TypeVarTuple
+
+from sqlalchemy import Connection
+
+from engine.errors import StoreError
+from engine.store.dialect import explain
+
+R = TypeVar("R")
+Ts = TypeVarTuple("Ts")
+
+Operation = Callable[[Connection, Sequence[tuple[*Ts]]], Sequence[R]]
+
+
+def each(one: Callable[[Connection, *Ts], R]) -> Operation[*Ts, R]:
+    """The operation that carries out its calls one by one."""
+
+    def operation(connection: Connection, calls: Sequence[tuple[*Ts]]) -> Sequence[R]:
+        return [one(connection, *arguments) for arguments in calls]
+
+    return operation
+
+
+class _Call(NamedTuple):
+    operation: Operation[*tuple[Any, ...], Any]
+    arguments: tuple[Any, ...]
+    future: asyncio.Future[Any]
+
+
+class Writer:
+    """Runs operations for one event loop. At most ``queue_limit`` are accepted at a time, more have to wait;
+    at most ``batch_limit`` share a transaction."""
+
+    def __init__(self, connection: Connection, *, queue_limit: int = 1024, batch_limit: int = 256) -> None:
+        self._connection = connection
+        self._batch_limit = batch_limit
+        self._places = asyncio.Semaphore(queue_limit)
+        self._queue: SimpleQueue[_Call | None] = SimpleQueue()  # None, the last entry: closed
+        self._closed = False
+        self._thread = Thread(target=self._serve, name="journal", daemon=True)
+        self._thread.start()
+
+    async def run(self, operation: Operation[*Ts, R], *arguments: *Ts) -> R:
+        """The result, once it is durable. StoreError: it failed and has changed nothing.
+
+        An operation whose waiter is cancelled is carried out all the same.
+        """
+        await self._places.acquire()
+        if self._closed:
+            self._places.release()
+            raise StoreError("the journal is closed")
+        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._queue.put(_Call(operation, arguments, future))
+        return await future
+
+    async def close(self) -> None:
+        """Carry out what is queued and close the connection."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _serve(self) -> None:
+        with self._connection:
+            while batch := self._next_batch():
+                results = self._attempt(batch)
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    batch[0].future.get_loop().call_soon_threadsafe(self._settle, batch, results)
+
+    def _next_batch(self) -> list[_Call]:
+        """Wait for one call and take those behind it; none at all: closed."""
+        batch: list[_Call] = []
+        while call := self._queue.get():
+            batch.append(call)
+            if self._queue.empty() or len(batch) == self._batch_limit:
+                return batch
+        if batch:
+            self._queue.put(None)  # seen behind the last calls; the next turn ends
+        return batch
+
+    def _attempt(self, batch: list[_Call]) -> list[Any]:
+        """One result or StoreError a call. Where one call is at fault, the others are run again without it;
+        where the transaction is, nobody's work is kept."""
+        operation_failed = False
+        try:
+            with self._connection.begin():
+                try:
+                    return self._perform(batch)
+                except Exception:
+                    operation_failed = True
+                    raise
+        except Exception as exc:  # noqa: BLE001 - a waiter must hear of everything that goes wrong here
+            if not operation_failed:
+                self._connection.invalidate()  # may be left in the transaction; the next one opens another
+            if not operation_failed or len(batch) == 1:
+                return [_store_error(exc) for _ in batch]
+        return [result for call in batch for result in self._attempt([call])]
+
+    def _perform(self, batch: list[_Call]) -> list[Any]:
+        results: list[Any] = []
+        for operation, calls in groupby(batch, key=lambda call: call.operation):
+            results += operation(self._connection, [call.arguments for call in calls])
+        return results
+
+    def _settle(self, batch: list[_Call], results: list[Any]) -> None:
+        """Runs in the event loop."""
+        for call, result in zip(batch, results, strict=True):
+            self._places.release()
+            if call.future.done():
+                continue  # its waiter was cancelled
+            if isinstance(result, StoreError):
+                call.future.set_exception(result)
+            else:
+                call.future.set_result(result)
+
+
+def _store_error(exc: Exception) -> StoreError:
+    if isinstance(exc, StoreError):
+        return exc
+    error = StoreError(f"the journal could not be written or read: {explain(exc)}")
+    error.__cause__ = exc
+    return error

@@ -1,0 +1,63 @@
+"""Samples for the tests of the journal."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.retrieve.outcome import Cause, Outcome, TaskStatus
+from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, Selector, Study
+from engine.retrieve.task import Priority, RetrieveRequest
+from engine.store import NewMessage, Store
+
+RECEIVED = dt.datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=dt.timezone(dt.timedelta(hours=2)))
+ARRIVED = Outcome(TaskStatus.COMPLETED, Cause.ARRIVED, "3 objects arrived", arrived=True)
+FAILED = Outcome(TaskStatus.FAILED, Cause.UNREACHABLE, "no connection", cure="check host and port")
+CANCELED = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "the operator stopped it")
+RESOLVED = Outcome(TaskStatus.COMPLETED, Cause.RESOLVED, "2 of 3 studies taken")
+PRIORS = PriorsOfPatient("4711", PriorCriteria(), dt.date(2024, 5, 6))
+
+
+def request(
+    selector: Selector | str = "1.2.3",
+    *,
+    archive: str = "pacs",
+    destination: str = "ws",
+    routes: tuple[str, ...] = ("orders",),
+    priority: Priority = Priority.MEDIUM,
+) -> RetrieveRequest:
+    """A request, for one whole study where only a UID is given."""
+    what = Study(selector) if isinstance(selector, str) else selector
+    return RetrieveRequest(what, archive, destination, routes, priority)
+
+
+def message(number: object, *requests: RetrieveRequest, **changes: Any) -> NewMessage:
+    """A message whose fingerprint is made from ``number``."""
+    fields: dict[str, Any] = {
+        "received_at": RECEIVED,
+        "peer": "127.0.0.1:50123",
+        "fingerprint": hashlib.sha256(repr(number).encode()).digest(),
+        "sending_application": "RIS",
+        "sending_facility": "HOSPITAL",
+        "control_id": str(number),
+        "message_type": "ORM^O01",
+        "version": "2.5.1",
+        "raw": b"MSH|^~\\&|RIS|HOSPITAL\r\x00\xff",
+        "decision": '{"routes": []}',
+        "requests": requests,
+    }
+    return NewMessage(**(fields | changes))
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Store]:
+    """A journal that is closed in the end."""
+    store = Store.open(path)
+    try:
+        yield store
+    finally:
+        await store.close()

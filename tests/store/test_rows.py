@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from engine.errors import NodeTimeout, QueryFailed, StoreError
+from engine.retrieve.outcome import Cause, MoveResponse, Outcome, SubOperations, TaskStatus, failure, judge
+from engine.retrieve.selector import (
+    OrderedStudy,
+    PriorCriteria,
+    PriorsOfPatient,
+    Selector,
+    SeriesFilter,
+    SeriesOfStudy,
+    StudiesOfAccession,
+    Study,
+)
+from engine.retrieve.task import Choice, Priority
+
+from . import PRIORS, RESOLVED, message, opened, request
+
+SELECTORS: list[Selector] = [
+    Study("1.2.3"),
+    Study("1.2.3", "1.2.3.4"),
+    SeriesOfStudy("1.2.3", SeriesFilter(("CT", "MR"), "thin.*")),
+    StudiesOfAccession("A 17"),
+    StudiesOfAccession("A 17", SeriesFilter()),
+    PRIORS,
+    PriorsOfPatient(
+        patient_id="Zoë\u00df 4711",
+        criteria=PriorCriteria(("CT",), dt.timedelta(days=3650, microseconds=1), 5, "abd|thorax"),
+        day=dt.date(2024, 2, 29),
+        issuer="HOSPITAL",
+        ordered=OrderedStudy(("1.2.3",), ("A1", "A2")),
+        series=SeriesFilter(description='quote " and \\ backslash'),
+    ),
+]
+
+OUTCOMES = [
+    *(Outcome(TaskStatus.FAILED, cause, cause.value) for cause in Cause),
+    judge(MoveResponse(0x0000, SubOperations(0, 3, 0, 0))),
+    judge(MoveResponse(0xB000, SubOperations(None, 2, 1, None), "disk full", ("1.2.3.4", "1.2.3.5"))),
+    judge(MoveResponse(0xFE00)),
+    failure(NodeTimeout("pacs", "60 s of silence")),
+    failure(QueryFailed("pacs", "out of resources", 0xA700)),
+]
+
+
+@pytest.mark.parametrize("selector", SELECTORS, ids=repr)
+async def test_every_selector_comes_back_as_it_went_in(selector: Selector, tmp_path: Path) -> None:
+    asked = request(selector, routes=("orders", "priors"), priority=Priority.LOW)
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, asked))
+        (task,) = await store.tasks_of(kept.message_id)
+    assert task.request == asked
+    assert type(task.request.selector) is type(selector)
+    assert (task.id,) == kept.task_ids
+    assert (task.status, task.attempts, task.outcome, task.choices) == (TaskStatus.SCHEDULED, 0, None, ())
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: f"{outcome.cause}-{outcome.dicom_status}")
+async def test_every_outcome_comes_back_as_it_went_in(outcome: Outcome, tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request()))
+        await store.claim(kept.task_ids[0])
+        assert await store.finish(kept.task_ids[0], outcome) == 0
+        (task,) = await store.tasks_of(kept.message_id)
+    assert task.outcome == outcome
+    assert task.status is outcome.status
+
+
+async def test_choices_come_back_as_they_went_in(tmp_path: Path) -> None:
+    choices = (Choice(True, "newest", "1.2.3"), Choice(False, "modality US", "1.2.4", "1.2.4.1"))
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request(PRIORS)))
+        await store.claim(kept.task_ids[0])
+        await store.resolve(kept.task_ids[0], RESOLVED, choices, [])
+        (task,) = await store.tasks_of(kept.message_id)
+    assert task.choices == choices
+
+
+async def test_only_a_study_has_its_uids_in_columns(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    series = SeriesOfStudy("1.2.9", SeriesFilter())
+    async with opened(path) as store:
+        await store.journal(message(1, request(Study("1.2.3", "1.2.3.4")), request(series)))
+    with closing(sqlite3.connect(path)) as database:
+        rows = database.execute("SELECT kind, study_uid, series_uid FROM tasks ORDER BY id").fetchall()
+    assert rows == [("study", "1.2.3", "1.2.3.4"), ("series", "", "")]
+
+
+async def test_times_are_kept_in_utc(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    before = dt.datetime.now(dt.UTC)
+    async with opened(path) as store:
+        kept = await store.journal(message(1, request()))
+        (task,) = await store.tasks_of(kept.message_id)
+    assert task.created.tzinfo is dt.UTC
+    assert before <= task.created == task.updated <= dt.datetime.now(dt.UTC)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT received_at FROM messages").fetchone() == (
+            "2024-05-06 05:08:09.123456",
+        )
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        'selector = \'{"kind": "study", "study_uid": ["DOE^JANE"]}\'',
+        "outcome = '[\"DOE^JANE\"]'",
+        "status = 'DOE^JANE'",
+        "priority = 7",
+    ],
+)
+async def test_a_damaged_row_is_named_and_not_quoted(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        kept = await store.journal(message(1, request()))
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute(f"UPDATE tasks SET {damage}")
+        with pytest.raises(StoreError, match=f"task {kept.task_ids[0]} in the journal") as caught:
+            await store.tasks_of(kept.message_id)
+    assert "JANE" not in str(caught.value)
+    if "status" not in damage:
+        assert "JANE" not in str(caught.value.__cause__)

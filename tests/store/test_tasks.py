@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.retrieve.outcome import Cause, Outcome, TaskStatus
+from engine.retrieve.selector import Study
+from engine.retrieve.task import TRANSITIONS, Choice, Priority
+from engine.store import Store, list_tasks
+
+from . import ARRIVED, CANCELED, FAILED, PRIORS, RESOLVED, message, opened, request
+
+
+async def in_progress(store: Store, number: object = 1) -> int:
+    """A new message's only task, claimed."""
+    kept = await store.journal(message(number, request()))
+    claimed = await store.claim(kept.task_ids[0])
+    assert claimed is not None
+    return claimed.id
+
+
+async def test_waiting_tasks_come_by_priority_and_then_by_age(tmp_path: Path) -> None:
+    order = [Priority.LOW, Priority.MEDIUM, Priority.HIGH, Priority.MEDIUM, Priority.HIGH, Priority.LOW]
+    asked = [request(f"1.2.{n}", priority=priority) for n, priority in enumerate(order)]
+    async with opened(tmp_path / "journal") as store:
+        await store.journal(message(1, *asked, request("1.3", archive="other")))
+        found = [task.request for task in await store.waiting("pacs", 10)]
+        assert found == [asked[n] for n in (2, 4, 1, 3, 0, 5)]
+        assert [task.request for task in await store.waiting("pacs", 3)] == [asked[n] for n in (2, 4, 1)]
+        assert await store.waiting("pacs", 0) == []
+        assert await store.waiting("elsewhere", 10) == []
+
+
+async def test_only_archives_with_scheduled_tasks_are_waiting(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        assert await store.waiting_archives() == set()
+        kept = await store.journal(message(1, request(archive="one"), request(archive="two")))
+        assert await store.waiting_archives() == {"one", "two"}
+        await store.claim(kept.task_ids[0])
+        assert await store.waiting_archives() == {"two"}
+
+
+async def test_a_task_is_claimed_once(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request()))
+        claimed = await store.claim(kept.task_ids[0])
+        assert claimed is not None
+        assert (claimed.status, claimed.attempts) == (TaskStatus.IN_PROGRESS, 1)
+        assert claimed.message_id == kept.message_id
+        assert await store.claim(kept.task_ids[0]) is None
+        assert await store.claim(999) is None
+        assert await store.waiting("pacs", 10) == []
+
+
+async def test_a_late_outcome_does_not_overwrite_a_final_status(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        task_id = await in_progress(store)
+        assert await store.finish(task_id, CANCELED) == 0
+        assert await store.finish(task_id, ARRIVED) is None
+        assert await store.resolve(task_id, RESOLVED, [Choice(True, "", "1.9")], [request("1.9")]) is None
+        (task,) = await store.tasks_of(1)
+        assert (task.status, task.outcome, task.choices) == (TaskStatus.CANCELED, CANCELED, ())
+
+
+@pytest.mark.parametrize("status", list(TaskStatus))
+async def test_a_scheduled_task_ends_only_as_the_table_allows(status: TaskStatus, tmp_path: Path) -> None:
+    allowed = status.final and status in TRANSITIONS[TaskStatus.SCHEDULED]
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request()))
+        left = await store.finish(kept.task_ids[0], Outcome(status, Cause.GATE_CLOSED, "policy"))
+        (task,) = await store.tasks_of(kept.message_id)
+    assert left == (0 if allowed else None)
+    assert task.status is (status if allowed else TaskStatus.SCHEDULED)
+    assert (task.outcome is not None) == allowed
+
+
+@pytest.mark.parametrize("status", list(TaskStatus))
+async def test_a_task_in_progress_ends_only_as_the_table_allows(status: TaskStatus, tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        task_id = await in_progress(store)
+        left = await store.finish(task_id, Outcome(status, Cause.ARRIVED, "text"))
+        (task,) = await store.tasks_of(1)
+    assert left == (0 if status.final else None)
+    assert task.status is (status if status.final else TaskStatus.IN_PROGRESS)
+
+
+async def test_a_task_that_does_not_exist_cannot_end(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        assert await store.finish(999, FAILED) is None
+        assert await store.resolve(999, RESOLVED, [], []) is None
+
+
+async def test_finish_counts_what_the_message_still_waits_for(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        await store.journal(message("other", request("1.9")))
+        kept = await store.journal(message(1, request("1.1"), request("1.2"), request("1.3")))
+        first, second, third = kept.task_ids
+        assert await store.finish(second, FAILED) == 2
+        await store.claim(first)
+        assert await store.finish(first, ARRIVED) == 1
+        assert await store.finish(first, ARRIVED) is None
+        await store.claim(third)
+        assert await store.finish(third, ARRIVED) == 0
+
+
+async def test_a_question_leaves_children_of_its_message(tmp_path: Path) -> None:
+    found = [request("1.5", priority=Priority.HIGH), request("1.6")]
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request(PRIORS)))
+        await store.claim(kept.task_ids[0])
+        resolved = await store.resolve(kept.task_ids[0], RESOLVED, [Choice(True, "newest", "1.5")], found)
+        assert resolved is not None
+        children, left = resolved
+        assert left == 2
+        assert [child.request for child in children] == found
+        assert {(child.parent_id, child.message_id, child.status) for child in children} == {
+            (kept.task_ids[0], kept.message_id, TaskStatus.SCHEDULED)
+        }
+        question, *others = await store.tasks_of(kept.message_id)
+        assert (question.status, question.outcome) == (TaskStatus.COMPLETED, RESOLVED)
+        assert others == children
+        assert await store.finish(children[0].id, FAILED) == 1
+
+
+async def test_a_question_that_finds_nothing_settles_its_message(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request(PRIORS)))
+        await store.claim(kept.task_ids[0])
+        nothing = Outcome(TaskStatus.COMPLETED, Cause.NOT_FOUND, "no studies")
+        assert await store.resolve(kept.task_ids[0], nothing, [], []) == ([], 0)
+
+
+async def test_a_child_that_another_move_of_the_message_covers_is_left_out(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        await store.journal(message("other", request("1.7")))  # of another message: does not count
+        kept = await store.journal(
+            message(1, request(PRIORS), request("1.5"), request(Study("1.8", "1.8.1")))
+        )
+        question, ended, _ = kept.task_ids
+        assert await store.finish(ended, FAILED) == 2  # has been tried already
+        await store.claim(question)
+        found = [
+            request("1.5"),
+            request(Study("1.5", "1.5.1")),
+            request("1.5", destination="elsewhere"),
+            request("1.6"),
+            request("1.6", routes=("second",)),
+            request(Study("1.6", "1.6.1")),
+            request("1.7"),
+            request("1.8"),
+        ]
+        resolved = await store.resolve(question, RESOLVED, [], found)
+        assert resolved is not None
+        children, left = resolved
+        assert [(child.request.selector, child.request.destination) for child in children] == [
+            (Study("1.5"), "elsewhere"),
+            (Study("1.6"), "ws"),
+            (Study("1.7"), "ws"),
+            (Study("1.8"), "ws"),
+        ]
+        assert children[1].request.routes == ("orders", "second")
+        assert left == 5
+
+
+async def test_a_question_that_is_not_in_progress_leaves_no_children(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request(PRIORS)))
+        assert await store.resolve(kept.task_ids[0], RESOLVED, [], [request("1.5")]) is None
+        (task,) = await store.tasks_of(kept.message_id)
+        assert task.status is TaskStatus.SCHEDULED
+
+
+async def test_a_released_task_waits_again_and_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        task_id = await in_progress(store)
+        await store.release(task_id, "shutting down")
+        (task,) = await store.waiting("pacs", 10)
+        assert (task.id, task.status, task.attempts) == (task_id, TaskStatus.SCHEDULED, 1)
+        assert _reason(path, task_id) == "shutting down"
+        claimed = await store.claim(task_id)
+        assert claimed is not None
+        assert claimed.attempts == 2
+        assert _reason(path, task_id) == ""
+
+
+async def test_a_release_does_not_revive_a_task_that_ended(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        task_id = await in_progress(store)
+        await store.finish(task_id, ARRIVED)
+        await store.release(task_id, "shutting down")
+        (task,) = await store.tasks_of(1)
+        assert task.status is TaskStatus.COMPLETED
+
+
+async def test_a_reason_is_written_only_when_it_is_another(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        kept = await store.journal(message(1, request()))
+        (task_id,) = kept.task_ids
+        await store.hold_reason(task_id, "archive is at its limit")
+        (noted,) = await store.tasks_of(kept.message_id)
+        assert _reason(path, task_id) == "archive is at its limit"
+        await store.hold_reason(task_id, "archive is at its limit")
+        assert await store.tasks_of(kept.message_id) == [noted]
+        await store.hold_reason(task_id, "archive is away")
+        assert _reason(path, task_id) == "archive is away"
+
+
+async def test_a_task_that_does_not_wait_has_no_reason(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        task_id = await in_progress(store)
+        await store.hold_reason(task_id, "too late")
+        assert _reason(path, task_id) == ""
+
+
+async def test_recovery_schedules_again_what_a_crash_left_in_progress(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        kept = await store.journal(message(1, *(request(f"1.{n}") for n in range(4))))
+        for task_id in kept.task_ids[:3]:
+            await store.claim(task_id)
+        await store.finish(kept.task_ids[0], ARRIVED)
+    async with opened(path) as store:
+        assert await store.recover() == 2
+        assert await store.recover() == 0
+        statuses = [task.status for task in await store.tasks_of(kept.message_id)]
+    assert statuses == [TaskStatus.COMPLETED, *[TaskStatus.SCHEDULED] * 3]
+
+
+def _reason(path: Path, task_id: int) -> str:
+    return next(task.reason for task in list_tasks(path) if task.id == task_id)
