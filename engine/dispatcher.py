@@ -86,7 +86,8 @@ class Dispatcher:
         try:
             if all(task.status.final for task in await self._store.tasks_of(message_id)):
                 return True
-            await asyncio.wait_for(event.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await event.wait()
         except TimeoutError:
             return False
         finally:
@@ -115,7 +116,8 @@ class Dispatcher:
         """Keep an archive as busy as the gate allows."""
         while True:
             try:
-                await asyncio.wait_for(lane.wake.wait(), lane.archive.idle)
+                async with asyncio.timeout(lane.archive.idle):
+                    await lane.wake.wait()
             except TimeoutError:
                 lane.workers.submit(lane.client.close_idle)
                 continue

@@ -17,12 +17,13 @@ from engine.hl7.ack import AckCode, AckError, Reply, Severity, acknowledge
 from engine.hl7.message import Header, Message, best_header
 from engine.hl7.validation import faults_of
 from engine.retrieve import reply
-from engine.retrieve.plan import PlanProblem
 from engine.routing.router import Decision, Matched, decide, plan_of, routes_of
 from engine.routing.rules import Acknowledge
 from engine.store import Journaled, NewMessage, Store
 
 _log = logging.getLogger(__name__)
+_NOT_KEPT = "the message could not be kept; send it again later"
+_FAULT = "fault in forefetch; send it again later (a message that was kept is not carried out twice)"
 _BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -43,9 +44,9 @@ class Intake:
         """The ACK for one message, whatever it is and whatever happens here."""
         try:
             return await self._receive(payload, peer)
-        except Exception:  # a fault of ours is answered too: the sender must know that it keeps the message
+        except Exception:  # noqa: BLE001  a fault of ours is answered too: the sender waits
             _log.exception("message from %s failed by a fault of forefetch", peer)
-            return self._ack(best_header(payload), _not_kept())
+            return self._ack(best_header(payload), _rejected(_FAULT))
 
     async def _receive(self, payload: bytes, peer: str) -> bytes:
         received = self._clock()
@@ -62,7 +63,7 @@ class Intake:
             return await self._keep_and_answer(message, decision, peer, received)
         except StoreError as error:
             _log.error("message from %s could not be kept: %s", peer, error)
-            return self._ack(message.header, _not_kept())
+            return self._ack(message.header, _rejected(_NOT_KEPT))
 
     def refuse(self, head: bytes, reason: str) -> bytes:
         """The NAK for a block that could not be taken whole; ``head`` is its beginning."""
@@ -134,8 +135,7 @@ def _immediate(decision: Decision) -> Reply | None:
     return None
 
 
-def _not_kept() -> Reply:
-    text = "the message could not be kept; send it again later"
+def _rejected(text: str) -> Reply:
     return Reply(AckCode.AR, text, (AckError(Severity.ERROR, 207, text),))
 
 

@@ -1,8 +1,8 @@
 """The MLLP server: every message that comes gets its answer, in order, in bounded memory.
 
-Each connection reads, receives up to ``window`` messages at a time, and writes the answers in the order of the
-messages. Reading waits while the window is full, so that TCP slows the sender down; a message leaves the window
-when the kernel has taken its answer, so that a sender that takes no answers is not read any further either.
+Each connection reads, receives up to ``window`` messages at a time, and writes the answers in the order of
+the messages. Reading waits while the window is full, so that TCP slows the sender down; a message leaves the
+window when the kernel has taken its answer, so that a sender that takes no answers is not read any further.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ class Receiver(Protocol):
 class ListenerSettings:
     """Where to listen, and the limits of one connection. Times are in seconds.
 
-    ``max_message_bytes`` limits one message, and together those that are not answered yet. ``idle_timeout``: no
-    byte came, nothing is to be answered. ``frame_timeout``: no byte in the middle of a block, or no answer taken.
+    ``max_message_bytes`` limits one message, and together those that are not answered yet. ``idle_timeout``:
+    no byte came and nothing is to be answered. ``frame_timeout``: no byte in the middle of a block, or an
+    answer that the sender does not take.
     """
 
     host: str = "127.0.0.1"
@@ -98,8 +99,8 @@ class Listener:
             ) from exc
         logger.info("listening on %s", _join(*self.address))
 
-    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109  (what is late is cut off: no error)
-        """Accept and read no more, answer what was received, then close: at the latest in ``timeout`` seconds."""
+    async def drain(self, timeout: float) -> None:
+        """Accept and read no more, answer what was received, then close. ``timeout`` is in seconds."""
         self._stop_accepting()
         for connection in self._connections.values():
             connection.stop_reading()
@@ -127,15 +128,22 @@ class Listener:
     def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
         peer = _join(*(writer.get_extra_info("peername") or ("unknown", 0))[:2])
         limit = self._settings.max_connections
-        if not self._accepting or len(self._connections) >= limit:
+        if not self._accepting:
+            writer.transport.abort()
+            return
+        if len(self._connections) >= limit:
             writer.transport.abort()
             logger.warning("%s turned away: the limit is %d connections (max_connections)", peer, limit)
             return
         connection = _Connection(reader, writer, peer, self._settings, self._receiver)
         task = asyncio.create_task(connection.run())
         self._connections[task] = connection
-        task.add_done_callback(self._connections.pop)
+        task.add_done_callback(self._forget)
         logger.info("%s connected (%d open)", peer, len(self._connections))
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        # A task that was canceled before its first step has not closed anything
+        self._connections.pop(task).abort()
 
 
 class _Connection:
@@ -171,10 +179,14 @@ class _Connection:
                 self._answers.end()
             await self._linger()
         finally:
-            self._writer.transport.abort()
+            self.abort()
             logger.info("%s closed after %d answers", self._peer, self._answers.taken)
             with suppress(OSError):
                 await self._writer.wait_closed()
+
+    def abort(self) -> None:
+        """Close the socket at once."""
+        self._writer.transport.abort()
 
     def stop_reading(self) -> None:
         """Answer what was received, then close."""
@@ -282,7 +294,7 @@ class _Connection:
             logger.warning("%s: closing, %s", self._peer, why)
         self._lost = True
         self._reading = False
-        self._writer.transport.abort()
+        self.abort()
 
     async def _linger(self) -> None:
         """Let the peer close first: to close with bytes unread resets the connection, which may cost the peer
@@ -298,7 +310,8 @@ _Answer = asyncio.Task[bytes | None]
 
 
 class _Answers:
-    """Answers in the order of their messages: at most ``window``, and ``max_bytes`` of messages (or just one)."""
+    """Answers in the order of their messages: at most ``window``, to at most ``max_bytes`` of messages or to
+    one."""
 
     def __init__(self, window: int, max_bytes: int) -> None:
         self._window = window

@@ -103,17 +103,22 @@ def _resolution(finder: Finder, judged: Sequence[Choice], series: SeriesFilter |
     for choice in judged:
         if choice.taken:
             parts += choose_series(finder.find_series(choice.study_uid), series)
-    return Resolution(_resolved(choices), (*choices, *parts), _taken(parts))
+    return Resolution(_resolved(choices, parts), (*choices, *parts), _taken(parts))
 
 
 def _taken(choices: Sequence[Choice]) -> tuple[Study, ...]:
     return tuple(Study(choice.study_uid, choice.series_uid) for choice in choices if choice.taken)
 
 
-def _resolved(choices: Sequence[Choice]) -> Outcome:
-    taken = sum(choice.taken for choice in choices)
-    text = f"{taken} of {len(choices)} found taken" if choices else "nothing found"
+def _resolved(choices: Sequence[Choice], series: Sequence[Choice] = ()) -> Outcome:
+    text = f"{_taken_of(choices)} found taken" if choices else "nothing found"
+    if series:
+        text += f", and of these {_taken_of(series)} series"
     return Outcome(TaskStatus.COMPLETED, Cause.RESOLVED, text)
+
+
+def _taken_of(choices: Sequence[Choice]) -> str:
+    return f"{sum(choice.taken for choice in choices)} of {len(choices)}"
 
 
 def _not_found(text: str) -> Resolution:

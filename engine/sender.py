@@ -10,10 +10,11 @@ from contextlib import suppress
 from engine.errors import ForefetchError
 from engine.hl7.mllp import (
     CARRIAGE_RETURN_PATIENCE,
-    NEED_DATA,
+    BlockFault,
     BlockReceived,
     Decoder,
     JunkSkipped,
+    ResyncFailed,
     frame,
 )
 
@@ -22,7 +23,7 @@ _MAX_ACKNOWLEDGMENT_BYTES = 16 * 2**20
 
 
 class SendError(ForefetchError):
-    """Not every message was acknowledged. ``acknowledgments`` are those received before, in order."""
+    """Not every message was acknowledged. ``acknowledgments`` are those that came, in order."""
 
     def __init__(self, text: str, acknowledgments: Sequence[bytes] = ()) -> None:
         self.acknowledgments = tuple(acknowledgments)
@@ -35,21 +36,115 @@ async def send(
     payloads: Sequence[bytes],
     *,
     pipelined: bool = False,
-    timeout: float = 30.0,  # noqa: ASYNC109  (of each acknowledgment, not of the call)
+    timeout: float = 30.0,
     connect_timeout: float = 5.0,
 ) -> list[bytes]:
-    """Send ``payloads`` in order over one connection; their acknowledgments in order, both without framing.
+    """Send ``payloads`` in order over one connection; their acknowledgments in order. None of them is framed.
 
-    Each message waits for the acknowledgment of the one before, unless ``pipelined``. ``timeout`` is in seconds
+    A message waits for the acknowledgment of the one before, unless ``pipelined``. ``timeout`` is in seconds
     for each acknowledgment. Raises ``SendError``.
     """
     reader, writer = await _connect(host, port, connect_timeout)
     acknowledgments: list[bytes] = []
-    answers = _Acknowledgments(reader)
     try:
-        for batch in [payloads] if pipelined else [[payload] for payload in payloads]:
-            async for acknowledgment in ():
-                pass
+        await _exchange(_Peer(reader, writer), payloads, acknowledgments, pipelined, timeout)
+    except TimeoutError as exc:
+        text = f"no acknowledgment within {timeout:g} s; look in the receiver's log, or allow more time"
+        raise _error(text, acknowledgments, payloads) from exc
+    except (OSError, EOFError) as exc:
+        text = (
+            "the receiver closed the connection before the acknowledgment; look in its log, then send again"
+        )
+        raise _error(text, acknowledgments, payloads) from exc
+    except ValueError as exc:
+        text = f"the acknowledgment is not MLLP ({exc}); check that the port is the receiver's HL7 port"
+        raise _error(text, acknowledgments, payloads) from exc
     finally:
-        writer.close()
+        writer.transport.abort()
+        with suppress(OSError):
+            await writer.wait_closed()
     return acknowledgments
+
+
+def _error(text: str, acknowledgments: Sequence[bytes], payloads: Sequence[bytes]) -> SendError:
+    return SendError(f"message {len(acknowledgments) + 1} of {len(payloads)}: {text}", acknowledgments)
+
+
+async def _connect(host: str, port: int, timeout: float) -> tuple[StreamReader, StreamWriter]:
+    try:
+        async with asyncio.timeout(timeout):
+            return await asyncio.open_connection(host, port)
+    except TimeoutError as exc:
+        text = f"{host} port {port} does not answer within {timeout:g} s; check the host and the firewall"
+        raise SendError(text) from exc
+    except ConnectionRefusedError as exc:
+        text = f"nothing listens on {host} port {port}; check the port and that the receiver runs"
+        raise SendError(text) from exc
+    except OSError as exc:
+        text = f"no connection to {host} port {port}: {exc.strerror or exc}; check the host and the network"
+        raise SendError(text) from exc
+
+
+async def _exchange(
+    peer: _Peer,
+    payloads: Sequence[bytes],
+    acknowledgments: list[bytes],
+    pipelined: bool,
+    timeout: float,
+) -> None:
+    for batch in [payloads] if pipelined else [[payload] for payload in payloads]:
+        # Beside reading: a receiver whose acknowledgments are not read stops reading in turn
+        writing = asyncio.create_task(peer.write(batch))
+        try:
+            for _ in batch:
+                async with asyncio.timeout(timeout):
+                    acknowledgments.append(await peer.acknowledgment())
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+
+
+class _Peer:
+    """The receiver, as seen over one connection."""
+
+    def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._decoder = Decoder(_MAX_ACKNOWLEDGMENT_BYTES)
+
+    async def write(self, payloads: Sequence[bytes]) -> None:
+        for payload in payloads:
+            self._writer.write(frame(payload))
+            await self._writer.drain()
+
+    async def acknowledgment(self) -> bytes:
+        """The next one. Raises ``EOFError`` at the end of the stream, ``ValueError`` for a broken block."""
+        ended = False
+        while True:
+            match self._decoder.next_event():
+                case BlockReceived(payload):
+                    return payload
+                case JunkSkipped():
+                    continue
+                case BlockFault(kind):
+                    raise ValueError(kind)
+                case ResyncFailed():
+                    raise ValueError("no block in it")
+            if ended:
+                raise EOFError
+            ended = not await self._read()
+
+    async def _read(self) -> bool:
+        """Feed the decoder; False at the end of the stream."""
+        patience = CARRIAGE_RETURN_PATIENCE if self._decoder.awaiting_carriage_return else None
+        try:
+            async with asyncio.timeout(patience):
+                chunk = await self._reader.read(_CHUNK)
+        except TimeoutError:
+            self._decoder.accept_without_carriage_return()
+            return True
+        if chunk:
+            self._decoder.receive_data(chunk)
+        else:
+            self._decoder.receive_eof()
+        return bool(chunk)

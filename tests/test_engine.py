@@ -120,6 +120,7 @@ async def test_each_failure_is_told_apart(site: Hospital, message: bytes, status
     assert site.reading.arrived() == 0
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # of pynetdicom in the simulated archive
 async def test_a_destination_that_is_down_is_not_an_arrival(site: Hospital) -> None:
     async with Engine(site.config, ALLOWED) as engine:
         (ack,) = await ask(engine, order("RE", study=CHEST_CT, location="DOWN"))

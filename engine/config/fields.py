@@ -7,7 +7,8 @@ import re
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
 
 from engine.dicom.identifiers import valid_ae_title
 from engine.errors import IdentifierError
@@ -18,20 +19,37 @@ from engine.routing.rules import MessagePattern
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365.25 * 86_400}
 _DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[smhdwy]?)")
+_LONGEST_DURATION = 100 * _SECONDS["y"]  # from now it must still be a date
 _MESSAGE = re.compile(r"[A-Z0-9*?]{1,3}(?:\^[A-Z0-9*?]{1,3}(?:\^[A-Z0-9_*?]+)?)?")
 
 
+def _word(value: object) -> str:
+    """A scalar as written. A list, a mapping or nothing is a mistake, whatever its repr would match."""
+    if not isinstance(value, str):
+        raise ValueError("one value")
+    return value.strip()
+
+
 def duration(text: object) -> dt.timedelta:
-    """``20s``, ``5m``, ``2h``, ``3d``, ``1w``, ``5y``; a bare number counts seconds."""
-    match = _DURATION.fullmatch(str(text).strip())
+    """``20s``, ``5m``, ``2h``, ``3d``, ``1w``, ``5y`` (100 years at most); a bare number counts seconds."""
+    match = _DURATION.fullmatch(_word(text))
     if match is None:
         raise ValueError("a duration such as 20s, 5m, 2h, 3d or 5y")
-    return dt.timedelta(seconds=float(match["number"]) * _SECONDS[match["unit"] or "s"])
+    seconds = float(match["number"]) * _SECONDS[match["unit"] or "s"]
+    if seconds > _LONGEST_DURATION:
+        raise ValueError("a duration of at most 100y")
+    return dt.timedelta(seconds=seconds)
+
+
+def _positive_duration(text: object) -> dt.timedelta:
+    if size := duration(text):
+        return size
+    raise ValueError("a duration longer than zero, such as 20s")
 
 
 def moment(text: object) -> Moment:
     """A time such as ``2026-11-24T08:00``, a date, or an offset from now: ``-7d``, ``+12h``, ``now``."""
-    word = str(text).strip()
+    word = _word(text)
     if word == "now":
         return Moment(word)
     if word[:1] in {"+", "-"}:
@@ -44,44 +62,60 @@ def moment(text: object) -> Moment:
 
 
 def _pattern(text: object) -> re.Pattern[str]:
+    if not isinstance(text, str):
+        raise ValueError("a regular expression")
     try:
-        return re.compile(str(text))
-    except re.error as error:
+        return re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"a regular expression ({error})") from None
 
 
 def _ae_title(text: object) -> str:
     try:
-        return valid_ae_title(str(text))
+        return valid_ae_title(_word(text))
     except IdentifierError:
         raise ValueError("an AE title: 1 to 16 printable ASCII characters, no backslash") from None
 
 
 def _message(text: object) -> MessagePattern:
-    if not _MESSAGE.fullmatch(str(text)):
+    word = _word(text)
+    if not _MESSAGE.fullmatch(word):
         raise ValueError("a message type such as ORM^O01, ADT^A0? or *")
-    return MessagePattern.parse(str(text))
+    return MessagePattern.parse(word)
 
 
 def _zone(text: object) -> ZoneInfo:
     try:
-        return ZoneInfo(str(text))
+        return ZoneInfo(_word(text))
     except (KeyError, ValueError, OSError):
         raise ValueError("an IANA time zone such as Europe/Helsinki") from None
 
 
 def _charset(text: object) -> str:
-    name = str(text).upper()
+    name = _word(text).upper()
     if name not in TABLE_0211:
         raise ValueError(f"a character set of HL7 table 0211: {', '.join(TABLE_0211)}")
     return name
 
 
 def _address(text: object) -> tuple[str, int]:
-    host, colon, port = str(text).rpartition(":")
-    if not colon or not host or not port.isdigit() or int(port) > 65_535:
+    host, colon, port = _word(text).rpartition(":")
+    if not colon or not host or not port.isdecimal() or int(port) > 65_535:
         raise ValueError("host:port, such as 127.0.0.1:2575")
     return host.strip("[]"), int(port)
+
+
+class OneOrMore:
+    """On a list: one item may stand alone. Said in the exported schema too."""
+
+    def __get_pydantic_core_schema__(self, source: Any, read: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_listed, read(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, describe: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        several = describe(schema)
+        return {"anyOf": [several, several["items"]]}
 
 
 def _listed(value: Any) -> Any:
@@ -93,8 +127,9 @@ def _scalar(example: str) -> WithJsonSchema:
 
 
 Duration = Annotated[dt.timedelta, PlainValidator(duration), _scalar("20s")]
+PositiveDuration = Annotated[dt.timedelta, PlainValidator(_positive_duration), _scalar("20s")]
 When = Annotated[Moment, PlainValidator(moment), _scalar("-7d")]
-Path = Annotated[FieldPath, PlainValidator(lambda text: FieldPath.parse(str(text))), _scalar("PID-3.1")]
+Path = Annotated[FieldPath, PlainValidator(lambda text: FieldPath.parse(_word(text))), _scalar("PID-3.1")]
 Pattern = Annotated[
     re.Pattern[str], PlainValidator(_pattern), WithJsonSchema({"type": "string", "format": "regex"})
 ]
@@ -103,6 +138,6 @@ MessageType = Annotated[MessagePattern, PlainValidator(_message), _scalar("ORM^O
 TimeZone = Annotated[ZoneInfo, PlainValidator(_zone), _scalar("Europe/Helsinki")]
 Charset = Annotated[str, PlainValidator(_charset), WithJsonSchema({"enum": list(TABLE_0211)})]
 Address = Annotated[tuple[str, int], PlainValidator(_address), _scalar("127.0.0.1:2575")]
-Text = Annotated[str, WithJsonSchema({"type": ["string", "number", "boolean"]})]
+Text = Annotated[str, Field(min_length=1), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 Port = Annotated[int, Field(ge=1, le=65_535)]
-Listed = BeforeValidator(_listed)
+Listed = OneOrMore()

@@ -26,7 +26,10 @@ _EXPECTED = {
     "dict_type": "a mapping of names to settings",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
+    "too_short": "at least one",
+    "string_too_short": "text that is not empty",
 }
+_UNIONS = ("oneOf", "anyOf", "allOf")
 _LONGEST_FOUND = 60
 
 
@@ -50,15 +53,19 @@ def parse(text: str, file: str = "routes.yaml") -> Config:
         model = RoutesFile.model_validate(document.value)
     except ValidationError as error:
         complaints = [_complaint(document, details) for details in error.errors(include_url=False)]
-        raise ConfigError(sorted(complaints, key=lambda one: (one.line, one.column))) from error
+        raise ConfigError(sorted(complaints, key=_place)) from error
     if faults := list(_references(document, model)):
-        raise ConfigError(faults)
+        raise ConfigError(sorted(faults, key=_place))
     return build(model)
 
 
 def schema() -> str:
     """The JSON Schema of routes.yaml, for editors."""
     return json.dumps(RoutesFile.model_json_schema(by_alias=True), indent=2)
+
+
+def _place(complaint: Complaint) -> tuple[int, int]:
+    return complaint.line, complaint.column
 
 
 def _complaint(document: Document, details: Any) -> Complaint:
@@ -78,7 +85,9 @@ def _known_keys(where: Where) -> str:
     """The keys allowed beside an unknown one, or the one that was probably meant."""
     known = _properties(where[:-1])
     meant = difflib.get_close_matches(str(where[-1]), known, n=1)
-    return f"{meant[0]!r}" if meant else f"one of {', '.join(known)}" if known else "no such key"
+    if meant:
+        return f"{meant[0]!r}"
+    return f"{'one of' if len(known) > 1 else 'only'} {', '.join(known)}"
 
 
 def _properties(where: Where) -> list[str]:
@@ -87,25 +96,30 @@ def _properties(where: Where) -> list[str]:
     nodes = [whole]
     for step in where:
         nodes = [child for node in nodes for child in _children(node, step, whole)] or nodes
-    return sorted({key for node in nodes for key in _resolved(node, whole).get("properties", {})})
+    branches = [branch for node in nodes for branch in _branches(node, whole)]
+    return sorted({key for branch in branches for key in branch.get("properties", {})})
 
 
-def _resolved(node: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
-    while "$ref" in node:
-        node = whole["$defs"][node["$ref"].rpartition("/")[2]]
-    return node
+def _branches(node: dict[str, Any], whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A schema and all that it may stand for, references followed."""
+    yield node
+    if "$ref" in node:
+        yield from _branches(whole["$defs"][node["$ref"].rpartition("/")[2]], whole)
+    for union in _UNIONS:
+        for branch in node.get(union, []):
+            yield from _branches(branch, whole)
 
 
 def _children(node: dict[str, Any], step: str | int, whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    node = _resolved(node, whole)
-    if step in node.get("properties", {}):
-        yield node["properties"][step]
-    elif isinstance(step, int) and "items" in node:
-        yield node["items"]
-    elif isinstance(node.get("additionalProperties"), dict):
-        yield node["additionalProperties"]
-    for branch in [*node.get("oneOf", []), *node.get("anyOf", [])]:
-        yield from _children(branch, step, whole)
+    for branch in _branches(node, whole):
+        if step in branch.get("properties", {}):
+            yield branch["properties"][step]
+        elif isinstance(step, int) and "items" in branch:
+            yield branch["items"]
+        elif isinstance(branch.get("additionalProperties"), dict):
+            yield branch["additionalProperties"]
+        elif branch.get("$ref") == f"#/$defs/{step}":  # the tag of a union
+            yield branch
 
 
 def _found(value: object) -> str:

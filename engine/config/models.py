@@ -1,4 +1,8 @@
-"""The shape of routes.yaml, as pydantic models. They check one thing each; ``build`` makes the values."""
+"""The shape of routes.yaml, as pydantic models. They check one thing each; ``build`` makes the values.
+
+The tags of unions are names of classes: pydantic puts them into the place of an error, where the name of a
+key would be taken for that key.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from engine.config.fields import (
     Path,
     Pattern,
     Port,
+    PositiveDuration,
     Text,
     TimeZone,
     When,
@@ -49,18 +54,18 @@ class EngineSection(Section):
     max_message_bytes: Annotated[int, Field(ge=1024)] = _default(16 * 2**20, "a larger message gets a NAK")
     max_connections: Annotated[int, Field(ge=1)] = _default(256, "MLLP connections at a time")
     window: Annotated[int, Field(ge=1)] = _default(32, "unanswered messages on one connection")
-    idle_timeout: Duration = _default("10m", "close a silent MLLP connection")
-    frame_timeout: Duration = _default("30s", "silence in the middle of a message")
+    idle_timeout: PositiveDuration = _default("10m", "close a silent MLLP connection")
+    frame_timeout: PositiveDuration = _default("30s", "silence in the middle of a message")
     drain_timeout: Duration = _default("30s", "for moves under way, when stopping")
 
 
 class TimeoutsSection(Section):
     """How long to wait for an archive."""
 
-    connect: Duration = _default("5s", "TCP connection")
-    acse: Duration = _default("10s", "association request and release")
-    dimse: Duration = _default("60s", "silence between two responses")
-    total: Duration = _default("1h", "one C-FIND or C-MOVE as a whole")
+    connect: PositiveDuration = _default("5s", "TCP connection")
+    acse: PositiveDuration = _default("10s", "association request and release")
+    dimse: PositiveDuration = _default("60s", "silence between two responses")
+    total: PositiveDuration = _default("1h", "one C-FIND or C-MOVE as a whole")
 
 
 class ArchiveSection(Section):
@@ -71,7 +76,7 @@ class ArchiveSection(Section):
     port: Port
     calling_ae_title: AeTitle | None = _default(None, "default: engine.ae_title")
     concurrency: Annotated[int, Field(ge=1, le=256)] = _default(2, "associations at a time")
-    idle: Duration = _default("10s", "keep an unused association open for")
+    idle: PositiveDuration = _default("10s", "keep an unused association open for")
     timeouts: TimeoutsSection = _default({}, "how long to wait")
 
 
@@ -131,17 +136,17 @@ class AnyCondition(Section):
 
 
 def _kind(value: Any) -> str:
-    for kind in ("not", "all", "any"):
-        if isinstance(value, dict) and kind in value:
+    for key, kind in (("not", "NotCondition"), ("all", "AllCondition"), ("any", "AnyCondition")):
+        if isinstance(value, dict) and key in value:
             return kind
-    return "field"
+    return "FieldCondition"
 
 
 ConditionSection = Annotated[
-    Annotated[NotCondition, Tag("not")]
-    | Annotated[AllCondition, Tag("all")]
-    | Annotated[AnyCondition, Tag("any")]
-    | Annotated[FieldCondition, Tag("field")],
+    Annotated[NotCondition, Tag("NotCondition")]
+    | Annotated[AllCondition, Tag("AllCondition")]
+    | Annotated[AnyCondition, Tag("AnyCondition")]
+    | Annotated[FieldCondition, Tag("FieldCondition")],
     Discriminator(_kind),
 ]
 
@@ -197,16 +202,16 @@ class PriorsItem(Section):
 
 
 def _item(value: Any) -> str:
-    for kind in ("accession", "priors"):
-        if isinstance(value, dict) and kind in value:
+    for key, kind in (("accession", "AccessionItem"), ("priors", "PriorsItem")):
+        if isinstance(value, dict) and key in value:
             return kind
-    return "study"
+    return "StudyItem"
 
 
 Item = Annotated[
-    Annotated[StudyItem, Tag("study")]
-    | Annotated[AccessionItem, Tag("accession")]
-    | Annotated[PriorsItem, Tag("priors")],
+    Annotated[StudyItem, Tag("StudyItem")]
+    | Annotated[AccessionItem, Tag("AccessionItem")]
+    | Annotated[PriorsItem, Tag("PriorsItem")],
     Discriminator(_item),
 ]
 
@@ -220,7 +225,7 @@ class DestinationMap(Section):
 
 
 def _target(value: Any) -> str:
-    return "map" if isinstance(value, dict) else "name"
+    return "DestinationMap" if isinstance(value, dict) else "DestinationName"
 
 
 class PriorityName(StrEnum):
@@ -238,7 +243,10 @@ class RouteSection(Section):
     when: Annotated[list[ConditionSection], Listed] = _default([], "all of these must hold")
     studies: Annotated[list[Item], Listed, Field(min_length=1)]
     from_: Annotated[str, Field(alias="from", description="an archive")]
-    to: Annotated[Annotated[str, Tag("name")] | Annotated[DestinationMap, Tag("map")], Discriminator(_target)]
+    to: Annotated[
+        Annotated[str, Tag("DestinationName")] | Annotated[DestinationMap, Tag("DestinationMap")],
+        Discriminator(_target),
+    ]
     acknowledge: Literal["outcome", "accepted"] = "outcome"
     deadline: Duration = _default("20s", "for the outcome; then AA, in progress")
     priority: PriorityName = _default("medium", "DIMSE priority of the C-MOVE")

@@ -31,7 +31,7 @@ class Document:
         known = list(self._known(where))
         places = self.keys if at_key and tuple(known) in self.keys else self.places
         line, column = places.get(tuple(known), (1, 1))
-        return Complaint(self.file, line, column, _path(known), expected, found)
+        return Complaint(self.file, line, column, _path(tuple(known)), expected, found)
 
     def _known(self, where: Where) -> Iterator[str | int]:
         here: Where = ()
@@ -44,24 +44,32 @@ class Document:
 def read(text: str, file: str) -> Document:
     """The document, or ConfigError with every syntax fault and duplicate key."""
     document = Document(file)
+    faults: list[Complaint] = []
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        document.value = _value(node, (), document, faults) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         found = error.problem or "something else"
         raise ConfigError([Complaint(file, line, column, "", "YAML", found)]) from error
-    except yaml.YAMLError as error:
-        raise ConfigError([Complaint(file, 1, 1, "", "YAML", str(error))]) from error
-    faults: list[Complaint] = []
-    document.value = _value(node, (), document, faults) if node is not None else None
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        place = before.count("\n") + 1, len(before) - before.rfind("\n")
+        found = f"the character {error.character:#06x}"
+        raise ConfigError([Complaint(file, *place, "", "printable text", found)]) from error
+    except RecursionError as error:
+        found = "values without end (an alias inside its own anchor?)"
+        raise ConfigError([Complaint(file, 1, 1, "", "YAML", found)]) from error
     if faults:
         raise ConfigError(faults)
     return document
 
 
 def _value(node: yaml.Node, where: Where, document: Document, faults: list[Complaint]) -> Any:
-    document.places[where] = (node.start_mark.line + 1, node.start_mark.column + 1)
+    document.places[where] = place = (node.start_mark.line + 1, node.start_mark.column + 1)
+    if node.tag.startswith("!"):
+        faults.append(Complaint(document.file, *place, _path(where), "a value without a tag", node.tag))
     if isinstance(node, yaml.SequenceNode):
         return [_value(item, (*where, number), document, faults) for number, item in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
@@ -75,18 +83,26 @@ def _mapping(
 ) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        key = str(key_node.value)
         place = (key_node.start_mark.line + 1, key_node.start_mark.column + 1)
+        if not isinstance(key_node, yaml.ScalarNode):
+            found = "a list or mapping as a key"
+            faults.append(Complaint(document.file, *place, _path(where), "a plain key", found))
+            continue
+        key = str(key_node.value)
+        if key == "<<":
+            found = "a merge key (<<), which YAML 1.2 does not have"
+            faults.append(Complaint(document.file, *place, _path(where), "the keys themselves", found))
+            continue
         if key in values:
             found = f"a second {key!r}, after line {document.keys[(*where, key)][0]}"
-            faults.append(Complaint(document.file, *place, _path([*where, key]), "each key once", found))
+            faults.append(Complaint(document.file, *place, _path((*where, key)), "each key once", found))
             continue
         document.keys[(*where, key)] = place
         values[key] = _value(value_node, (*where, key), document, faults)
     return values
 
 
-def _path(steps: list[str | int]) -> str:
+def _path(steps: Where) -> str:
     text = ""
     for step in steps:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step

@@ -33,7 +33,7 @@ TABLE_0357 = {
     207: "Application internal error",
 }
 _LOCATION = re.compile(
-    r"(?P<segment>[A-Za-z0-9]{3})(?:\((?P<occurrence>\d+)\))?"
+    r"(?P<segment>[A-Za-z0-9]{3})(?:\((?P<occurrence>\d+|\*)\))?"
     r"(?:-(?P<field>\d+)(?:[(\[](?P<repetition>[^)\]]*)[)\]])?(?:\.(?P<component>\d+)(?:\.(?P<sub>\d+))?)?)?"
 )
 _MSA_3_LENGTH = 80  # ST 80 wherever MSA-3 exists
@@ -86,7 +86,7 @@ def acknowledge(header: Header, reply: Reply, *, control_id: str, time: dt.datet
     mark = header.delimiters
     version = version_tuple(header.version)
     segments = [_msh(header, version, control_id, time), _msa(header, reply, version)]
-    segments += _err(reply.errors, mark, version)
+    segments += _err(reply.errors, header, version)
     separators = f"\r{mark.field}{mark.repetition}{mark.component}{mark.subcomponent}"
     ack = hl7.Message(sequence=[], esc=mark.escape, separators=separators, factory=hl7.Factory)
     for fields in segments:
@@ -99,7 +99,8 @@ def acknowledge(header: Header, reply: Reply, *, control_id: str, time: dt.datet
 
 def version_tuple(version: str) -> tuple[int, ...]:
     """``2.5.1`` as (2, 5, 1). An unreadable version counts as 2.5.1, which most receivers read."""
-    return tuple(map(int, version.split("."))) if re.fullmatch(r"2(\.\d+){1,2}", version) else (2, 5, 1)
+    known = re.fullmatch(r"2(\.\d{1,2}){1,2}", version, re.ASCII)
+    return tuple(map(int, version.split("."))) if known else (2, 5, 1)
 
 
 def _msh(header: Header, version: tuple[int, ...], control_id: str, time: dt.datetime) -> list[str]:
@@ -110,7 +111,8 @@ def _msh(header: Header, version: tuple[int, ...], control_id: str, time: dt.dat
         if version >= (2, 3, 1):
             kind.append("ACK")  # MSH-9.3, message structure
     zone = time.strftime("%z") if version >= (2, 2) else ""
-    fields = ["MSH", mark.field, mark.encoding]
+    encoding = mark.component + mark.repetition + mark.escape + mark.subcomponent  # all that is used here
+    fields = ["MSH", mark.field, encoding + mark.encoding[4:]]
     fields += [header.receiving_application, header.receiving_facility]
     fields += [header.sending_application, header.sending_facility]
     fields += [time.strftime("%Y%m%d%H%M%S") + zone, "", mark.component.join(kind), control_id]
@@ -123,44 +125,48 @@ def _msh(header: Header, version: tuple[int, ...], control_id: str, time: dt.dat
 def _msa(header: Header, reply: Reply, version: tuple[int, ...]) -> list[str]:
     fields = ["MSA", reply.code.value, header.control_id]
     if version < (2, 7):
-        fields.append(_field(reply.text, header.delimiters, _MSA_3_LENGTH))
+        fields.append(_field(reply.text, header, _MSA_3_LENGTH))
     return fields
 
 
-def _err(errors: tuple[AckError, ...], mark: Delimiters, version: tuple[int, ...]) -> list[list[str]]:
+def _err(errors: tuple[AckError, ...], header: Header, version: tuple[int, ...]) -> list[list[str]]:
     if not errors:
         return []
     if version < (2, 5):
-        return [["ERR", mark.repetition.join(_err_1(error, mark, version) for error in errors)]]
-    return [_err_segment(error, mark) for error in errors]
+        repetitions = [_err_1(error, header, version) for error in errors]
+        return [["ERR", header.delimiters.repetition.join(repetitions)]]
+    return [_err_segment(error, header) for error in errors]
 
 
-def _err_1(error: AckError, mark: Delimiters, version: tuple[int, ...]) -> str:
+def _err_1(error: AckError, header: Header, version: tuple[int, ...]) -> str:
     """ERR-1: segment ID ^ sequence ^ field position ^ code (a CE; the application's code as alternate)."""
     if version < (2, 2):
-        return _field(error.text, mark)  # 2.1 knows a text only
+        return _field(error.text, header)  # 2.1 knows a text only
+    mark = header.delimiters
     place = _LOCATION.fullmatch(error.location)
-    where = [place["segment"], place["occurrence"] or "1", place["field"] or ""] if place else ["", "", ""]
+    where = ["", "", ""]
+    if place:
+        where = [place["segment"].upper(), _number(place["occurrence"]), place["field"] or ""]
     code = [str(error.code), TABLE_0357.get(error.code, ""), "HL70357"]
     if error.application_code is not None:
         code += error.application_code
-    return mark.component.join([*where, mark.subcomponent.join(_field(part, mark) for part in code)])
+    return mark.component.join([*where, mark.subcomponent.join(_field(part, header) for part in code)])
 
 
-def _err_segment(error: AckError, mark: Delimiters) -> list[str]:
+def _err_segment(error: AckError, header: Header) -> list[str]:
     def coded(parts: tuple[str, str, str]) -> str:
-        return mark.component.join(_field(part, mark) for part in parts)
+        return header.delimiters.component.join(_field(part, header) for part in parts)
 
     return [
         "ERR",
         "",
-        _erl(error.location, mark),
+        _erl(error.location, header.delimiters),
         coded((str(error.code), TABLE_0357.get(error.code, ""), "HL70357")),
         error.severity.value,
         coded(error.application_code) if error.application_code else "",
         "",
-        _field(error.diagnostics, mark),
-        _field(error.text, mark, _ERR_8_LENGTH),
+        _field(error.diagnostics, header),
+        _field(error.text, header, _ERR_8_LENGTH),
     ]
 
 
@@ -169,16 +175,26 @@ def _erl(location: str, mark: Delimiters) -> str:
     place = _LOCATION.fullmatch(location)
     if place is None:
         return ""
-    parts = [place["segment"].upper(), place["occurrence"] or "1"]
+    parts = [place["segment"].upper(), _number(place["occurrence"])]
     if place["field"]:
-        repetition = place["repetition"] or ""
-        parts += [place["field"], repetition if repetition.isdigit() else "1"]
+        parts += [place["field"], _number(place["repetition"])]
         parts += [part for part in (place["component"], place["sub"]) if part]
     return mark.component.join(parts)
 
 
-def _field(text: str, mark: Delimiters, length: int | None = None) -> str:
-    """Escaped text, cut before escaping so that no escape sequence is cut in two."""
+def _number(text: str | None) -> str:
+    """The number of an occurrence or repetition; the first where a path names each or chooses by content."""
+    return text if text and text.isdecimal() else "1"
+
+
+def _field(text: str, header: Header, length: int | None = None) -> str:
+    """Escaped text, cut before escaping so that no escape sequence is cut in two.
+
+    What the character set does not have is replaced before that: Shift JIS, for one, writes a yen sign with
+    the byte of the escape character.
+    """
+    mark = header.delimiters
+    text = text.encode(header.codec, "replace").decode(header.codec, "replace")
     cut = text if length is None or len(text) <= length else text[: length - 3] + "..."
     while length is not None and len(escape(cut, mark)) > length:
         cut = cut[:-4] + "..."

@@ -24,21 +24,30 @@ class Delimiters:
 
 
 STANDARD_DELIMITERS = Delimiters()
+_TIME = re.compile(r"(?P<time>\d{4}(?:\d{2}){0,5}(?:\.\d{1,4})?)(?P<offset>[+-]\d{4})?")
 
 
-def unescape(text: str, mark: Delimiters) -> str:
-    """Replace the escape sequences of ch. 2.7: delimiters, hexadecimal, line breaks.
+_LINE_BREAK = re.compile(r"\.(?:br|ce|sp\+?\d*)")
+_WITHOUT_TEXT = re.compile(r"[HN]|\.[a-z]{2}[+-]?\d*|[CMZ](?:[0-9A-Fa-f]{2})*")  # looks and character sets
 
-    Highlighting and unknown sequences vanish, as the standard asks of a receiver that does not know them; an
-    escape character without its partner stays as it is.
+
+def unescape(text: str, mark: Delimiters, codec: str = "utf_8") -> str:
+    """Replace the escape sequences of ch. 2.7: delimiters, hexadecimal (bytes of ``codec``), line breaks.
+
+    Highlighting, formatting, changes of character set and local sequences vanish. What is no sequence of the
+    standard stays as sent: of a raw list of UIDs, ``A\\B\\C``, nothing may be left that looks like one UID.
     """
     if mark.escape not in text:
         return text
     escape = re.escape(mark.escape)
-    return re.sub(f"{escape}([^{escape}]*){escape}", lambda match: _unescaped(match[1], mark), text)
+    return re.sub(
+        f"{escape}([^{escape}]*){escape}",
+        lambda match: _unescaped(match[1], match[0], mark, codec),
+        text,
+    )
 
 
-def _unescaped(sequence: str, mark: Delimiters) -> str:
+def _unescaped(sequence: str, as_sent: str, mark: Delimiters, codec: str) -> str:
     plain = {
         "F": mark.field,
         "S": mark.component,
@@ -48,9 +57,11 @@ def _unescaped(sequence: str, mark: Delimiters) -> str:
     }
     if sequence in plain:
         return plain[sequence]
-    if sequence.startswith("X") and re.fullmatch(r"X(?:[0-9A-Fa-f]{2})+", sequence):
-        return bytes.fromhex(sequence[1:]).decode("utf_8", "replace")
-    return "\n" if sequence in {".br", ".sp", ".ce"} else ""
+    if re.fullmatch(r"X(?:[0-9A-Fa-f]{2})+", sequence):
+        return bytes.fromhex(sequence[1:]).decode(codec, "replace")
+    if _LINE_BREAK.fullmatch(sequence):
+        return "\n"
+    return "" if _WITHOUT_TEXT.fullmatch(sequence) else as_sent
 
 
 def escape(text: str, mark: Delimiters) -> str:
@@ -73,10 +84,13 @@ def _escaped(character: str, letters: dict[str, str], mark: str) -> str:
 
 def parse_time(text: str, zone: dt.tzinfo) -> dt.datetime | None:
     """An HL7 DTM (ch. 2A.22) as an aware time, in ``zone`` where it names none; None where it is not one."""
-    if not re.fullmatch(r"\d{4}(?:\d{2}){0,5}(?:\.\d{1,4})?(?:[+-]\d{4})?", text):
+    match = _TIME.fullmatch(text)
+    if match is None:
         return None
     try:
-        time: dt.datetime = hl7.parse_datetime(text)
+        time: dt.datetime = hl7.parse_datetime(match["time"])
+        # python-hl7 takes offsets of a day and more, and -0030 for +0030; strptime does not
+        own = dt.datetime.strptime(match["offset"], "%z").tzinfo if match["offset"] else zone
     except ValueError:
         return None
-    return time if time.tzinfo is not None else time.replace(tzinfo=zone)
+    return time.replace(tzinfo=own)

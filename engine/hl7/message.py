@@ -6,6 +6,7 @@ HL7 v2 ch. 2.5 (message construction), 2.14.9 (MSH).
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from engine.hl7.path import Chosen, FieldPath
 
 _SEGMENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9]{2}")
 _BLANK = " \t\r\n"
+_BEFORE_MSH = b"\xef\xbb\xbf \t\r\n"  # a UTF-8 byte order mark is no part of the message
+_ISO_2022 = (b"ISO IR159", b"ISO IR87")  # the larger one first
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,9 @@ class Message:
     def __init__(self, raw: bytes, default_charset: str = "UNICODE UTF-8") -> None:
         """Read the header; MessageError where the message cannot be told apart or answered properly."""
         self.raw = raw
-        declared = _declared_charset(raw)
-        decoded = decode(raw, declared, default_charset)
-        lines = _segments(decoded.text)
+        body = raw.lstrip(_BEFORE_MSH)
+        decoded = decode(body, _declared_charset(body), default_charset)
+        lines = split_segments(decoded.text)
         self.header = _header(lines[0], decoded.codec)
         self.warnings: tuple[str, ...] = (decoded.warning,) if decoded.warning else ()
         self._lines: dict[str, list[str]] = {}
@@ -90,10 +93,10 @@ class Message:
         """Every non-empty value that the path names, unescaped, in order of the message."""
         if path.segment == "MSH" and path.field <= 2:
             value = self.header.delimiters.field if path.field == 1 else self.header.delimiters.encoding
-            return [Located(value, path.text)]
+            return [Located(value, path.text)] if value else []
         found = []
         for occurrence, segment in self._occurrences(path):
-            for repetition, content in _repetitions(segment, path):
+            for repetition, content in self._repetitions(segment, path):
                 text = self._text(content, path.component, path.subcomponent)
                 if text:
                     found.append(Located(text, _location(path, occurrence, repetition)))
@@ -119,26 +122,24 @@ class Message:
             ]
         return self._parsed[name]
 
+    def _repetitions(
+        self, segment: hl7.Segment, path: FieldPath
+    ) -> Iterator[tuple[int, hl7.Container | str]]:
+        if path.field >= len(segment):
+            return
+        for number, repetition in enumerate(segment[path.field], 1):
+            if path.repetition is not None and path.repetition != number:
+                continue
+            if all(self._is_chosen(repetition, choice) for choice in path.chosen):
+                yield number, repetition
+
+    def _is_chosen(self, repetition: hl7.Container | str, choice: Chosen) -> bool:
+        places = (1, 2) if choice.subcomponent is None else (choice.subcomponent,)
+        return choice.value in [self._text(repetition, choice.component, place) for place in places]
+
     def _text(self, repetition: hl7.Container | str, component: int, subcomponent: int) -> str:
         part = _child(_child(repetition, component), subcomponent)
-        return unescape(str(part), self.header.delimiters).strip(" ")
-
-
-def _repetitions(segment: hl7.Segment, path: FieldPath) -> Iterator[tuple[int, hl7.Container | str]]:
-    if path.field >= len(segment):
-        return
-    for number, repetition in enumerate(segment[path.field], 1):
-        if path.repetition is not None and path.repetition != number:
-            continue
-        if all(_is_chosen(repetition, choice) for choice in path.chosen):
-            yield number, repetition
-
-
-def _is_chosen(repetition: hl7.Container | str, choice: Chosen) -> bool:
-    component = _child(repetition, choice.component)
-    if choice.subcomponent is not None:
-        return str(_child(component, choice.subcomponent)) == choice.value
-    return choice.value in ([component] if isinstance(component, str) else [str(part) for part in component])
+        return unescape(str(part), self.header.delimiters, self.header.codec).strip(" ")
 
 
 def _child(node: hl7.Container | str, number: int) -> hl7.Container | str:
@@ -162,22 +163,30 @@ def _location(path: FieldPath, occurrence: int, repetition: int) -> str:
 
 
 def _declared_charset(raw: bytes) -> str:
-    """MSH-18, first repetition, read before the text can be decoded: MSH is ASCII in every set here."""
-    start = raw.lstrip(b"\xef\xbb\xbf \t\r\n")
-    if not start.startswith(b"MSH") or len(start) < 8:
+    """MSH-18, read before the text can be decoded: the delimiters of MSH are ASCII in every set here.
+
+    The first repetition, but an ISO 2022 set in any (``~ISO IR87`` is usual in Japan): it includes ASCII,
+    and to whom does not follow its escapes the bytes of a kanji are delimiters (HL7 v2 ch. 2.14.9.18).
+    """
+    if not raw.startswith(b"MSH") or len(raw) < 8:
         return ""
-    line = re.split(rb"[\r\n]", start, maxsplit=1)[0]
-    fields = line.split(start[3:4])
-    repetition = fields[1][1:2] or b"~"
-    declared = fields[17].split(repetition)[0] if len(fields) > 17 else b""
-    return declared.decode("ascii", "replace").strip()
+    line = re.split(rb"[\r\n]", raw, maxsplit=1)[0]
+    fields = line.split(raw[3:4])
+    declared = fields[17].split(fields[1][1:2] or b"~") if len(fields) > 17 else [b""]
+    sets = [name.strip() for name in declared]
+    chosen = next((name for name in _ISO_2022 if name in sets), sets[0])
+    return chosen.decode("ascii", "replace")
 
 
-def _segments(text: str) -> list[str]:
-    """The lines of a message: segments end with CR; LF alone and CRLF are taken too, as many senders do."""
-    body = text.lstrip("\ufeff" + _BLANK)
-    lines = body.replace("\r\n", "\r").split("\r") if "\r" in body else body.split("\n")
-    lines = [line.lstrip("\n") for line in lines if line.strip(_BLANK)]
+def split_segments(text: str) -> list[str]:
+    """The lines of a message: segments end with CR; CRLF and LF alone are taken too, as many senders do.
+
+    What ends MSH shows which: where that is CR, an LF further on is part of a text. MessageError where the
+    first is not MSH.
+    """
+    msh_end = re.search(r"[\r\n]", text)
+    ends = r"\r?\n|\r" if msh_end is not None and msh_end[0] == "\n" else r"\r\n?"
+    lines = [line for line in re.split(ends, text) if line.strip(_BLANK)]
     if not lines:
         raise MessageError("the block is empty", reject=True)
     if lines[0].startswith(("FHS", "BHS")):
@@ -218,12 +227,14 @@ def _delimiters(line: str) -> Delimiters:
     separator = line[3]
     encoding = line[4:].split(separator, 1)[0]
     marks = separator + encoding
-    if any(mark.isalnum() or mark.isspace() for mark in marks) or len(set(marks)) != len(marks):
+    marks += "|^~\\&"[len(marks) :]
+    if any(mark not in string.punctuation for mark in marks) or len(set(marks)) != len(marks):
         raise MessageError(
-            f"MSH-1 and MSH-2 {marks!r} are not distinct punctuation", code=102, location="MSH-2"
+            f"MSH-1 and MSH-2 {separator + encoding!r} are not distinct punctuation",
+            code=102,
+            location="MSH-2",
         )
-    standard = "|^~\\&"
-    field, component, repetition, escape, subcomponent = tuple(marks[:5] + standard[len(marks) :])
+    field, component, repetition, escape, subcomponent = tuple(marks[:5])
     return Delimiters(field, component, repetition, escape, subcomponent, encoding)
 
 

@@ -26,7 +26,8 @@ _ASSIGNING_AUTHORITY = 4  # CX-4, an HD: namespace ID & universal ID & type
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A repetition is chosen when this component has this value; subcomponent None: any of them."""
+    """A repetition is chosen when this component has this value; subcomponent None: the first or the second,
+    which in an HD are the namespace ID and the universal ID."""
 
     component: int
     subcomponent: int | None
@@ -75,6 +76,8 @@ def _number(text: str | None) -> int | None:
 def _choices(text: str | None) -> tuple[Chosen, ...]:
     if text is None:
         return ()
+    if not text.strip():
+        raise ValueError("a choice of repetition such as [HOSP], [5=MR] or [4.2=1.2.3,5=MR]")
     if "=" not in text:
         return (Chosen(_ASSIGNING_AUTHORITY, None, text.strip()),)
     choices = []

@@ -6,7 +6,7 @@ from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.exceptions import HL7apyException
 from hl7apy.parser import parse_message
 
-from engine.hl7.message import Message
+from engine.hl7.message import Message, split_segments
 
 
 def faults_of(message: Message) -> str:
@@ -14,9 +14,10 @@ def faults_of(message: Message) -> str:
 
     The text names segments and fields, and may name a value.
     """
-    text = message.raw.decode(message.header.codec, "replace").replace("\r\n", "\r").replace("\n", "\r")
+    text = message.raw[message.raw.index(b"MSH") :].decode(message.header.codec, "replace")
+    text = "\r".join(split_segments(text))
     try:
-        parse_message(text.strip(), validation_level=VALIDATION_LEVEL.STRICT, find_groups=True).validate()
+        parse_message(text, validation_level=VALIDATION_LEVEL.STRICT, find_groups=True).validate()
     except HL7apyException as error:
         return str(error)
     except (AttributeError, KeyError, ValueError, TypeError, IndexError) as error:

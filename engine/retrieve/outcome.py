@@ -135,12 +135,14 @@ _CURES = {
     Cause.CANNOT_PERFORM: "check that the destination is up and reachable from the archive, then try again",
     Cause.DESTINATION_UNKNOWN: "enter the destination's AE title, host and port in the archive",
     Cause.IDENTIFIER_MISMATCH: "the archive refuses Study Root retrieval of this identifier",
-    Cause.UNABLE_TO_PROCESS: "look in the archive's log",
+    # Orthanc says so for an unknown study, an unknown destination and one that does not answer
+    Cause.UNABLE_TO_PROCESS: "check that the archive holds the study, knows the destination and reaches it; "
+    "its log says which",
     Cause.NOT_AUTHORIZED: "allow this calling AE title to retrieve in the archive",
     Cause.OTHER_STATUS: "look in the archive's log",
     Cause.UNREACHABLE: "check host, port and firewall, and that the node runs (forefetch echo)",
     Cause.REJECTED: "enter this calling AE title in the archive, and check the called one (forefetch echo)",
-    Cause.ABORTED: "look in the archive's log; try again",
+    Cause.ABORTED: "enter this calling AE title in the archive, or look in its log and try again",
     Cause.TIMED_OUT: "raise the archive's timeouts in routes.yaml, or look at its load",
     Cause.QUERY_FAILED: "look in the archive's log",
 }

@@ -35,7 +35,7 @@ def _against(study: StudyRecord, wanted: PriorsOfPatient) -> str | None:
         return f"its patient ID was issued by {study.issuer}, not {wanted.issuer}"
     if criteria.modalities and not set(criteria.modalities) & set(study.modalities or ()):
         return f"modality is not {' or '.join(criteria.modalities)}"
-    if criteria.within is not None and (study.date is None or study.date < wanted.day - criteria.within):
+    if criteria.within is not None and (study.date is None or wanted.day - study.date > criteria.within):
         return f"older than {criteria.within.days} days" if study.date else "it has no date"
     if criteria.description and not re.search(criteria.description, study.description):
         return f"description does not match {criteria.description!r}"

@@ -1,0 +1,20 @@
+"""A DICOM archive and a destination to test against: real associations, made-up patients."""
+
+from engine.simulator.archive import MoveAsked, SimulatedArchive
+from engine.simulator.catalogue import HeldObject
+from engine.simulator.destination import ArrivedObject, SimulatedDestination
+from engine.simulator.folder import load_folder
+from engine.simulator.studies import GeneratedSeries, GeneratedStudy, datasets, demo_studies
+
+__all__ = [
+    "ArrivedObject",
+    "GeneratedSeries",
+    "GeneratedStudy",
+    "HeldObject",
+    "MoveAsked",
+    "SimulatedArchive",
+    "SimulatedDestination",
+    "datasets",
+    "demo_studies",
+    "load_folder",
+]

@@ -1,0 +1,207 @@
+"""What Forefetch asks of a DICOM node: C-ECHO, C-FIND and C-MOVE in the Study Root model (PS3.4 C.6.2)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+from pydicom.dataset import Dataset
+
+from engine.dicom import status as dimse_status
+from engine.dicom.identifiers import valid_ae_title, valid_key, valid_uid
+from engine.dicom.node import Archive, Node, Timeouts
+from engine.dicom.study import SeriesRecord, StudyRecord
+from engine.errors import NodeError, QueryFailed
+from engine.retrieve.outcome import MoveResponse, SubOperations
+from engine.retrieve.task import Priority
+from engine.scu import identifiers
+from engine.scu.association import VERIFICATION, NodeAssociation
+from engine.scu.dimse import CANCEL_GRACE, Bounds
+from engine.scu.pool import AssociationPool, NotSent
+
+_log = logging.getLogger(__name__)
+
+MAX_RESULTS = 10_000  # of one C-FIND; more are no answer to a question about one patient or study
+
+Record = TypeVar("Record", StudyRecord, SeriesRecord)
+
+
+class ArchiveClient:
+    """The SCU side of one archive. Any thread may call it; each call blocks until its operation has ended.
+
+    Every method raises IdentifierError before a connection is made, and the NodeErrors. ``grace`` is how
+    many seconds an archive may take to end an operation after a C-CANCEL.
+    """
+
+    def __init__(self, archive: Archive, *, grace: float = CANCEL_GRACE) -> None:
+        self._archive = archive
+        self._grace = grace
+        self._pool = AssociationPool(self._connect, archive.name, archive.concurrency, archive.idle)
+
+    @property
+    def open_associations(self) -> int:
+        return self._pool.open_associations
+
+    def echo(self) -> None:
+        """C-ECHO. Raises NodeError where the answer is not success."""
+        bounds = self._bounds()
+        self._pool.run(lambda association: _echo(association, self._archive, bounds), bounds)
+
+    def find_studies(
+        self, *, patient_id: str = "", accession: str = "", study_uid: str = ""
+    ) -> list[StudyRecord]:
+        """The studies that carry exactly these keys, of which one must be given.
+
+        Raises QueryFailed for a final status that is not success and for more than MAX_RESULTS results.
+        """
+        keys = {}
+        if study_uid:
+            keys["StudyInstanceUID"] = valid_uid(study_uid, "study instance UID")
+        if accession:
+            keys["AccessionNumber"] = valid_key(accession, "accession number")
+        if patient_id or not keys:
+            keys["PatientID"] = valid_key(patient_id, "patient ID")
+        query = identifiers.query("STUDY", keys, identifiers.STUDY_RETURN_KEYS)
+        return self._find(query, keys, identifiers.study_record)
+
+    def find_series(self, study_uid: str, series_uid: str = "") -> list[SeriesRecord]:
+        """The series of a study, or the one that is asked for. Raises as find_studies does."""
+        keys = {"StudyInstanceUID": valid_uid(study_uid, "study instance UID")}
+        if series_uid:
+            keys["SeriesInstanceUID"] = valid_uid(series_uid, "series instance UID")
+        query = identifiers.query("SERIES", keys, identifiers.SERIES_RETURN_KEYS)
+        return self._find(query, keys, identifiers.series_record)
+
+    def move(
+        self,
+        study_uid: str,
+        destination_ae_title: str,
+        series_uid: str = "",
+        *,
+        priority: Priority = Priority.MEDIUM,
+        progress: Callable[[SubOperations], None] | None = None,
+        canceled: threading.Event | None = None,
+    ) -> MoveResponse:
+        """Have a study, or one series of it, sent to a destination; the final response as it came.
+
+        ``progress`` gets the counters of each pending response. ``canceled`` may be set by any thread: a
+        C-CANCEL follows within a quarter of a second, and AssociationAborted where the archive goes on for
+        longer than the grace. Set before the request was sent, it gives a response of status 0xFE00.
+        """
+        destination = valid_ae_title(destination_ae_title, "destination AE title")
+        keys = {"StudyInstanceUID": valid_uid(study_uid, "study instance UID")}
+        if series_uid:
+            keys["SeriesInstanceUID"] = valid_uid(series_uid, "series instance UID")
+        query = identifiers.query("SERIES" if series_uid else "STUDY", keys)
+        bounds = self._bounds(canceled)
+
+        def exchange(association: NodeAssociation) -> MoveResponse:
+            if bounds.cancel_wanted:
+                raise NotSent
+            return self._move(association, query, destination, priority, progress, bounds)
+
+        try:
+            return self._pool.run(exchange, bounds)
+        except NotSent:
+            return MoveResponse(dimse_status.CANCEL)
+
+    def close_idle(self) -> None:
+        """Release the associations that were not used for ``archive.idle`` seconds."""
+        self._pool.close_idle()
+
+    def close(self) -> None:
+        """Release all associations; one that is in use when its operation ends."""
+        self._pool.close()
+
+    def _connect(self) -> NodeAssociation:
+        return NodeAssociation(self._archive, self._archive.calling_ae_title, self._archive.timeouts)
+
+    def _bounds(self, canceled: threading.Event | None = None) -> Bounds:
+        return Bounds(time.monotonic() + self._archive.timeouts.total, canceled, self._grace)
+
+    def _find(
+        self, query: Dataset, keys: Mapping[str, str], read: Callable[[Dataset], Record | None]
+    ) -> list[Record]:
+        bounds = self._bounds()
+        results = self._pool.run(lambda association: self._results(association, query, bounds), bounds)
+        matching = (result for result in results if identifiers.carries(result, keys))
+        records = [record for record in map(read, matching) if record is not None]
+        if len(records) < len(results):
+            _log.warning(
+                "archive %s: %d of %d results of a C-FIND ignored, for they do not carry the keys that were"
+                " asked or a valid UID",
+                self._archive.name,
+                len(results) - len(records),
+                len(results),
+            )
+        return records
+
+    def _results(self, association: NodeAssociation, query: Dataset, bounds: Bounds) -> list[Dataset]:
+        results: list[Dataset] = []
+
+        def keep(status: Dataset, identifier: Dataset | None) -> None:
+            if identifier is None:
+                raise self._query_failed("C-FIND sent a result that cannot be decoded", status)
+            if len(results) == MAX_RESULTS:
+                raise self._query_failed(f"C-FIND found more than {MAX_RESULTS} results", status)
+            results.append(identifier)
+
+        status, _ = association.find(query, bounds, keep)
+        if status.Status != dimse_status.SUCCESS:
+            raise self._query_failed(f"C-FIND ended with {_named(status)}", status)
+        return results
+
+    def _query_failed(self, text: str, status: Dataset) -> QueryFailed:
+        return QueryFailed(self._archive.name, text, status.Status)
+
+    def _move(
+        self,
+        association: NodeAssociation,
+        query: Dataset,
+        destination: str,
+        priority: Priority,
+        progress: Callable[[SubOperations], None] | None,
+        bounds: Bounds,
+    ) -> MoveResponse:
+        pending: SubOperations | None = None
+
+        def report(status: Dataset, _: Dataset | None) -> None:
+            nonlocal pending
+            pending = identifiers.suboperations(status)
+            if progress is not None:
+                progress(pending)
+
+        status, identifier = association.move(query, destination, priority, bounds, report)
+        return MoveResponse(
+            status=status.Status,
+            counters=identifiers.suboperations(status),
+            comment=identifiers.text(status, "ErrorComment"),
+            failed_instances=identifiers.failed_instances(identifier),
+            last_pending=pending,
+        )
+
+
+def echo(node: Node, calling_ae_title: str, timeouts: Timeouts) -> None:
+    """C-ECHO on an association of its own (PS3.4 annex A). Raises IdentifierError and NodeError."""
+    bounds = Bounds(time.monotonic() + timeouts.total)
+    association = NodeAssociation(node, calling_ae_title, timeouts, VERIFICATION)
+    try:
+        _echo(association, node, bounds)
+    except BaseException:
+        association.abort()
+        raise
+    association.release()
+
+
+def _echo(association: NodeAssociation, node: Node, bounds: Bounds) -> None:
+    status, _ = association.echo(bounds)
+    if status.Status != dimse_status.SUCCESS:
+        raise NodeError(node.name, f"C-ECHO ended with {_named(status)}")
+
+
+def _named(status: Dataset) -> str:
+    comment = identifiers.text(status, "ErrorComment")
+    return f"status 0x{status.Status:04X}" + (f" ({comment})" if comment else "")

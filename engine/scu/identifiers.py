@@ -1,0 +1,150 @@
+"""The identifiers of Study Root C-FIND and C-MOVE: data sets out, records in (PS3.4 C.6.2)."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from engine.dicom.identifiers import valid_uid
+from engine.dicom.study import SeriesRecord, StudyRecord
+from engine.errors import IdentifierError
+from engine.retrieve.outcome import SubOperations
+
+STUDY_RETURN_KEYS = (
+    "StudyInstanceUID",
+    "PatientID",
+    "IssuerOfPatientID",
+    "AccessionNumber",
+    "StudyDate",
+    "StudyTime",
+    "StudyDescription",
+    "ModalitiesInStudy",
+    "NumberOfStudyRelatedInstances",
+)
+SERIES_RETURN_KEYS = (
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "Modality",
+    "SeriesDescription",
+    "NumberOfSeriesRelatedInstances",
+)
+
+_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")  # PS3.5 6.2, DA
+
+
+def query(level: str, keys: Mapping[str, str], return_keys: tuple[str, ...] = ()) -> Dataset:
+    """An identifier that asks for ``return_keys`` of what has exactly ``keys``.
+
+    Raises IdentifierError for a key that no character set can encode: it would go out as ``?``, a wild card.
+    """
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel = level
+    for keyword in dict.fromkeys((*return_keys, *keys)):
+        identifier.add(_element(keyword, keys.get(keyword, "")))
+    if not all(value.isascii() for value in keys.values()):
+        identifier.SpecificCharacterSet = "ISO_IR 192"  # UTF-8, PS3.3 table C.12-5
+    return identifier
+
+
+def _element(keyword: str, value: str) -> DataElement:
+    try:
+        value.encode()
+    except UnicodeEncodeError as exc:
+        raise IdentifierError(f"{keyword} has a character that cannot be encoded") from exc
+    tag = tag_for_keyword(keyword)
+    assert tag is not None
+    return DataElement(tag, dictionary_VR(tag), value)
+
+
+def carries(identifier: Dataset, keys: Mapping[str, str]) -> bool:
+    """Whether a result has exactly the keys that were asked: some archives match loosely, by prefix or
+    without regard to case, and nothing of another patient may move."""
+    return all(text(identifier, keyword) == value for keyword, value in keys.items())
+
+
+def study_record(identifier: Dataset) -> StudyRecord | None:
+    """The record of a result at STUDY level, or None where its Study Instance UID is missing or invalid."""
+    try:
+        study_uid = valid_uid(text(identifier, "StudyInstanceUID"))
+    except IdentifierError:
+        return None
+    return StudyRecord(
+        study_uid=study_uid,
+        patient_id=text(identifier, "PatientID"),
+        issuer=text(identifier, "IssuerOfPatientID"),
+        accession=text(identifier, "AccessionNumber"),
+        date=_date(text(identifier, "StudyDate")),
+        description=text(identifier, "StudyDescription"),
+        modalities=_values(identifier, "ModalitiesInStudy") or None,
+        instances=_count(identifier, "NumberOfStudyRelatedInstances"),
+    )
+
+
+def series_record(identifier: Dataset) -> SeriesRecord | None:
+    """The record of a result at SERIES level, or None where one of its UIDs is missing or invalid."""
+    try:
+        study_uid = valid_uid(text(identifier, "StudyInstanceUID"))
+        series_uid = valid_uid(text(identifier, "SeriesInstanceUID"))
+    except IdentifierError:
+        return None
+    return SeriesRecord(
+        study_uid=study_uid,
+        series_uid=series_uid,
+        modality=text(identifier, "Modality"),
+        description=text(identifier, "SeriesDescription"),
+        instances=_count(identifier, "NumberOfSeriesRelatedInstances"),
+    )
+
+
+def suboperations(status: Dataset) -> SubOperations:
+    """The counters of a C-MOVE response (PS3.7 table 9.1-4); one that it does not have is None."""
+    return SubOperations(
+        remaining=_count(status, "NumberOfRemainingSuboperations"),
+        completed=_count(status, "NumberOfCompletedSuboperations"),
+        failed=_count(status, "NumberOfFailedSuboperations"),
+        warning=_count(status, "NumberOfWarningSuboperations"),
+    )
+
+
+def failed_instances(identifier: Dataset | None) -> tuple[str, ...]:
+    """The Failed SOP Instance UID List (0008,0058) of a final C-MOVE response (PS3.4 C.4.2.1.4.2)."""
+    return () if identifier is None else _values(identifier, "FailedSOPInstanceUIDList")
+
+
+def text(identifier: Dataset, keyword: str) -> str:
+    """The value without padding; several values joined by ``\\`` as they came; empty where there is none."""
+    return "\\".join(_values(identifier, keyword))
+
+
+def _values(identifier: Dataset, keyword: str) -> tuple[str, ...]:
+    try:
+        value = identifier.get(keyword)
+    except Exception:  # noqa: BLE001  whatever pydicom makes of a broken element, the value is not known
+        return ()
+    if value is None:
+        return ()
+    values = value if isinstance(value, MultiValue | list) else [value]
+    stripped = tuple(str(one).strip(" \0") for one in values)
+    return stripped if any(stripped) else ()
+
+
+def _count(identifier: Dataset, keyword: str) -> int | None:
+    try:
+        count = int(text(identifier, keyword))
+    except ValueError:
+        return None
+    return count if count >= 0 else None
+
+
+def _date(value: str) -> dt.date | None:
+    match = _DATE.fullmatch(value)
+    try:
+        return dt.date(*map(int, match.groups())) if match else None
+    except ValueError:
+        return None

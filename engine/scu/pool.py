@@ -1,0 +1,136 @@
+"""The associations to one archive: never more than it allows, reused while they are young."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from engine.errors import NodeTimeout
+from engine.scu.association import NodeAssociation
+from engine.scu.dimse import SLICE, Bounds, Unanswered
+
+T = TypeVar("T")
+
+
+class NotSent(Exception):
+    """``canceled`` was set before the request was sent; the caller says what that means."""
+
+
+class AssociationPool:
+    """At most ``size`` associations that ``connect`` opens. Any thread may use it.
+
+    ``idle``: seconds that an unused association is kept.
+    """
+
+    def __init__(self, connect: Callable[[], NodeAssociation], node: str, size: int, idle: float) -> None:
+        self._connect = connect
+        self._node = node
+        self._size = size
+        self._idle_seconds = idle
+        self._slots = threading.BoundedSemaphore(size)
+        self._lock = threading.Lock()
+        self._idle: list[tuple[NodeAssociation, float]] = []  # and since when; the last used is the last
+        self._open = 0
+        self._closed = False
+
+    @property
+    def open_associations(self) -> int:
+        with self._lock:
+            return self._open
+
+    def run(self, exchange: Callable[[NodeAssociation], T], bounds: Bounds) -> T:
+        """What ``exchange`` makes of an association, which is kept only where nothing went wrong.
+
+        One that the node had closed since it was last used costs a second try, not an error.
+        Raises NodeTimeout where no association is free until the deadline, and NotSent.
+        """
+        self._admit(bounds)
+        try:
+            reused = self._take()
+            if reused is not None:
+                try:
+                    return self._use(reused, exchange)
+                except Unanswered:
+                    self._abort_idle()  # they were used even longer ago
+            return self._use(self._add(), exchange)
+        finally:
+            self._slots.release()
+
+    def close_idle(self) -> None:
+        """Release the associations that were not used for ``idle`` seconds; drop those that are lost."""
+        self._release_unused_since(time.monotonic() - self._idle_seconds)
+
+    def close(self) -> None:
+        """Release all. One that is in use is released when its operation ends."""
+        with self._lock:
+            self._closed = True
+        self._release_unused_since(time.monotonic())
+
+    def _admit(self, bounds: Bounds) -> None:
+        while not bounds.cancel_wanted:
+            if self._slots.acquire(timeout=SLICE):
+                return
+            if time.monotonic() >= bounds.deadline:
+                raise NodeTimeout(self._node, f"none of {self._size} associations became free in time")
+        raise NotSent
+
+    def _take(self) -> NodeAssociation | None:
+        while True:
+            with self._lock:
+                if not self._idle:
+                    return None
+                association, _ = self._idle.pop()
+            if association.is_established:
+                return association
+            self._drop(association)
+
+    def _add(self) -> NodeAssociation:
+        association = self._connect()
+        with self._lock:
+            self._open += 1
+        return association
+
+    def _use(self, association: NodeAssociation, exchange: Callable[[NodeAssociation], T]) -> T:
+        try:
+            result = exchange(association)
+        except BaseException:
+            self._drop(association)
+            raise
+        with self._lock:
+            keep = not self._closed
+            if keep:
+                self._idle.append((association, time.monotonic()))
+        if not keep:
+            self._release(association)
+        return result
+
+    def _drop(self, association: NodeAssociation) -> None:
+        try:
+            association.abort()
+        finally:
+            self._forget()
+
+    def _release(self, association: NodeAssociation) -> None:
+        try:
+            association.release()
+        finally:
+            self._forget()
+
+    def _forget(self) -> None:
+        with self._lock:
+            self._open -= 1
+
+    def _abort_idle(self) -> None:
+        with self._lock:
+            stale, self._idle = self._idle, []
+        for association, _ in stale:
+            self._drop(association)
+
+    def _release_unused_since(self, moment: float) -> None:
+        with self._lock:
+            unused = [entry for entry in self._idle if entry[1] <= moment or not entry[0].is_established]
+            self._idle = [entry for entry in self._idle if entry not in unused]
+        for association, _ in unused:
+            self._release(association)

@@ -1,0 +1,48 @@
+"""Orthanc as archive: no plugins, its data in a folder of the test, its destinations known by AE title."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+
+from tests.peers.nodes import ArchiveNode, Ports
+from tests.peers.processes import binary, free_port, serving
+
+
+@contextmanager
+def orthanc(ae_title: str, destinations: Ports, folder: Path, *, idle: int = 20) -> Iterator[ArchiveNode]:
+    """An archive that knows these destinations and ends associations that are silent for ``idle`` seconds."""
+    dicom, http = free_port(), free_port()
+    modalities = {title: [title, "127.0.0.1", port] for title, port in destinations.items()}
+    config = {
+        "Name": ae_title,
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "Plugins": [],
+        "HttpPort": http,
+        "RemoteAccessAllowed": False,
+        "DicomAet": ae_title,
+        "DicomPort": dicom,
+        "DicomCheckCalledAet": True,
+        "DicomScpTimeout": idle,
+        # What is not listed may not query or retrieve; FOREFETCH never receives, so that its port is none.
+        "DicomModalities": {**modalities, "FOREFETCH": ["FOREFETCH", "127.0.0.1", 1]},
+    }
+    path = folder / "orthanc.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    command: list[str | Path] = [binary("Orthanc"), "--verbose", path]
+    with serving("orthanc", command, folder, lambda _: _answers(http)) as process:
+        yield ArchiveNode(ae_title, dicom, process, "Association Received from AET", "Incoming Move request")
+
+
+def _answers(port: int) -> bool:
+    """Whether its REST API does. It starts after the DICOM server."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/system", timeout=5) as response:
+            return bool(json.load(response)["Version"])
+    except URLError:
+        return False

@@ -1,0 +1,276 @@
+"""The dispatcher with a scripted archive client: stopping, faults, archives that do not wait."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import threading
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from engine.dicom.node import Archive, Destination
+from engine.dicom.study import SeriesRecord, StudyRecord
+from engine.dispatcher import Dispatcher
+from engine.errors import AssociationAborted, StoreError
+from engine.move import Client, Progress
+from engine.retrieve.gate import Policy
+from engine.retrieve.outcome import Cause, MoveResponse, Outcome, SubOperations, TaskStatus
+from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, Selector, StudiesOfAccession, Study
+from engine.retrieve.task import Priority, RetrieveRequest, RetrieveTask
+from engine.store import Journaled, NewMessage, Store, list_tasks
+
+ARRIVED = MoveResponse(0x0000, SubOperations(0, 3, 0, 0))
+NOW = dt.datetime(2026, 11, 24, 9, tzinfo=dt.UTC)
+
+
+class Scripted:
+    """An archive client that answers as it is told: ``script`` maps a study UID to its move."""
+
+    def __init__(self, script: Mapping[str, Callable[[threading.Event], MoveResponse]] | None = None) -> None:
+        self.script = dict(script or {})
+        self.moved: list[str] = []
+        self.closed = 0
+
+    def find_studies(
+        self, *, patient_id: str = "", accession: str = "", study_uid: str = ""
+    ) -> list[StudyRecord]:
+        if patient_id:
+            return [StudyRecord("1.2.1", patient_id), StudyRecord("1.2.2", patient_id)]
+        return [StudyRecord("1.2.1", accession=accession)]
+
+    def find_series(self, study_uid: str, series_uid: str = "") -> list[SeriesRecord]:
+        return []
+
+    def move(
+        self,
+        study_uid: str,
+        destination_ae_title: str,
+        series_uid: str = "",
+        *,
+        priority: Priority = Priority.MEDIUM,
+        progress: Progress | None = None,
+        canceled: threading.Event | None = None,
+    ) -> MoveResponse:
+        self.moved.append(study_uid)
+        assert canceled is not None
+        happens = self.script.get(study_uid)
+        return ARRIVED if happens is None else happens(canceled)
+
+    def close_idle(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def request(selector: Selector, archive: str = "main", route: str = "r") -> RetrieveRequest:
+    return RetrieveRequest(selector, archive, "ws", (route,))
+
+
+async def keep(store: Store, *requests: RetrieveRequest) -> Journaled:
+    fingerprint = repr(requests).encode()
+    return await store.journal(
+        NewMessage(NOW, "peer", fingerprint, "", "", "1", "ORM^O01", "2.5", b"", "{}", requests)
+    )
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, *, concurrency: int = 2, patience: float = 0.0, **clients: Client
+) -> AsyncIterator[tuple[Store, Dispatcher]]:
+    archives = {
+        name: Archive(name, name.upper(), "127.0.0.1", 1, concurrency=concurrency) for name in clients
+    }
+    store = Store.open(folder / "journal.db")
+    dispatcher = Dispatcher(
+        store=store,
+        policy=Policy(
+            True, {"r": True, "off": False}, dict.fromkeys(clients, concurrency), frozenset({"ws"})
+        ),
+        archives=archives,
+        destinations={"ws": Destination("ws", "WS")},
+        clients=clients,
+    )
+    await dispatcher.start()
+    try:
+        yield store, dispatcher
+    finally:
+        await dispatcher.stop(patience)
+        await store.close()
+
+
+async def outcome_of(folder: Path) -> list[RetrieveTask]:
+    return sorted(list_tasks(folder / "journal.db"), key=lambda task: task.id)
+
+
+async def test_a_study_is_moved_and_its_message_settles(tmp_path: Path) -> None:
+    client = Scripted()
+    async with running(tmp_path, main=client) as (store, dispatcher):
+        kept = await keep(store, request(Study("1.2.3")))
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(kept.message_id, 20)
+    assert client.moved == ["1.2.3"]
+    assert client.closed == 1
+    (task,) = await outcome_of(tmp_path)
+    assert (task.status, task.attempts) == (TaskStatus.COMPLETED, 1)
+
+
+async def test_a_question_leaves_a_task_for_each_study(tmp_path: Path) -> None:
+    client = Scripted()
+    async with running(tmp_path, main=client) as (store, dispatcher):
+        priors = PriorsOfPatient("P", PriorCriteria(), NOW.date())
+        kept = await keep(store, request(priors), request(StudiesOfAccession("A")))
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(kept.message_id, 20)
+    assert sorted(client.moved) == ["1.2.1", "1.2.2"]
+
+
+async def test_a_fault_of_ours_ends_the_task_and_not_the_engine(tmp_path: Path) -> None:
+    def broken(_: threading.Event) -> MoveResponse:
+        raise ZeroDivisionError
+
+    client = Scripted({"1.2.1": broken})
+    async with running(tmp_path, main=client) as (store, dispatcher):
+        kept = await keep(store, request(Study("1.2.1")), request(Study("1.2.2")))
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(kept.message_id, 20)
+    first, second = await outcome_of(tmp_path)
+    assert first.outcome is not None
+    assert first.outcome.cause is Cause.INTERNAL
+    assert second.status is TaskStatus.COMPLETED
+
+
+async def test_a_slow_archive_does_not_delay_another(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def slow(_: threading.Event) -> MoveResponse:
+        release.wait(30)
+        return ARRIVED
+
+    slow_client, quick = Scripted(dict.fromkeys(("1.2.1", "1.2.2", "1.2.3"), slow)), Scripted()
+    async with running(tmp_path, main=slow_client, other=quick, patience=20.0) as (store, dispatcher):
+        blocked = [request(Study(uid)) for uid in ("1.2.1", "1.2.2", "1.2.3")]
+        await keep(store, *blocked)
+        kept = await keep(store, request(Study("1.2.9"), "other"))
+        dispatcher.wake(["main", "other"])
+        assert await dispatcher.settled(kept.message_id, 20)
+        assert len(slow_client.moved) == 2  # the archive's concurrency
+        release.set()
+    assert quick.moved == ["1.2.9"]
+
+
+async def test_stopping_cancels_what_is_under_way_and_leaves_it_for_the_next_start(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    def endless(canceled: threading.Event) -> MoveResponse:
+        begun.set()
+        assert canceled.wait(30)
+        return MoveResponse(0xFE00, SubOperations(2, 1, 0, 0))
+
+    async with running(tmp_path, main=Scripted({"1.2.1": endless})) as (store, dispatcher):
+        await keep(store, request(Study("1.2.1")))
+        dispatcher.wake(["main"])
+        assert await asyncio.to_thread(begun.wait, 20)
+    (task,) = await outcome_of(tmp_path)
+    assert (task.status, task.reason) == (TaskStatus.SCHEDULED, "forefetch was stopped during the retrieve")
+    client = Scripted()
+    async with running(tmp_path, main=client) as (_, dispatcher):
+        assert task.message_id is not None
+        assert await dispatcher.settled(task.message_id, 20)
+    assert client.moved == ["1.2.1"]
+
+
+async def test_a_move_that_ended_while_stopping_is_not_done_again(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    def finishing(canceled: threading.Event) -> MoveResponse:
+        begun.set()
+        assert canceled.wait(30)
+        return ARRIVED
+
+    async with running(tmp_path, main=Scripted({"1.2.1": finishing})) as (store, dispatcher):
+        await keep(store, request(Study("1.2.1")))
+        dispatcher.wake(["main"])
+        assert await asyncio.to_thread(begun.wait, 20)
+    (task,) = await outcome_of(tmp_path)
+    assert task.status is TaskStatus.COMPLETED
+
+
+async def test_a_task_left_in_progress_by_a_crash_goes_on(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "journal.db")
+    kept = await keep(store, request(Study("1.2.1")))
+    assert await store.claim(kept.task_ids[0]) is not None
+    await store.close()
+    client = Scripted()
+    async with running(tmp_path, main=client) as (_, dispatcher):
+        assert await dispatcher.settled(kept.message_id, 20)
+    (task,) = await outcome_of(tmp_path)
+    assert (task.status, task.attempts) == (TaskStatus.COMPLETED, 2)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (request(Study("1.2.1"), "gone"), "archive gone is not listed"),
+        (request(Study("1.2.1"), route="off"), "route off is not enabled"),
+        (request(Study("1.2.1"), route="deleted"), "route deleted is not enabled"),
+        (RetrieveRequest(Study("1.2.1"), "main", "elsewhere", ("r",)), "destination elsewhere is not listed"),
+    ],
+)
+async def test_what_is_no_longer_configured_is_refused_after_a_restart(
+    tmp_path: Path, asked: RetrieveRequest, reason: str
+) -> None:
+    store = Store.open(tmp_path / "journal.db")
+    kept = await keep(store, asked)
+    await store.close()
+    client = Scripted()
+    async with running(tmp_path, main=client) as (_, dispatcher):
+        assert await dispatcher.settled(kept.message_id, 20)
+    (task,) = await outcome_of(tmp_path)
+    assert task.status is TaskStatus.FAILED
+    assert task.outcome is not None
+    assert (task.outcome.cause, client.moved) == (Cause.GATE_CLOSED, [])
+    assert reason in task.outcome.text
+
+
+async def test_an_outcome_is_written_again_when_the_store_fails_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finish, tries = Store.finish, 0
+
+    async def failing_once(store: Store, task_id: int, outcome: Outcome) -> int | None:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise StoreError("disk full")
+        return await finish(store, task_id, outcome)
+
+    monkeypatch.setattr(Store, "finish", failing_once)
+    client = Scripted()
+    async with running(tmp_path, main=client) as (store, dispatcher):
+        kept = await keep(store, request(Study("1.2.1")))
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(kept.message_id, 20)
+    assert (tries, client.moved) == (2, ["1.2.1"])
+
+
+async def test_two_waiters_of_one_message_are_both_told(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def slow(_: threading.Event) -> MoveResponse:
+        release.wait(30)
+        raise AssociationAborted("main", "gone")
+
+    async with running(tmp_path, main=Scripted({"1.2.1": slow})) as (store, dispatcher):
+        kept = await keep(store, request(Study("1.2.1")))
+        dispatcher.wake(["main"])
+        waiters = [asyncio.create_task(dispatcher.settled(kept.message_id, 20)) for _ in range(2)]
+        assert await dispatcher.settled(kept.message_id, 0.01) is False
+        release.set()
+        assert await asyncio.gather(*waiters) == [True, True]
+    (task,) = await outcome_of(tmp_path)
+    assert task.outcome is not None
+    assert task.outcome.cause is Cause.ABORTED
