@@ -90,6 +90,22 @@ class Reply:
 
 Script = Callable[[Request], Iterable[Reply]]
 
+PENDING = 0xFF00
+SUCCESS = Reply(0x0000)
+
+
+def answer(*replies: Reply) -> Script:
+    """A script that gives the same replies to every request."""
+    return lambda request: iter(replies)
+
+
+def result(**values: Any) -> Reply:
+    """A pending C-FIND response with an identifier."""
+    identifier = Dataset()
+    for keyword, value in values.items():
+        setattr(identifier, keyword, value)
+    return Reply(PENDING, identifier)
+
 
 @dataclass(slots=True)
 class ScriptedScp:

@@ -93,4 +93,4 @@ def tasks(
     out = console()
     out.print(table)
     counts = count_tasks(path)
-    out.print(", ".join(f"{count} {status}" for status, count in counts.items()) or "no tasks yet")
+    out.print(", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no tasks yet")

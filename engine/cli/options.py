@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +18,7 @@ ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", help="the routes file", envvar="FOREFETCH_CONFIG")
 ]
 DEFAULT_CONFIG = Path("routes.yaml")
+_PIPED_WIDTH = 200  # columns, where the output is no terminal that could say
 
 STYLES = {
     "SCHEDULED": "",
@@ -40,7 +42,8 @@ def console() -> Console:
     """Standard output; values from messages are never read as markup."""
     from rich.console import Console
 
-    return Console(markup=False, highlight=False, soft_wrap=True)
+    wide = None if sys.stdout.isatty() else _PIPED_WIDTH
+    return Console(markup=False, highlight=False, soft_wrap=True, width=wide)
 
 
 def style(status: TaskStatus | str) -> str:

@@ -43,7 +43,7 @@ class Decoded:
 
 
 def decode(raw: bytes, declared: str, default: str = "UNICODE UTF-8") -> Decoded:
-    """Decode by the first repetition of MSH-18, or by ``default`` (a name of table 0211) where it is empty.
+    """Decode by the set that MSH-18 declares, or by ``default`` (a name of table 0211) where it is empty.
 
     Bytes that do not fit the declared set are read as UTF-8 or else as ISO 8859-1, with a warning: a
     mislabelled name is no reason to lose an order.

@@ -33,7 +33,8 @@ class ArchiveClient:
     """The SCU side of one archive. Any thread may call it; each call blocks until its operation has ended.
 
     Every method raises IdentifierError before a connection is made, and the NodeErrors. ``grace`` is how
-    many seconds an archive may take to end an operation after a C-CANCEL.
+    many seconds an archive may take to end an operation after the C-CANCEL that follows when the total time
+    is over or the operation is canceled.
     """
 
     def __init__(self, archive: Archive, *, grace: float = CANCEL_GRACE) -> None:

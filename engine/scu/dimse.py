@@ -19,7 +19,8 @@ from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_MOVE, DimseServiceType
 from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT, A_RELEASE
 
 from engine.dicom.node import Node, Timeouts
-from engine.errors import AssociationAborted, NodeTimeout
+from engine.dicom.status import CANCEL
+from engine.errors import AssociationAborted, NodeError, NodeTimeout
 
 SLICE = 0.2  # seconds until a set ``canceled``, a deadline or a lost connection is noticed
 CANCEL_GRACE = 10.0
@@ -36,8 +37,9 @@ class Unanswered(AssociationAborted):
 class Bounds:
     """What ends an operation besides its final response.
 
-    ``deadline`` is on the monotonic clock. Once ``canceled`` is set a C-CANCEL goes out, and the node has
-    ``grace`` seconds to end the operation.
+    ``deadline`` is on the monotonic clock. When it has passed, or ``canceled`` is set, a C-CANCEL goes out
+    and the node has ``grace`` seconds to end the operation. It is not aborted at once, for many archives go
+    on with their sub-operations after an abort, and a C-CANCEL right before one may be lost.
     """
 
     deadline: float
@@ -59,6 +61,7 @@ class Operation:
     context_id: int
     bounds: Bounds
     answered: bool = False
+    late: bool = False
     stop_by: float = math.inf
 
 
@@ -94,6 +97,8 @@ class BoundedProvider(DIMSEServiceProvider):
             raise AssociationAborted(
                 self._node, f"sent something else than a response to {operation.name}; association aborted"
             )
+        if operation.late and message.Status == CANCEL:
+            raise self._gave_up(operation)  # nobody but the deadline has canceled it
         return context_id, message
 
     def _wait(self, operation: Operation) -> None:
@@ -114,24 +119,28 @@ class BoundedProvider(DIMSEServiceProvider):
         now = time.monotonic()
         bounds = operation.bounds
         if now >= operation.stop_by:
-            text = f"went on for {bounds.grace:g} s after C-CANCEL; association aborted"
-            raise AssociationAborted(self._node, text)
-        if now >= bounds.deadline:
-            self._cancel(operation)
-            text = f"{operation.name} was not finished after {self._timeouts.total:g} s in all"
-            raise NodeTimeout(self._node, text)
+            raise self._gave_up(operation)
         if now >= silent_since + self._timeouts.dimse:
             text = f"no response to {operation.name} for {self._timeouts.dimse:g} s"
             raise NodeTimeout(self._node, text)
-        if bounds.cancel_wanted and operation.stop_by == math.inf:
-            self._cancel(operation)
-            operation.stop_by = now + bounds.grace
+        if operation.stop_by == math.inf and (now >= bounds.deadline or bounds.cancel_wanted):
+            operation.late = not bounds.cancel_wanted
+            operation.stop_by = now + self._cancel(operation)
 
-    def _cancel(self, operation: Operation) -> None:
-        """Send a C-CANCEL (PS3.7 9.3.2.3 and 9.3.4.3). A connection that is lost is noticed in the wait."""
-        if operation.response is not C_ECHO:
-            with suppress(RuntimeError):
-                self.assoc.send_c_cancel(operation.message_id, operation.context_id)
+    def _cancel(self, operation: Operation) -> float:
+        """Send a C-CANCEL (PS3.7 9.3.2.3 and 9.3.4.3); how many seconds to wait for what comes of it."""
+        if operation.response is C_ECHO:  # cannot be canceled
+            return 0.0
+        with suppress(RuntimeError):  # the connection is lost, as the wait will notice
+            self.assoc.send_c_cancel(operation.message_id, operation.context_id)
+        return operation.bounds.grace
+
+    def _gave_up(self, operation: Operation) -> NodeError:
+        if operation.late:
+            text = f"{operation.name} was not finished after {self._timeouts.total:g} s in all"
+            return NodeTimeout(self._node, text)
+        text = f"went on for {operation.bounds.grace:g} s after C-CANCEL; association aborted"
+        return AssociationAborted(self._node, text)
 
     def _ending(self) -> str:
         """How the association ended, or empty while it stands."""

@@ -254,12 +254,18 @@ _BITS = st.sampled_from(
     ]
 )
 _PIECES = st.lists(_BITS | st.binary(max_size=6), max_size=30).map(b"".join)
-_HL7_LIKE = st.builds(
-    lambda mark, middle, rest: b"MSH" + mark + b"|A|B|C|D|||" + middle + b"\r" + rest,
-    st.one_of(st.just(b"|^~\\&"), st.binary(max_size=6), st.text("|^~\\&#*:", max_size=5).map(str.encode)),
-    st.just(b"ORM^O01|1|P|2.5") | _PIECES,
-    _PIECES,
-)
+_MARKS = st.text("|^~\\&#*:", min_size=1, max_size=6) | st.text(min_size=1, max_size=6)
+
+
+def _hl7_like(marks: str, separate: bool, rest: bytes) -> bytes:
+    """A message with any delimiters, and segments that use them all."""
+    field, parts = marks[0], "1".join(marks)
+    header = field.join(["MSH" + marks, *"ABCD", "", "", "ORM", "1", "P", "2.5"])
+    segments = field.join(["PID", "", "", parts, parts[::-1]]), field.join(["ZDS", marks[1:]])
+    return ("\r" if separate else "\n").join([header, *segments]).encode() + rest
+
+
+_HL7_LIKE = st.builds(_hl7_like, _MARKS, st.booleans(), _PIECES)
 
 
 @settings(deadline=None)

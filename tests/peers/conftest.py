@@ -12,7 +12,7 @@ from tests.peers.dcmtk import dcmqrscp, store, storescp
 from tests.peers.forefetch import Forefetch, forefetch, routes_file
 from tests.peers.nodes import ArchiveNode, Ports, StorageNode
 from tests.peers.orthanc import orthanc
-from tests.peers.processes import LOG_SHOWN, free_port, running
+from tests.peers.processes import LOG_SHOWN, closed_port, running
 from tests.peers.studies import STUDIES
 
 Folders = Callable[[str], Path]
@@ -23,7 +23,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     """Show what every peer has logged since the test began, where it fails."""
     report = yield
     if report.failed:
-        report.sections += [(f"log of {it.name}", it.log_since_mark()[-LOG_SHOWN:]) for it in running()]
+        logs = [(f"log of {peer.name}", peer.log_since_mark()[-LOG_SHOWN:]) for peer in running()]
+        report.sections += [(title, log) for title, log in logs if log]
     return report
 
 
@@ -34,34 +35,38 @@ def _logs_begin_here() -> None:
 
 
 @pytest.fixture(scope="session")
-def ports() -> Ports:
-    """Of the destinations that the archives know. Nothing listens for SWITCHEDOFF."""
-    return {title: free_port() for title in ("READING", "CTONLY", "SWITCHEDOFF")}
-
-
-@pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     return lambda name: tmp_path_factory.mktemp(name)
 
 
 @pytest.fixture(scope="session")
-def _reading(ports: Ports, folders: Folders) -> Iterator[StorageNode]:
-    with storescp("READING", ports["READING"], folders("reading")) as node:
-        yield node
+def _destinations(folders: Folders) -> Iterator[tuple[StorageNode, StorageNode]]:
+    with (
+        storescp("READING", folders("reading")) as reading,
+        storescp("CTONLY", folders("ct-only"), ct_only=True) as ct_only,
+    ):
+        yield reading, ct_only
 
 
 @pytest.fixture
-def reading(_reading: StorageNode) -> StorageNode:
-    """The destination, empty."""
-    _reading.empty()
-    return _reading
+def reading(_destinations: tuple[StorageNode, StorageNode]) -> StorageNode:
+    """A destination, empty."""
+    _destinations[0].empty()
+    return _destinations[0]
 
 
 @pytest.fixture
-def ct_only(ports: Ports, tmp_path: Path) -> Iterator[StorageNode]:
-    """A destination that refuses what is not CT."""
-    with storescp("CTONLY", ports["CTONLY"], tmp_path, ct_only=True) as node:
-        yield node
+def ct_only(_destinations: tuple[StorageNode, StorageNode]) -> StorageNode:
+    """A destination that refuses what is not CT, empty."""
+    _destinations[1].empty()
+    return _destinations[1]
+
+
+@pytest.fixture(scope="session")
+def ports(_destinations: tuple[StorageNode, StorageNode]) -> Iterator[Ports]:
+    """Of the destinations that the archives know. Nothing listens for SWITCHEDOFF."""
+    with closed_port() as closed:
+        yield {**{node.ae_title: node.port for node in _destinations}, "SWITCHEDOFF": closed}
 
 
 @pytest.fixture(scope="session")
@@ -99,7 +104,7 @@ def dcmqrscp_site(dcmqrscp_archive: ArchiveNode, ports: Ports, folders: Folders)
 
 
 def _site(archive: ArchiveNode, ports: Ports, folder: Path) -> Iterator[Site]:
-    routes = routes_file(folder, (archive.ae_title, archive.port), {**ports, "NOBODY": free_port()})
+    routes = routes_file(folder, (archive.ae_title, archive.port), {**ports, "NOBODY": 104})
     with forefetch(routes) as engine:
         yield Site(archive, engine)
 

@@ -27,8 +27,9 @@ PresentationContexts = CT
 
 
 @contextmanager
-def storescp(ae_title: str, port: int, folder: Path, *, ct_only: bool = False) -> Iterator[StorageNode]:
+def storescp(ae_title: str, folder: Path, *, ct_only: bool = False) -> Iterator[StorageNode]:
     """A destination; ``ct_only``: one that accepts no other presentation context for storage."""
+    port = free_port()
     received = folder / "received"
     received.mkdir()
     options: list[str | Path] = ["-v", "-aet", ae_title, "-od", received]
@@ -37,7 +38,7 @@ def storescp(ae_title: str, port: int, folder: Path, *, ct_only: bool = False) -
         profile.write_text(_CT_ONLY, encoding="ascii")
         options += ["-xf", profile, "CTOnly"]
     command = [binary("storescp"), *options, str(port)]
-    with serving("storescp", command, folder, lambda _: answers(ae_title, port)) as process:
+    with serving(f"storescp-{ae_title}", command, folder, lambda _: answers(ae_title, port)) as process:
         yield StorageNode(ae_title, port, received, process)
 
 

@@ -59,12 +59,12 @@ def routes_file(
 
 
 def _routes(destinations: list[str]) -> list[dict[str, Any]]:
-    """New orders ask for the CT and MR priors, those with results for the study, series or accession named."""
+    """New orders ask for the CT and MR priors, those with results for what they name."""
     common = {
         "messages": ["ORM^O01", "OMI^O23"],
         "from": "archive",
         "to": {"field": "PV1-3.1", "map": {name: name for name in destinations}},
-        "deadline": "60s",
+        "deadline": "30s",
     }
     # 10 years: the demo's oldest study is too old now, and the others are not before 2033.
     priors = {"patient": "PID-3[FOREST].1", "issuer": "FOREST", "modality": ["CT", "MR"], "within": "10y"}

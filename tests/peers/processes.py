@@ -47,11 +47,18 @@ def script(name: str) -> str:
     return str(path)
 
 
+@contextmanager
+def closed_port() -> Iterator[int]:
+    """A port, chosen by the system, that refuses every connection and that nothing else can take."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield int(holder.getsockname()[1])
+
+
 def free_port() -> int:
-    """A port that nothing listens on, chosen by the system."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port for a process that is started at once."""
+    with closed_port() as port:
+        return port
 
 
 def run(

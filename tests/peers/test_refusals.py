@@ -10,7 +10,7 @@ from tests.peers.conftest import Site
 from tests.peers.forefetch import SWITCH, forefetch, routes_file
 from tests.peers.nodes import ArchiveNode, Ports, StorageNode
 from tests.peers.orders import NEW, Order, Problem, omi, orm
-from tests.peers.processes import free_port
+from tests.peers.processes import closed_port
 from tests.peers.studies import MIXED, PRIOR_CT, UNKNOWN
 
 pytestmark = pytest.mark.peers
@@ -80,7 +80,10 @@ def test_what_a_destination_refuses_of_orthanc_is_not_told_as_arrived(
 def test_an_archive_that_is_down_is_told_as_unreachable(
     reading: StorageNode, ports: Ports, tmp_path: Path
 ) -> None:
-    with forefetch(routes_file(tmp_path, ("ORTHANC", free_port()), ports)) as engine:
+    with (
+        closed_port() as closed,
+        forefetch(routes_file(tmp_path, ("ORTHANC", closed), ports)) as engine,
+    ):
         acknowledgment = engine.send(omi(Order(study=PRIOR_CT)))
     assert acknowledgment.code == "AE"
     (problem,) = acknowledgment.problems()

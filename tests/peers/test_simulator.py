@@ -10,7 +10,7 @@ import pytest
 
 from engine.simulator import SimulatedArchive, SimulatedDestination
 from tests.peers.dcmtk import answers, scu, store
-from tests.peers.processes import free_port
+from tests.peers.processes import closed_port
 from tests.peers.studies import LARGE, OBJECTS, ORDERED, PATIENT, PRIOR_CT, PRIOR_MR, STUDIES, UNKNOWN
 
 pytestmark = pytest.mark.peers
@@ -24,9 +24,10 @@ def destination() -> Iterator[SimulatedDestination]:
 
 @pytest.fixture
 def archive(destination: SimulatedDestination) -> Iterator[SimulatedArchive]:
-    addresses = {"READING": destination.address, "SWITCHEDOFF": ("127.0.0.1", free_port())}
-    with SimulatedArchive("ARCHIVE", STUDIES, addresses) as node:
-        yield node
+    with closed_port() as closed:
+        addresses = {"READING": destination.address, "SWITCHEDOFF": ("127.0.0.1", closed)}
+        with SimulatedArchive("ARCHIVE", STUDIES, addresses) as node:
+            yield node
 
 
 def find(archive: SimulatedArchive, folder: Path, *keys: str, model: str = "-S") -> list[pydicom.Dataset]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,17 +12,18 @@ from engine.dicom.study import SeriesRecord, StudyRecord
 from engine.retrieve.selector import OrderedStudy, PriorCriteria, PriorsOfPatient, SeriesFilter
 from engine.routing.priors import choose_priors, choose_series
 
+NOT_NAMED = OrderedStudy()
 DAY = dt.date(2026, 11, 24)
 
 
-def study(uid: str, days: int | None = 1, accession: str = "", **more: object) -> StudyRecord:
+def study(uid: str, days: int | None = 1, accession: str = "", **more: Any) -> StudyRecord:
     date = DAY - dt.timedelta(days=days) if days is not None else None
     record = StudyRecord(uid, "1", accession=accession, date=date, modalities=("CT",))
-    return StudyRecord(**{name: more.get(name, getattr(record, name)) for name in StudyRecord.__slots__})
+    return replace(record, **more)
 
 
-def priors(issuer: str = "", ordered: OrderedStudy = OrderedStudy(), **criteria: object) -> PriorsOfPatient:
-    return PriorsOfPatient("1", PriorCriteria(**criteria), DAY, issuer, ordered)  # type: ignore[arg-type]
+def priors(issuer: str = "", ordered: OrderedStudy = NOT_NAMED, **criteria: Any) -> PriorsOfPatient:
+    return PriorsOfPatient("1", PriorCriteria(**criteria), DAY, issuer, ordered)
 
 
 def taken(studies: list[StudyRecord], wanted: PriorsOfPatient) -> list[str]:

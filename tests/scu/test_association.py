@@ -27,9 +27,11 @@ from tests.dicom_peers import (
     A_RELEASE_RQ,
     HALF_A_PDU,
     NOT_A_PDU,
+    SUCCESS,
     Reply,
     Request,
     accept_association,
+    answer,
     deaf_port,
     eventually,
     receive_pdu,
@@ -39,15 +41,10 @@ from tests.dicom_peers import (
 from tests.scu.conftest import Connect, archive, requestor_threads
 
 
-def succeed(request: Request) -> Iterator[Reply]:
-    yield Reply(0x0000)
-
-
 def assert_fails(client: ArchiveClient, error: type[NodeError], words: str) -> None:
-    """Both a query and a move fail so, and nothing is left of it."""
+    """A move fails so, and nothing is left of it."""
     with pytest.raises(error, match=words) as caught:
         client.move("1.2.3", "VIEW")
-    assert isinstance(caught.value, error)
     assert caught.value.node == "pacs"
     assert client.open_associations == 0
     assert requestor_threads() == []
@@ -80,7 +77,7 @@ def test_a_host_without_an_address_is_unreachable(host: str) -> None:
 
 
 def test_a_rejection_gives_its_reason(connect: Connect) -> None:
-    with scripted_scp(succeed, require_called_aet=True) as scp:
+    with scripted_scp(answer(SUCCESS), require_called_aet=True) as scp:
         with pytest.raises(AssociationRejected, match="Called AE title not recognised"):
             echo(Node("pacs", "OTHER", "127.0.0.1", scp.port), "FOREFETCH", Timeouts())
         assert requestor_threads() == []
@@ -88,7 +85,7 @@ def test_a_rejection_gives_its_reason(connect: Connect) -> None:
 
 
 def test_no_accepted_presentation_context_is_a_rejection(connect: Connect) -> None:
-    with scripted_scp(succeed, sop_classes=[CTImageStorage]) as scp:
+    with scripted_scp(answer(SUCCESS), sop_classes=[CTImageStorage]) as scp:
         assert_fails(connect(scp.port), AssociationRejected, "none of the presentation contexts")
 
 
@@ -142,7 +139,7 @@ def test_half_an_answer_to_the_association_request_does_not_hang(connect: Connec
     ("called", "calling"), [("A\\B", "OK"), ("OK", "A TITLE THAT IS TOO LONG"), ("", "OK")]
 )
 def test_a_bad_ae_title_opens_no_connection(called: str, calling: str) -> None:
-    with scripted_scp(succeed) as scp:
+    with scripted_scp(answer(SUCCESS)) as scp:
         with pytest.raises(IdentifierError):
             echo(Node("view", called, "127.0.0.1", scp.port), calling, Timeouts())
         assert scp.connections == 0
@@ -206,7 +203,7 @@ def test_a_response_to_another_request_ends_the_association(connect: Connect) ->
 
 
 def test_nagle_is_off_and_keepalive_is_on() -> None:
-    with scripted_scp(succeed) as scp:
+    with scripted_scp(answer(SUCCESS)) as scp:
         node = archive(scp.port)
         association = NodeAssociation(node, "FOREFETCH", node.timeouts)
         sock = association._negotiation.socket
@@ -217,7 +214,7 @@ def test_nagle_is_off_and_keepalive_is_on() -> None:
 
 
 def test_message_ids_count_up_and_start_again_after_65535() -> None:
-    with scripted_scp(succeed) as scp:
+    with scripted_scp(answer(SUCCESS)) as scp:
         node = archive(scp.port)
         association = NodeAssociation(node, "FOREFETCH", node.timeouts)
         bounds = Bounds(time.monotonic() + 30)
@@ -247,7 +244,7 @@ def test_a_release_that_is_not_answered_ends_in_an_abort() -> None:
 
 def test_an_aborted_association_tells_the_peer() -> None:
     aborted = []
-    with scripted_scp(succeed) as scp:
+    with scripted_scp(answer(SUCCESS)) as scp:
         node = archive(scp.port)
         association = NodeAssociation(node, "FOREFETCH", node.timeouts)
         assert eventually(lambda: len(scp.open) == 1)

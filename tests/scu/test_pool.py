@@ -15,16 +15,12 @@ from engine.retrieve.outcome import MoveResponse
 from engine.scu.association import NodeAssociation
 from engine.scu.dimse import Bounds
 from engine.scu.pool import AssociationPool
-from tests.dicom_peers import PATIENCE, Reply, Request, eventually, scripted_scp
+from tests.dicom_peers import PATIENCE, SUCCESS, Reply, Request, answer, eventually, scripted_scp
 from tests.scu.conftest import Connect, archive
 
 
-def succeed(request: Request) -> Iterator[Reply]:
-    yield Reply(0x0000)
-
-
 def test_operations_after_each_other_share_one_association(connect: Connect) -> None:
-    with scripted_scp(succeed) as scp:
+    with scripted_scp(answer(SUCCESS)) as scp:
         client = connect(scp.port)
         client.echo()
         client.find_studies(patient_id="P1")
@@ -73,7 +69,7 @@ def test_an_operation_that_finds_no_free_association_waits_until_its_deadline() 
         started.set()
         return go_on.wait(PATIENCE)
 
-    with scripted_scp(succeed) as scp, ThreadPoolExecutor(1) as threads:
+    with scripted_scp(answer(SUCCESS)) as scp, ThreadPoolExecutor(1) as threads:
         node = archive(scp.port)
         pool = AssociationPool(
             lambda: NodeAssociation(node, "FOREFETCH", node.timeouts), "pacs", size=1, idle=60.0
@@ -112,7 +108,7 @@ def test_a_move_that_waits_for_an_association_can_be_canceled(connect: Connect) 
 
 
 def test_an_association_that_the_archive_had_aborted_is_replaced(connect: Connect) -> None:
-    with scripted_scp(succeed) as scp:
+    with scripted_scp(answer(SUCCESS)) as scp:
         client = connect(scp.port)
         client.echo()
         scp.open[0].abort()
@@ -204,7 +200,7 @@ def test_an_association_on_which_something_went_wrong_is_not_used_again(connect:
 
 
 def test_only_associations_that_were_idle_for_long_enough_are_released(connect: Connect) -> None:
-    with scripted_scp(succeed) as scp:
+    with scripted_scp(answer(SUCCESS)) as scp:
         young = connect(scp.port, idle=3600.0)
         old = connect(scp.port, idle=0.0)
         for client in (young, old):
@@ -215,7 +211,7 @@ def test_only_associations_that_were_idle_for_long_enough_are_released(connect: 
 
 
 def test_an_association_that_the_archive_released_is_forgotten(connect: Connect) -> None:
-    with scripted_scp(succeed) as scp:
+    with scripted_scp(answer(SUCCESS)) as scp:
         client = connect(scp.port, idle=3600.0)
         client.echo()
         scp.open[0].release()
