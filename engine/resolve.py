@@ -17,7 +17,7 @@ from engine.retrieve.selector import (
     Study,
 )
 from engine.retrieve.task import Choice
-from engine.routing.priors import choose_priors, choose_series
+from engine.routing.priors import choose_priors, choose_series, needs_modalities
 
 
 class Finder(Protocol):
@@ -84,9 +84,7 @@ def _with_modalities(
     finder: Finder, studies: Sequence[StudyRecord], wanted: PriorsOfPatient
 ) -> list[StudyRecord]:
     """Modalities in Study is an optional key (PS3.4 table C.6-5): where it is left out, the series know."""
-    if not wanted.criteria.modalities:
-        return list(studies)
-    return [study if study.modalities is not None else _counted(finder, study) for study in studies]
+    return [_counted(finder, study) if needs_modalities(study, wanted) else study for study in studies]
 
 
 def _counted(finder: Finder, study: StudyRecord) -> StudyRecord:

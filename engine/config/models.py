@@ -64,7 +64,7 @@ class TimeoutsSection(Section):
 
     connect: PositiveDuration = _default("5s", "TCP connection")
     acse: PositiveDuration = _default("10s", "association request and release")
-    dimse: PositiveDuration = _default("60s", "silence between two responses")
+    dimse: PositiveDuration = _default("5m", "silence between two responses")
     total: PositiveDuration = _default("1h", "one C-FIND or C-MOVE as a whole")
 
 

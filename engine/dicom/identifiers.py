@@ -19,7 +19,7 @@ _KEY_LENGTH = 64  # the longest of LO (PatientID) and SH (AccessionNumber), PS3.
 def valid_uid(text: str, what: str = "UID") -> str:
     """The UID, or IdentifierError. At most 64 of digits and single dots, no leading zeros (PS3.5 9.1)."""
     if "\\" in text:
-        raise IdentifierError(f"{what} {text!r} is a list of UIDs; exactly one is allowed")
+        raise IdentifierError(f"{what} is a list of UIDs ({text}); exactly one is allowed")
     if not text:
         raise IdentifierError(f"{what} is empty")
     if len(text) > _UID_LENGTH:
@@ -51,6 +51,6 @@ def valid_key(text: str, what: str) -> str:
     for wild in "*?\\":
         if wild in key:
             raise IdentifierError(f"{what} has the character {wild}, which would match other studies too")
-    if any(ord(character) < 32 for character in key):
-        raise IdentifierError(f"{what} has a control character")
+    if not key.isprintable():  # control characters and lone surrogates among them
+        raise IdentifierError(f"{what} has a control character, or one that cannot be printed")
     return key

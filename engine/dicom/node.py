@@ -12,7 +12,7 @@ class Timeouts:
 
     connect: float = 5.0
     acse: float = 10.0
-    dimse: float = 60.0
+    dimse: float = 300.0
     total: float = 3600.0
 
 

@@ -113,28 +113,34 @@ def _msh(header: Header, version: tuple[int, ...], control_id: str, time: dt.dat
     zone = time.strftime("%z") if version >= (2, 2) else ""
     encoding = mark.component + mark.repetition + mark.escape + mark.subcomponent  # all that is used here
     fields = ["MSH", mark.field, encoding + mark.encoding[4:]]
-    fields += [header.receiving_application, header.receiving_facility]
-    fields += [header.sending_application, header.sending_facility]
+    fields += [_echo(header.receiving_application), _echo(header.receiving_facility)]
+    fields += [_echo(header.sending_application), _echo(header.sending_facility)]
     fields += [time.strftime("%Y%m%d%H%M%S") + zone, "", mark.component.join(kind), control_id]
-    fields += [header.processing_id or "P", header.version or "2.5.1"]
+    fields += [_echo(header.processing_id) or "P", _echo(header.version) or "2.5.1"]
     if header.character_set:
-        fields += [""] * 5 + [header.character_set]
+        fields += [""] * 5 + [_echo(header.character_set)]
     return fields
 
 
 def _msa(header: Header, reply: Reply, version: tuple[int, ...]) -> list[str]:
-    fields = ["MSA", reply.code.value, header.control_id]
+    fields = ["MSA", reply.code.value, _echo(header.control_id)]
     if version < (2, 7):
         fields.append(_field(reply.text, header, _MSA_3_LENGTH))
     return fields
 
 
+def _echo(text: str) -> str:
+    """A field of the message as it came, without control characters: an echoed FS CR would end the block."""
+    return "".join(character for character in text if character >= " ")
+
+
 def _err(errors: tuple[AckError, ...], header: Header, version: tuple[int, ...]) -> list[list[str]]:
     if not errors:
         return []
-    if version < (2, 5):
-        repetitions = [_err_1(error, header, version) for error in errors]
-        return [["ERR", header.delimiters.repetition.join(repetitions)]]
+    if version < (2, 5):  # ERR-1 has no severity: a receiver would take a study that arrived for a fault
+        faults = [error for error in errors if error.severity is not Severity.INFORMATION]
+        repetitions = [_err_1(error, header, version) for error in faults]
+        return [["ERR", header.delimiters.repetition.join(repetitions)]] if repetitions else []
     return [_err_segment(error, header) for error in errors]
 
 

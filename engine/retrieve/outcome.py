@@ -162,62 +162,42 @@ def judge(response: MoveResponse) -> Outcome:
     """What may be said after a final C-MOVE response. Pure; every branch has a test."""
     kind = move_status(response.status)
     if kind is MoveStatus.CANCELED:
-        return _outcome(response, TaskStatus.CANCELED, Cause.CANCELED, "the archive stopped as it was asked")
+        return _outcome(response, TaskStatus.CANCELED, Cause.CANCELED, "the archive ended it as canceled")
     if kind in _FAILURES:
         return _outcome(response, TaskStatus.FAILED, _FAILURES[kind], str(kind))
     return _judge_counters(response, kind)
 
 
 def _judge_counters(response: MoveResponse, kind: MoveStatus) -> Outcome:
-    """Success and 0xB000: the counters decide."""
+    """Success and 0xB000: the counters decide. ``known`` is whether the arrivals were counted at all."""
     count = response.counters
     if not count.stated and response.last_pending is not None and response.last_pending.remaining == 0:
         count = response.last_pending  # the archive counted to the end and left the final counters out
+    known = count.completed is not None
     stored = (count.completed or 0) + (count.warning or 0)
-    if kind is MoveStatus.SUBOPERATIONS_FAILED and not count.stated:
-        return _outcome(response, TaskStatus.FAILED, Cause.SOME_FAILED, "sub-operations failed, none counted")
-    if not count.stated:
-        return _outcome(
-            response,
-            TaskStatus.WARNING,
-            Cause.UNCOUNTED,
-            "the archive reports success without counting; what arrived is not known",
-        )
-    if count.failed and not stored:
-        return _outcome(
-            response, TaskStatus.FAILED, Cause.ALL_FAILED, f"all {count.failed} sub-operations failed", count
-        )
+    partial = kind is MoveStatus.SUBOPERATIONS_FAILED
+
+    def verdict(status: TaskStatus, cause: Cause, text: str, *, arrived: bool = False) -> Outcome:
+        return _outcome(response, status, cause, text, count, arrived=arrived)
+
+    if partial and not count.stated:
+        return verdict(TaskStatus.FAILED, Cause.SOME_FAILED, "sub-operations failed, none counted")
+    if count.failed and known and not stored:
+        return verdict(TaskStatus.FAILED, Cause.ALL_FAILED, f"all {count.failed} sub-operations failed")
     if count.failed:
-        return _outcome(
-            response,
-            TaskStatus.WARNING,
-            Cause.SOME_FAILED,
-            f"{count.failed} of {count.failed + stored} objects did not arrive",
-            count,
-        )
-    if not stored:
-        return _outcome(response, TaskStatus.FAILED, Cause.NOTHING_MOVED, "the archive moved nothing", count)
-    unexplained = kind is MoveStatus.SUBOPERATIONS_FAILED and not count.warning
-    if count.remaining or response.failed_instances or unexplained:
-        return _outcome(
-            response,
-            TaskStatus.WARNING,
-            Cause.SOME_FAILED,
-            f"{stored} objects arrived, but the archive says that not all did",
-            count,
-        )
+        of = f" of {count.failed + stored}" if known else ""
+        return verdict(TaskStatus.WARNING, Cause.SOME_FAILED, f"{count.failed}{of} objects did not arrive")
+    if known and not stored:
+        return verdict(TaskStatus.FAILED, Cause.NOTHING_MOVED, "the archive moved nothing")
+    incomplete = bool(response.failed_instances) or (partial and not count.warning)
+    if not known and not incomplete:
+        return verdict(TaskStatus.WARNING, Cause.UNCOUNTED, "success, not counted: what arrived is not known")
+    if count.remaining or incomplete:
+        return verdict(TaskStatus.WARNING, Cause.SOME_FAILED, "the archive says that not all objects arrived")
     if count.warning:
-        return _outcome(
-            response,
-            TaskStatus.WARNING,
-            Cause.STORED_WITH_WARNINGS,
-            f"{stored} objects arrived, {count.warning} of them with a warning",
-            count,
-            arrived=True,
-        )
-    return _outcome(
-        response, TaskStatus.COMPLETED, Cause.ARRIVED, f"{stored} objects arrived", count, arrived=True
-    )
+        text = f"{stored} objects arrived, {count.warning} of them with a warning"
+        return verdict(TaskStatus.WARNING, Cause.STORED_WITH_WARNINGS, text, arrived=True)
+    return verdict(TaskStatus.COMPLETED, Cause.ARRIVED, f"{stored} objects arrived", arrived=True)
 
 
 def _outcome(

@@ -14,6 +14,8 @@ from engine.hl7.encoding import NULL, parse_time
 from engine.hl7.message import Located, Message
 from engine.hl7.path import FieldPath
 
+_DAY = len("YYYYMMDD")
+
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
@@ -133,6 +135,17 @@ def _holds(condition: OneOf | Matches | Dated, text: str, now: dt.datetime) -> b
             return pattern.fullmatch(text) is not None
         case Dated(_, after, before):
             time = parse_time(text, now.tzinfo or dt.UTC)
-            if time is None:
-                return False
-            return (after is None or time >= after.at(now)) and (before is None or time <= before.at(now))
+            return time is not None and _within(time, len(text) <= _DAY, after, before, now)
+
+
+def _within(
+    time: dt.datetime, whole_day: bool, after: Moment | None, before: Moment | None, now: dt.datetime
+) -> bool:
+    """A value without a time of day is compared by its day: today is not before now."""
+    bounds = (bound.at(now) if bound is not None else None for bound in (after, before))
+    low, high = (_day(bound) if bound is not None and whole_day else bound for bound in bounds)
+    return (low is None or time >= low) and (high is None or time <= high)
+
+
+def _day(time: dt.datetime) -> dt.datetime:
+    return time.replace(hour=0, minute=0, second=0, microsecond=0)

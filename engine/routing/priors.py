@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from engine.dicom.study import SeriesRecord, StudyRecord
 from engine.retrieve.selector import PriorsOfPatient, SeriesFilter
@@ -24,6 +25,13 @@ def choose_priors(studies: Sequence[StudyRecord], wanted: PriorsOfPatient) -> li
     return choices
 
 
+def needs_modalities(study: StudyRecord, wanted: PriorsOfPatient) -> bool:
+    """Whether the choice hangs on modalities that the archive has not told with the study."""
+    if not wanted.criteria.modalities or study.modalities is not None:
+        return False
+    return _against(study, replace(wanted, criteria=replace(wanted.criteria, modalities=()))) is None
+
+
 def _against(study: StudyRecord, wanted: PriorsOfPatient) -> str | None:
     """The first reason against a study, or None."""
     criteria = wanted.criteria
@@ -33,12 +41,12 @@ def _against(study: StudyRecord, wanted: PriorsOfPatient) -> str | None:
         return "it is the ordered study"
     if wanted.issuer and study.issuer and study.issuer != wanted.issuer:
         return f"its patient ID was issued by {study.issuer}, not {wanted.issuer}"
-    if criteria.modalities and not set(criteria.modalities) & set(study.modalities or ()):
-        return f"modality is not {' or '.join(criteria.modalities)}"
     if criteria.within is not None and (study.date is None or wanted.day - study.date > criteria.within):
         return f"older than {criteria.within.days} days" if study.date else "it has no date"
     if criteria.description and not re.search(criteria.description, study.description):
         return f"description does not match {criteria.description!r}"
+    if criteria.modalities and not set(criteria.modalities) & set(study.modalities or ()):
+        return f"modality is not {' or '.join(criteria.modalities)}"
     return None
 
 

@@ -16,6 +16,7 @@ from engine.retrieve.selector import (
     OrderedStudy,
     PriorsOfPatient,
     Selector,
+    SeriesFilter,
     SeriesOfStudy,
     StudiesOfAccession,
     Study,
@@ -171,9 +172,11 @@ def _key(want: Want) -> FieldPath:
 def _selected(want: Want, message: Message, now: dt.datetime) -> Iterator[Selector | Located]:
     """The selectors that a want leads to; a Located is a value that cannot be used, with the reason."""
     match want:
-        case StudyWant():
-            for value in _present(message, want.study):
-                yield _checked(value, lambda text: _study(want, text, message))
+        case StudyWant(study, None, series):
+            for value in _present(message, study):
+                yield _checked(value, lambda text: _study(text, series))
+        case StudyWant(study, FieldPath() as series_uid):
+            yield from _series(_present(message, study), _present(message, series_uid))
         case AccessionWant():
             for value in _present(message, want.accession):
                 yield _checked(
@@ -196,12 +199,29 @@ def _checked(value: Located, make: _Make) -> Selector | Located:
         return Located(f"{value.location}: {error}", value.location)
 
 
-def _study(want: StudyWant, text: str, message: Message) -> Selector:
+def _study(text: str, series: SeriesFilter | None) -> Selector:
     study_uid = valid_uid(text, "study instance UID")
-    if want.series is not None:
-        return SeriesOfStudy(study_uid, want.series)
-    series_uid = message.first(want.series_uid) if want.series_uid is not None else ""
-    return Study(study_uid, valid_uid(series_uid, "series instance UID") if series_uid else "")
+    return Study(study_uid) if series is None else SeriesOfStudy(study_uid, series)
+
+
+def _series(studies: list[Located], series: list[Located]) -> Iterator[Selector | Located]:
+    """Series named beside their studies: any number of one study, else as many as there are studies, in the
+    same order. Where none is named, the whole studies."""
+    if not series:
+        yield from (_checked(study, lambda text: _study(text, None)) for study in studies)
+    elif len(studies) == 1 or len(studies) == len(series):
+        pairs = zip(studies * len(series) if len(studies) == 1 else studies, series, strict=True)
+        yield from (_series_of(study, one) for study, one in pairs)
+    elif studies:
+        text = f"{len(series)} series of {len(studies)} studies: which belongs to which cannot be known"
+        yield Located(f"{series[0].location}: {text}", series[0].location)
+
+
+def _series_of(study: Located, series: Located) -> Selector | Located:
+    checked = _checked(study, lambda text: _study(text, None))
+    if isinstance(checked, Located):
+        return checked
+    return _checked(series, lambda text: Study(study.text, valid_uid(text, "series instance UID")))
 
 
 def _priors(want: PriorsWant, text: str, message: Message, day: dt.date) -> Selector:

@@ -27,8 +27,7 @@ NOW = dt.datetime(2026, 11, 24, 8, tzinfo=dt.timezone(dt.timedelta(hours=2)))
     ("text", "meant"),
     [
         ("20s", dt.timedelta(seconds=20)),
-        ("20", dt.timedelta(seconds=20)),
-        ("0", dt.timedelta()),
+        ("0s", dt.timedelta()),
         ("1.5h", dt.timedelta(minutes=90)),
         ("5m", dt.timedelta(minutes=5)),
         ("3 d", dt.timedelta(days=3)),

@@ -82,7 +82,7 @@ def test_defaults_are_what_the_documentation_says() -> None:
     archive = config.archives["main"]
     assert (archive.calling_ae_title, archive.concurrency, archive.idle) == ("FOREFETCH", 2, 10)
     assert (archive.timeouts.connect, archive.timeouts.acse) == (5, 10)
-    assert (archive.timeouts.dimse, archive.timeouts.total) == (60, 3600)
+    assert (archive.timeouts.dimse, archive.timeouts.total) == (300, 3600)
     assert config.destinations["room"].node is None
     (route,) = config.routes
     assert (route.enabled, route.validate, route.deadline) == (True, False, 20)
@@ -294,7 +294,7 @@ MISTAKES = [
     (14, "    to: {field: ORC-1, §mpa: {A: room}, map: {B: room}}", "routes[0].to.mpa", "'map'", "'mpa'"),
     (1, "engine: {listen: §99}\narchives:", "engine.listen", "host:port", "'99'"),
     (1, "engine: {§windw: 1}\narchives:", "engine.windw", "'window'", "'windw'"),
-    (1, "engine: {idle_timeout: §0}\narchives:", "engine.idle_timeout", "longer than zero", "'0'"),
+    (1, "engine: {idle_timeout: §0s}\narchives:", "engine.idle_timeout", "longer than zero", "'0s'"),
     (1, "engine: {time_zone: §Mars}\narchives:", "engine.time_zone", "Europe/Helsinki", "'Mars'"),
     (1, "§colour: red\narchives:", "colour", "one of archives, destinations", "'colour'"),
 ]

@@ -69,7 +69,7 @@ def go_on_until(over: Callable[[Request], bool], last: Reply) -> Callable[[Reque
     """A script of pending responses without end, until the other side has done something."""
 
     def script(request: Request) -> Iterator[Reply]:
-        while not over(request):
+        while not over(request) and not request.ended:
             yield result(StudyInstanceUID="1.2.3", PatientID="P1")
             threading.Event().wait(0.005)
         yield last
