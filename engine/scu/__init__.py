@@ -18,6 +18,7 @@ __all__ = ["ArchiveClient", "echo"]
 # Both libraries put identifiers, which are patient data, into their log records and warnings. What
 # matters of an answer is checked in engine.scu.identifiers.
 logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 pynetdicom_config.LOG_HANDLER_LEVEL = "none"
 pynetdicom_config.LOG_REQUEST_IDENTIFIERS = False
 pynetdicom_config.LOG_RESPONSE_IDENTIFIERS = False
