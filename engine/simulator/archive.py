@@ -112,7 +112,7 @@ class SimulatedArchive(SimulatedNode):
             yield 1
             yield _IDENTIFIER_MISMATCH, None
             return
-        connection = SubOperationConnection()
+        connection = SubOperationConnection(event.assoc.requestor.ae_title)
         yield *address, {"contexts": contexts(objects), "evt_handlers": connection.handlers()}
         yield len(objects)
         for held in objects:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from socket import socket
+from typing import Any
 
+from pydicom.dataset import Dataset
 from pydicom.uid import UID, ImplicitVRLittleEndian
 from pynetdicom import build_context, evt
 from pynetdicom.association import Association
@@ -33,7 +36,9 @@ class SubOperationConnection:
     answer until the DIMSE timeout; nor does it always close its own end then.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, originator: str) -> None:
+        """``originator`` is the AE title that asked for the C-MOVE."""
+        self._originator = originator
         self._association: Association | None = None
         self._socket: socket | None = None
 
@@ -53,5 +58,15 @@ class SubOperationConnection:
 
     def _opened(self, event: Event) -> None:
         self._association = event.assoc
+        # PS3.7 9.3.1.1: the AE that invoked the C-MOVE; pynetdicom names the one that carries it out
+        event.assoc.send_c_store = partial(  # type: ignore[method-assign]
+            _send_for, event.assoc.send_c_store, self._originator
+        )
         if event.assoc.dul.socket is not None:
             self._socket = event.assoc.dul.socket.socket
+
+
+def _send_for(
+    send: Callable[..., Dataset], originator: str, dataset: Any, *arguments: Any, **named: Any
+) -> Dataset:
+    return send(dataset, *arguments, **{**named, "originator_aet": originator})

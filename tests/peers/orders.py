@@ -89,7 +89,9 @@ class Acknowledgment:
         return cls(raw, str(msa(1)), str(msa(2)), str(msa(3)))
 
     def errors(self) -> list[str]:
-        """The repetitions of ERR-1, as HL7 before 2.5 has it."""
+        """The repetitions of ERR-1, as HL7 before 2.5 has it; none where there is no ERR."""
+        if b"\rERR|" not in self.raw:
+            return []
         return [str(repetition) for repetition in hl7.parse(self.raw).segment("ERR")(1)]
 
     def problems(self) -> list[Problem]:

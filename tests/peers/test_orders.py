@@ -31,10 +31,10 @@ def test_a_new_order_brings_the_priors_and_nothing_else(
     assert site.archive.moves() == len(PRIORS)
 
 
-def test_before_2_5_the_acknowledgment_repeats_err_1_for_each_study(site: Site, reading: StorageNode) -> None:
-    errors = site.forefetch.send(orm(NEW)).errors()
-    assert len(errors) == len(PRIORS)
-    assert all(error.startswith("^^^0&Message accepted&HL70357") for error in errors)
+def test_before_2_5_the_acknowledgment_of_what_arrived_has_no_err(site: Site, reading: StorageNode) -> None:
+    acknowledgment = site.forefetch.send(orm(NEW))
+    assert (acknowledgment.code, acknowledgment.text) == ("AA", "2 of 2 studies arrived")
+    assert acknowledgment.errors() == []
     assert reading.studies() == PRIORS
 
 

@@ -42,6 +42,15 @@ def test_an_unknown_study_is_told_whatever_the_archive_calls_it(site: Site, read
     assert (site.archive.moves(), reading.studies()) == (1, {})
 
 
+def test_before_2_5_err_1_has_the_dicom_status(site: Site, reading: StorageNode) -> None:
+    acknowledgment = site.forefetch.send(orm(Order(study=UNKNOWN)))
+    assert acknowledgment.code == "AE"
+    (error,) = acknowledgment.errors()
+    status, _ = STUDY_UNKNOWN[site.archive.ae_title]
+    assert f"&HL70357&{status}&" in error
+    assert reading.studies() == {}
+
+
 def test_a_destination_that_the_archive_does_not_know_is_told(site: Site, reading: StorageNode) -> None:
     problem = refused(site, Order(study=PRIOR_CT, room="NOBODY"))
     status, counters = DESTINATION_UNKNOWN[site.archive.ae_title]

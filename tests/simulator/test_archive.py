@@ -175,7 +175,7 @@ def test_a_study_is_moved_whole(archive: SimulatedArchive, viewer: SimulatedDest
     response, failed = move(archive, "VIEWER", "STUDY", StudyInstanceUID=ORDERED)
     assert (response.Status, counters(response), failed) == (0x0000, (4, 0, 0), None)
     assert viewer.arrived(ORDERED) == viewer.arrived() == 4
-    assert {(it.calling_ae_title, it.move_originator) for it in viewer.objects} == {("ARCHIVE", "ARCHIVE")}
+    assert {(it.calling_ae_title, it.move_originator) for it in viewer.objects} == {("ARCHIVE", "TESTER")}
 
 
 @pytest.mark.parametrize("study", demo_studies(), ids=lambda study: study.accession)
