@@ -41,11 +41,18 @@ _ERR_8_LENGTH = 250
 
 
 class AckCode(StrEnum):
-    """HL7 table 0008, original mode."""
+    """HL7 table 0008: application acknowledgments (AA, AE, AR) and accept acknowledgments (CA, CE, CR)."""
 
     AA = "AA"
     AE = "AE"
     AR = "AR"
+    CA = "CA"
+    CE = "CE"
+    CR = "CR"
+
+    @property
+    def positive(self) -> bool:
+        return self in {AckCode.AA, AckCode.CA}
 
 
 class Severity(StrEnum):
@@ -78,14 +85,23 @@ class Reply:
     errors: tuple[AckError, ...] = ()
 
 
-def acknowledge(header: Header, reply: Reply, *, control_id: str, time: dt.datetime) -> bytes:
-    """The ACK of one message as bytes in the message's own character set and version.
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What an acknowledgment says of itself. ``control_id`` is our own MSH-10 (at most 20 characters), ``time``
+    our own MSH-7. ``response``: MSH-9 code and event such as ``ORR^O02``, where it is not a plain ACK.
+    ``accept_condition``: MSH-15, where this acknowledgment is an exchange of its own (ch. 2.9.3.2)."""
 
-    ``control_id`` is our own MSH-10 (at most 20 characters), ``time`` our own MSH-7.
-    """
+    control_id: str
+    time: dt.datetime
+    response: str = ""
+    accept_condition: str = ""
+
+
+def acknowledge(header: Header, reply: Reply, envelope: Envelope) -> bytes:
+    """The ACK of one message as bytes in the message's own character set and version."""
     mark = header.delimiters
     version = version_tuple(header.version)
-    segments = [_msh(header, version, control_id, time), _msa(header, reply, version)]
+    segments = [_msh(header, version, envelope), _msa(header, reply, version)]
     segments += _err(reply.errors, header, version)
     separators = f"\r{mark.field}{mark.repetition}{mark.component}{mark.subcomponent}"
     ack = hl7.Message(sequence=[], esc=mark.escape, separators=separators, factory=hl7.Factory)
@@ -103,22 +119,29 @@ def version_tuple(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split("."))) if known else (2, 5, 1)
 
 
-def _msh(header: Header, version: tuple[int, ...], control_id: str, time: dt.datetime) -> list[str]:
-    mark = header.delimiters
-    kind = ["ACK"]
-    if header.trigger:
-        kind.append(header.trigger)
-        if version >= (2, 3, 1):
-            kind.append("ACK")  # MSH-9.3, message structure
+def _message_type(header: Header, version: tuple[int, ...], response: str) -> list[str]:
+    """MSH-9: ``ACK^O01^ACK``, or the response that is asked for, with the structure where the version has it."""
+    code, _, event = (response or f"ACK^{header.trigger}").partition("^")
+    if not event:
+        return [code]
+    structure = [f"{code}_{event}" if response else code] if version >= (2, 3, 1) else []
+    return [code, event, *structure]
+
+
+def _msh(header: Header, version: tuple[int, ...], envelope: Envelope) -> list[str]:
+    mark, time = header.delimiters, envelope.time
+    kind = _message_type(header, version, envelope.response)
     zone = time.strftime("%z") if version >= (2, 2) else ""
     encoding = mark.component + mark.repetition + mark.escape + mark.subcomponent  # all that is used here
     fields = ["MSH", mark.field, encoding + mark.encoding[4:]]
     fields += [_echo(header.receiving_application), _echo(header.receiving_facility)]
     fields += [_echo(header.sending_application), _echo(header.sending_facility)]
-    fields += [time.strftime("%Y%m%d%H%M%S") + zone, "", mark.component.join(kind), control_id]
+    fields += [time.strftime("%Y%m%d%H%M%S") + zone, "", mark.component.join(kind), envelope.control_id]
     fields += [_echo(header.processing_id) or "P", _echo(header.version) or "2.5.1"]
-    if header.character_set:
-        fields += [""] * 5 + [_echo(header.character_set)]
+    never = "NE" if envelope.accept_condition else ""  # an acknowledgment has no application acknowledgment
+    fields += ["", "", envelope.accept_condition, never, "", _echo(header.character_set)]
+    while not fields[-1]:
+        fields.pop()
     return fields
 
 

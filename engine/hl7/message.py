@@ -37,6 +37,8 @@ class Header:
     control_id: str = ""
     processing_id: str = ""
     version: str = ""
+    accept_condition: str = ""
+    application_condition: str = ""
     character_set: str = ""
     codec: str = "utf_8"
 
@@ -218,6 +220,8 @@ def _header(line: str, codec: str) -> Header:
         control_id=field(10),
         processing_id=field(11),
         version=field(12).split(delimiters.component)[0],
+        accept_condition=field(15),
+        application_condition=field(16),
         character_set=field(18),
         codec=codec,
     )
