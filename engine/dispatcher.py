@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -16,13 +17,25 @@ from engine.move import Client, move
 from engine.resolve import Resolution, resolve
 from engine.retrieve.gate import Closed, Policy, admit
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus, failure
-from engine.retrieve.selector import Study
+from engine.retrieve.selector import PriorsOfPatient, Study
 from engine.retrieve.task import RetrieveTask
-from engine.store import Store
+from engine.store import Store, Withdrawn
 
 _log = logging.getLogger(__name__)
 _STORE_RETRY = 1.0  # seconds between attempts to write an outcome that the store did not take
+_WITHDRAWN = Outcome(
+    TaskStatus.CANCELED, Cause.CANCELED, "the order or visit was canceled during the retrieve"
+)
 _T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class _Running:
+    """A task under way. ``stop`` ends it on the wire; ``withdrawn``: because nobody wants it any more."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    withdrawn: bool = False
+    worker: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True)
@@ -33,7 +46,7 @@ class _Lane:
     client: Client
     workers: ThreadPoolExecutor
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    running: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    running: dict[int, _Running] = field(default_factory=dict)
 
 
 class Dispatcher:
@@ -61,7 +74,7 @@ class Dispatcher:
         }
         self._loops: list[asyncio.Task[None]] = []
         self._waiters: dict[int, list[asyncio.Event]] = {}
-        self._abort = threading.Event()  # set when stopping: C-CANCEL what is under way
+        self._stopping = False
 
     async def start(self) -> None:
         """Take up what an earlier run left, then serve every archive."""
@@ -79,7 +92,17 @@ class Dispatcher:
             if name in self._lanes:
                 self._lanes[name].wake.set()
 
-    async def settled(self, message_id: int, timeout: float) -> bool:
+    async def withdraw(self, taken_back: Withdrawn) -> None:
+        """Stop on the wire what was taken back, and tell who waits for what has ended by it."""
+        for lane in self._lanes.values():
+            for task_id in taken_back.running:
+                if task_id in lane.running:
+                    lane.running[task_id].withdrawn = True
+                    lane.running[task_id].stop.set()
+        for task_id in taken_back.canceled:
+            self._settle(await self._store.settled_by(task_id))
+
+    async def settled(self, message_id: int, timeout: float | None) -> bool:
         """Wait until every task of a message is final, at most ``timeout`` seconds; whether it is."""
         event = asyncio.Event()
         self._waiters.setdefault(message_id, []).append(event)
@@ -103,11 +126,14 @@ class Dispatcher:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
         running = [task for lane in self._lanes.values() for task in lane.running.values()]
-        if running:
-            _log.info("waiting up to %g s for %d retrieves under way", timeout, len(running))
-            await asyncio.wait(running, timeout=timeout)
-        self._abort.set()
-        await asyncio.gather(*running, return_exceptions=True)
+        workers = [task.worker for task in running if task.worker is not None]
+        if workers:
+            _log.info("waiting up to %g s for %d retrieves under way", timeout, len(workers))
+            await asyncio.wait(workers, timeout=timeout)
+        self._stopping = True
+        for task in running:
+            task.stop.set()
+        await asyncio.gather(*workers, return_exceptions=True)
         for lane in self._lanes.values():
             await asyncio.get_running_loop().run_in_executor(lane.workers, lane.client.close)
             lane.workers.shutdown(wait=True)
@@ -116,11 +142,10 @@ class Dispatcher:
         """Keep an archive as busy as the gate allows."""
         while True:
             try:
-                async with asyncio.timeout(lane.archive.idle):
+                async with asyncio.timeout(await self._rest(lane)):
                     await lane.wake.wait()
             except TimeoutError:
                 lane.workers.submit(lane.client.close_idle)
-                continue
             lane.wake.clear()
             try:
                 await self._start_waiting(lane)
@@ -128,6 +153,17 @@ class Dispatcher:
                 _log.error("archive %s: cannot read waiting tasks: %s", lane.archive.name, error)
                 await asyncio.sleep(_STORE_RETRY)
                 lane.wake.set()
+
+    async def _rest(self, lane: _Lane) -> float:
+        """Seconds until there may be something to do of itself: a task falls due, an association has been
+        unused for long."""
+        try:
+            due = await self._store.next_due(lane.archive.name)
+        except StoreError:
+            return _STORE_RETRY
+        if due is None:
+            return lane.archive.idle
+        return min(lane.archive.idle, max(0.0, (due - dt.datetime.now(dt.UTC)).total_seconds()))
 
     async def _start_waiting(self, lane: _Lane) -> None:
         free = lane.archive.concurrency - len(lane.running)
@@ -141,7 +177,8 @@ class Dispatcher:
                 continue
             claimed = await self._store.claim(task.id)
             if claimed is not None:
-                lane.running[task.id] = asyncio.create_task(self._run(lane, claimed))
+                running = lane.running[task.id] = _Running()
+                running.worker = asyncio.create_task(self._run(lane, claimed, running))
 
     async def _turn_away(self, task: RetrieveTask, verdict: Closed) -> None:
         if not verdict.final:
@@ -158,36 +195,50 @@ class Dispatcher:
                 assert isinstance(verdict, Closed)  # the archive is not listed
                 await self._turn_away(task, verdict)
 
-    async def _run(self, lane: _Lane, task: RetrieveTask) -> None:
+    async def _run(self, lane: _Lane, task: RetrieveTask, running: _Running) -> None:
         """One claimed task to its end, whatever happens."""
         try:
+            aliases = await self._aliases(task)
             result = await asyncio.get_running_loop().run_in_executor(
-                lane.workers, self._carry_out, lane.client, task
+                lane.workers, self._carry_out, lane.client, task, aliases, running.stop
             )
-            await self._conclude(task, result)
+            await self._conclude(task, result, running)
         finally:
             lane.running.pop(task.id, None)
             lane.wake.set()
 
-    def _carry_out(self, client: Client, task: RetrieveTask) -> Outcome | Resolution:
+    async def _aliases(self, task: RetrieveTask) -> tuple[str, ...]:
+        """The identifiers under which the patient of a search has to be looked for."""
+        selector = task.request.selector
+        if not isinstance(selector, PriorsOfPatient):
+            return ()
+        return await _persist(lambda: self._store.identifiers(selector.patient_id, selector.authority))
+
+    def _carry_out(
+        self, client: Client, task: RetrieveTask, aliases: tuple[str, ...], stop: threading.Event
+    ) -> Outcome | Resolution:
         """In a worker thread: ask or move. Every failure becomes an outcome."""
         try:
             selector = task.request.selector
             if not isinstance(selector, Study):
-                return resolve(client, selector)
+                return resolve(client, selector, aliases)
             title = self._destinations[task.request.destination].ae_title
-            return move(client, selector, title, priority=task.request.priority, canceled=self._abort)
+            return move(client, selector, title, priority=task.request.priority, canceled=stop)
         except ForefetchError as error:
             return failure(error)
         except Exception as error:  # noqa: BLE001  a fault of ours must end this task, not the engine
             _log.exception("task %d failed by a fault of forefetch", task.id)
             return Outcome(TaskStatus.FAILED, Cause.INTERNAL, f"fault in forefetch: {type(error).__name__}")
 
-    async def _conclude(self, task: RetrieveTask, result: Outcome | Resolution) -> None:
-        """Keep the outcome; a retrieve that we stopped ourselves goes back into the queue."""
-        if isinstance(result, Resolution):
+    async def _conclude(self, task: RetrieveTask, result: Outcome | Resolution, running: _Running) -> None:
+        """Keep the outcome; a retrieve that we stopped ourselves goes back into the queue, one that nobody
+        wants any more ends CANCELED unless it had arrived all the same."""
+        arrived = isinstance(result, Outcome) and result.arrived
+        if running.withdrawn and not arrived:
+            await self._finish(task, _WITHDRAWN)
+        elif isinstance(result, Resolution):
             await self._answer(task, result)
-        elif self._abort.is_set() and not result.arrived:
+        elif self._stopping and not result.arrived:
             await self._store.release(task.id, "forefetch was stopped during the retrieve")
             _log.info("task %d goes on at the next start", task.id)
         else:
@@ -202,23 +253,23 @@ class Dispatcher:
         )
         if kept is None:
             return
-        children, unfinished = kept
+        children, settled = kept
         _log.info("task %d: %s", task.id, resolution.outcome.text)
         self.wake(child.request.archive for child in children)
-        self._settle(task, unfinished)
+        self._settle(settled)
 
     async def _finish(self, task: RetrieveTask, outcome: Outcome) -> None:
-        unfinished = await _persist(lambda: self._store.finish(task.id, outcome))
-        if unfinished is None:
+        settled = await _persist(lambda: self._store.finish(task.id, outcome))
+        if settled is None:
             _log.info("task %d had ended before; this late outcome is dropped: %s", task.id, outcome.cause)
             return
         level = logging.INFO if outcome.arrived else logging.WARNING
         _log.log(level, "task %d %s: %s (%s)", task.id, outcome.status, outcome.cause, outcome.counters)
-        self._settle(task, unfinished)
+        self._settle(settled)
 
-    def _settle(self, task: RetrieveTask, unfinished: int) -> None:
-        if task.message_id is not None and not unfinished:
-            for event in self._waiters.get(task.message_id, ()):
+    def _settle(self, messages: Iterable[int]) -> None:
+        for message_id in messages:
+            for event in self._waiters.get(message_id, ()):
                 event.set()
 
 

@@ -1,22 +1,29 @@
-"""One message: read, decide, plan, keep, wait for the outcome where a route asks to, acknowledge."""
+"""One message: read, decide, plan, keep, wait for the outcome where it is wanted, acknowledge."""
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import hashlib
 import itertools
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
+from engine.answer import Answer
 from engine.config import Config
 from engine.dispatcher import Dispatcher
 from engine.errors import MessageError, StoreError
 from engine.explanation import as_json
-from engine.hl7.ack import AckCode, AckError, Reply, Severity, acknowledge
+from engine.hl7.ack import AckCode, AckError, Envelope, Reply, Severity, acknowledge
+from engine.hl7.batch import is_batch, messages_of_batch
 from engine.hl7.message import Header, Message, best_header
+from engine.hl7.mode import Mode, accept_code, mode_of
 from engine.hl7.validation import faults_of
 from engine.retrieve import reply
+from engine.routing.admission import examine
 from engine.routing.router import Decision, Matched, decide, plan_of, routes_of
 from engine.routing.rules import Acknowledge
 from engine.store import Journaled, NewMessage, Store
@@ -27,80 +34,201 @@ _FAULT = "fault in forefetch; send it again later (a message that was kept is no
 _BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """A message that could be read, and what was decided on it."""
+
+    message: Message
+    decision: Decision
+    mode: Mode
+    peer: str
+    at: dt.datetime
+
+    @property
+    def header(self) -> Header:
+        return self.message.header
+
+    @property
+    def response(self) -> str:
+        return self.decision.response if isinstance(self.decision, Matched) else ""
+
+
 class Intake:
-    """Answers each HL7 message with the bytes of its acknowledgment (HL7 v2 ch. 2.9.2, original mode)."""
+    """Answers HL7 messages, in original mode or in enhanced mode as each of them asks (HL7 v2 ch. 2.9)."""
 
     def __init__(
-        self, *, config: Config, store: Store, dispatcher: Dispatcher, clock: Callable[[], dt.datetime]
+        self,
+        *,
+        config: Config,
+        store: Store,
+        dispatcher: Dispatcher,
+        clock: Callable[[], dt.datetime],
+        profiles: Mapping[str, Any] | None = None,
     ) -> None:
-        """``clock`` gives the time with its zone."""
+        """``clock`` gives the time with its zone; ``profiles`` are message profiles by their file."""
         self._config = config
         self._store = store
         self._dispatcher = dispatcher
         self._clock = clock
+        self._profiles = profiles or {}
         self._control_ids = control_ids(time.time_ns())
+        self._pending: set[asyncio.Task[bytes | None]] = set()
 
-    async def receive(self, payload: bytes, peer: str) -> bytes:
-        """The ACK for one message, whatever it is and whatever happens here."""
-        try:
+    async def start(self) -> None:
+        """Take up the application acknowledgments that an earlier run still owed."""
+        for owed in await self._store.unanswered():
+            received = self._read(owed.raw, "journal", owed.received_at)
+            self._in_background(self._application(received, owed.message_id))
+
+    async def stop(self) -> None:
+        """Leave what is still owed to the next start."""
+        for task in self._pending:
+            task.cancel()
+        await asyncio.gather(*self._pending, return_exceptions=True)
+
+    async def receive(self, payload: bytes, peer: str) -> Answer:
+        """The acknowledgments of a block, whatever it is and whatever happens here."""
+        if not is_batch(payload):
             return await self._receive(payload, peer)
-        except Exception:  # noqa: BLE001  a fault of ours is answered too: the sender waits
-            _log.exception("message from %s failed by a fault of forefetch", peer)
-            return self._ack(best_header(payload), _rejected(_FAULT))
+        answers = await asyncio.gather(*(self._receive(it, peer) for it in messages_of_batch(payload)))
+        return Answer(
+            tuple(block for answer in answers for block in answer.now),
+            tuple(later for answer in answers for later in answer.later),
+        )
 
-    async def _receive(self, payload: bytes, peer: str) -> bytes:
-        received = self._clock()
+    def refuse(self, head: bytes, reason: str) -> bytes:
+        """The NAK for a block that could not be taken whole; ``head`` is its beginning."""
+        return self._ack(best_header(head), _nak(MessageError(reason, code=207, reject=True)))
+
+    async def _receive(self, payload: bytes, peer: str) -> Answer:
         try:
-            message = Message(payload, self._config.engine.default_charset)
-            decision = decide(message, self._config.routes, received)
-            _validate(message, decision)
+            received = self._read(payload, peer, self._clock())
+            if received.message.count("MSA"):
+                _log.info("acknowledgment from %s: not acknowledged", peer)
+                return Answer()
+            self._examine(received)
+            return await self._keep_and_answer(received)
         except MessageError as error:
             _log.warning(
                 "message from %s refused: HL7 error %d at %s", peer, error.code, error.location or "MSH"
             )
-            return self._nak(best_header(payload), error)
-        try:
-            return await self._keep_and_answer(message, decision, peer, received)
+            return self._refused(best_header(payload), _nak(error))
         except StoreError as error:
             _log.error("message from %s could not be kept: %s", peer, error)
-            return self._ack(message.header, _rejected(_NOT_KEPT))
+            return self._refused(best_header(payload), _rejected(_NOT_KEPT))
+        except Exception:  # noqa: BLE001  a fault of ours is answered too: the sender waits
+            _log.exception("message from %s failed by a fault of forefetch", peer)
+            return self._refused(best_header(payload), _rejected(_FAULT))
 
-    def refuse(self, head: bytes, reason: str) -> bytes:
-        """The NAK for a block that could not be taken whole; ``head`` is its beginning."""
-        return self._nak(best_header(head), MessageError(reason, code=207, reject=True))
+    def _read(self, payload: bytes, peer: str, at: dt.datetime) -> _Received:
+        message = Message(payload, self._config.engine.default_charset)
+        decision = decide(message, self._config.routes, at)
+        return _Received(message, decision, mode_of(message.header), peer, at)
 
-    async def _keep_and_answer(
-        self, message: Message, decision: Decision, peer: str, received: dt.datetime
-    ) -> bytes:
-        immediate = _immediate(decision)
-        ack = self._ack(message.header, immediate) if immediate is not None else None
-        kept = await self._store.journal(_record(message, decision, peer, received, ack, immediate))
-        _log_kept(message.header, decision, kept, peer)
+    def _examine(self, received: _Received) -> None:
+        """MessageError for what the operator does not accept, or what is not valid where a route asks."""
+        examine(received.header, self._config.intake, self._config.routes)
+        decision = received.decision
+        if not isinstance(decision, Matched) or not decision.validate:
+            return
+        for profile in decision.profiles or ("",):
+            fault = faults_of(received.message, self._profiles.get(profile))
+            if fault:
+                version = received.header.version
+                raise MessageError(f"not valid for HL7 {version}: {fault}", code=100)
+
+    def _refused(self, header: Header, answer: Reply) -> Answer:
+        """A message that is not taken. In enhanced mode CE or CR; where no accept acknowledgment may be sent,
+        the application acknowledgment is the only way to tell."""
+        mode = mode_of(header)
+        if not mode.enhanced:
+            return Answer((self._ack(header, answer),))
+        if mode.accept.wants(success=False):
+            return Answer((self._ack(header, _accept(answer)),))
+        return Answer((self._ack(header, answer),) if mode.application.wants(success=False) else ())
+
+    async def _keep_and_answer(self, received: _Received) -> Answer:
+        mode, header = received.mode, received.header
+        accept = immediate = None
+        if mode.enhanced:
+            if mode.accept.wants(success=True):
+                accept = self._ack(header, Reply(AckCode.CA, "kept"))
+        else:
+            immediate = _immediate(received.decision)
+        ack = self._ack(header, immediate, received.response) if immediate is not None else None
+        kept = await self._store.journal(_record(received, ack, immediate, accept))
+        _log_kept(received, kept)
         if kept.new:
-            self._dispatcher.wake({request.archive for request in plan_of(decision).requests})
-        if kept.ack is not None:
-            return kept.ack
-        return await self._outcome(message.header, decision, kept.message_id, received)
+            await self._dispatcher.withdraw(kept.withdrawn)
+            self._dispatcher.wake({request.archive for request in plan_of(received.decision).requests})
+        if not mode.enhanced:
+            return Answer((kept.ack or await self._outcome(received, kept),))
+        now = (kept.accept_ack,) if kept.accept_ack is not None else ()
+        if not mode.application.wants(success=True) and not mode.application.wants(success=False):
+            return Answer(now)
+        return Answer(now, (self._in_background(self._application(received, kept.message_id, kept)),))
 
-    async def _outcome(
-        self, header: Header, decision: Decision, message_id: int, received: dt.datetime
-    ) -> bytes:
-        """Wait for the tasks, at most to the deadline. The first answer that is kept is the only one."""
-        deadline = decision.deadline if isinstance(decision, Matched) else 0.0
-        waited = (self._clock() - received).total_seconds()
-        await self._dispatcher.settled(message_id, max(0.0, deadline - waited))
-        answer = reply.settled(await self._store.tasks_of(message_id), plan_of(decision).problems)
-        ack = await self._store.keep_ack(message_id, self._ack(header, answer), answer.code.value)
+    async def _outcome(self, received: _Received, kept: Journaled) -> bytes:
+        """Original mode: wait for the tasks, at most to the deadline. The first answer that is kept is the
+        only one."""
+        plan = plan_of(received.decision)
+        if plan.requests and any(request.due is None for request in plan.requests):
+            deadline = received.decision.deadline if isinstance(received.decision, Matched) else 0.0
+            waited = (self._clock() - received.at).total_seconds()
+            await self._dispatcher.settled(kept.message_id, max(0.0, deadline - waited))
+        answer = await self._settled(received, kept.message_id, kept)
+        ack = self._ack(received.header, answer, received.response)
+        return await self._keep_ack(kept.message_id, ack, answer)
+
+    async def _application(
+        self, received: _Received, message_id: int, kept: Journaled | None = None
+    ) -> bytes | None:
+        """Enhanced mode: the application acknowledgment, once every task has ended; None where its outcome is
+        not asked for, or cannot be told now (then it is owed, and taken up at the next start)."""
+        try:
+            return await self._told(received, message_id, kept)
+        except StoreError as error:
+            _log.error("message %d is owed its application acknowledgment: %s", message_id, error)
+            return None
+
+    async def _told(self, received: _Received, message_id: int, kept: Journaled | None) -> bytes | None:
+        accepted = isinstance(received.decision, Matched) and (
+            received.decision.acknowledge is Acknowledge.ACCEPTED
+        )
+        answer = _immediate(received.decision) if accepted else None
+        if answer is None:
+            await self._dispatcher.settled(message_id, None)
+            answer = await self._settled(received, message_id, kept)
+        wanted = received.mode.application.wants(success=answer.code.positive)
+        ack = self._ack(received.header, answer, received.response, accept_condition="NE")
+        sent = await self._keep_ack(message_id, ack, answer)
+        return sent if wanted else None
+
+    async def _settled(self, received: _Received, message_id: int, kept: Journaled | None) -> Reply:
+        tasks = await self._store.tasks_of(message_id)
+        problems = plan_of(received.decision).problems
+        meaning = received.decision.meaning
+        if tasks or problems:
+            return reply.settled(tasks, problems)
+        if meaning.withdrawn and kept is not None:
+            return reply.withdrawn(len(kept.withdrawn.canceled), len(kept.withdrawn.running))
+        return reply.no_route()
+
+    async def _keep_ack(self, message_id: int, ack: bytes, answer: Reply) -> bytes:
+        sent = await self._store.keep_ack(message_id, ack, answer.code.value)
         _log.info("message %d answered: %s", message_id, answer.code)
-        return ack
+        return sent
 
-    def _nak(self, header: Header, error: MessageError) -> bytes:
-        code = AckCode.AR if error.reject else AckCode.AE
-        line = AckError(Severity.ERROR, error.code, error.text, error.location)
-        return self._ack(header, Reply(code, error.text, (line,)))
+    def _in_background(self, work: Coroutine[Any, Any, bytes | None]) -> asyncio.Future[bytes | None]:
+        """Work that goes on when the connection that waits for it is gone."""
+        task = asyncio.create_task(work)
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
+        return asyncio.shield(task)
 
-    def _ack(self, header: Header, answer: Reply) -> bytes:
-        return acknowledge(header, answer, control_id=next(self._control_ids), time=self._clock())
+    def _ack(self, header: Header, answer: Reply, response: str = "", accept_condition: str = "") -> bytes:
+        envelope = Envelope(next(self._control_ids), self._clock(), response, accept_condition)
+        return acknowledge(header, answer, envelope)
 
 
 def control_ids(start: int) -> Iterator[str]:
@@ -117,40 +245,39 @@ def _base36(number: int) -> str:
     return digits
 
 
-def _validate(message: Message, decision: Decision) -> None:
-    """hl7apy's view of the message, where a matched route asks for it."""
-    if isinstance(decision, Matched) and decision.validate and (fault := faults_of(message)):
-        raise MessageError(f"not valid for HL7 {message.header.version}: {fault}", code=100)
-
-
 def _immediate(decision: Decision) -> Reply | None:
     """The answer that needs no outcome, or None."""
-    if not isinstance(decision, Matched):
-        return reply.no_route()
-    plan = decision.plan
+    plan = plan_of(decision)
     if not plan.requests:
-        return reply.settled((), plan.problems)
-    if decision.acknowledge is Acknowledge.ACCEPTED:
+        if plan.problems:
+            return reply.settled((), plan.problems)
+        return None if decision.meaning.withdrawn else reply.no_route()
+    if isinstance(decision, Matched) and decision.acknowledge is Acknowledge.ACCEPTED:
         return reply.accepted(len(plan.requests), plan.problems)
     return None
+
+
+def _nak(error: MessageError) -> Reply:
+    code = AckCode.AR if error.reject else AckCode.AE
+    line = AckError(Severity.ERROR, error.code, error.text, error.location)
+    return Reply(code, error.text, (line,))
 
 
 def _rejected(text: str) -> Reply:
     return Reply(AckCode.AR, text, (AckError(Severity.ERROR, 207, text),))
 
 
+def _accept(answer: Reply) -> Reply:
+    return Reply(accept_code(answer.code), answer.text, answer.errors)
+
+
 def _record(
-    message: Message,
-    decision: Decision,
-    peer: str,
-    received: dt.datetime,
-    ack: bytes | None,
-    answer: Reply | None,
+    received: _Received, ack: bytes | None, answer: Reply | None, accept_ack: bytes | None
 ) -> NewMessage:
-    header = message.header
+    header, message = received.header, received.message
     return NewMessage(
-        received_at=received,
-        peer=peer,
+        received_at=received.at,
+        peer=received.peer,
         fingerprint=hashlib.sha256(message.raw).digest(),  # sender and MSH-10 are part of the content
         sending_application=header.sending_application,
         sending_facility=header.sending_facility,
@@ -158,20 +285,30 @@ def _record(
         message_type=header.message_type,
         version=header.version,
         raw=message.raw,
-        decision=as_json(message, decision),
-        requests=plan_of(decision).requests,
+        decision=as_json(message, received.decision),
+        requests=plan_of(received.decision).requests,
         ack=ack,
         ack_code=answer.code.value if answer is not None else "",
+        accept_ack=accept_ack,
+        application_due=received.mode.enhanced and received.mode.application.value != "NE",
+        meaning=received.decision.meaning,
     )
 
 
-def _log_kept(header: Header, decision: Decision, kept: Journaled, peer: str) -> None:
+def _log_kept(received: _Received, kept: Journaled) -> None:
     _log.info(
         "message %d (%s) from %s %s: %s, %d tasks",
         kept.message_id,
-        header.message_type,
-        peer,
+        received.header.message_type,
+        received.peer,
         "kept" if kept.new else "seen before",
-        ", ".join(routes_of(decision)) or "no route",
+        ", ".join(routes_of(received.decision)) or "no route",
         len(kept.task_ids),
     )
+    if kept.withdrawn.canceled or kept.withdrawn.running:
+        _log.info(
+            "message %d takes back tasks: %d canceled, %d being stopped",
+            kept.message_id,
+            len(kept.withdrawn.canceled),
+            len(kept.withdrawn.running),
+        )

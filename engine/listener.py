@@ -12,10 +12,12 @@ import logging
 import socket
 import traceback
 from asyncio import StreamReader, StreamWriter
+from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
+from engine.answer import Answer
 from engine.errors import ForefetchError
 from engine.hl7.mllp import (
     CARRIAGE_RETURN_PATIENCE,
@@ -32,6 +34,8 @@ from engine.hl7.mllp import (
 _CHUNK = 2**16
 _LINGER = 1.0
 """Seconds for a peer to close after our last answer."""
+_MOST_LATER = 1024
+"""Application acknowledgments that one connection may wait for; reading waits while there are as many."""
 
 logger = logging.getLogger(__name__)
 
@@ -43,8 +47,8 @@ class ListenError(ForefetchError):
 class Receiver(Protocol):
     """Where messages go. Neither method should raise: it costs the sender its connection."""
 
-    async def receive(self, payload: bytes, peer: str) -> bytes:
-        """The acknowledgment of one message, both without MLLP framing. ``peer`` is an address for logs."""
+    async def receive(self, payload: bytes, peer: str) -> Answer:
+        """The acknowledgments of one block, all without MLLP framing. ``peer`` is an address for logs."""
 
     def refuse(self, head: bytes, reason: str) -> bytes:
         """The best NAK for a block that could not be taken; ``head`` is its beginning, however little."""
@@ -164,6 +168,8 @@ class _Connection:
         self._receiver = receiver
         self._decoder = Decoder(settings.max_message_bytes)
         self._answers = _Answers(settings.window, settings.max_message_bytes)
+        self._later: set[asyncio.Task[None]] = set()
+        self._writing = asyncio.Lock()
         self._silence: asyncio.Timeout | None = None
         self._reading = True
         self._timed_out = False
@@ -177,8 +183,12 @@ class _Connection:
                 tasks.create_task(self._write_answers())
                 await self._read_blocks(tasks)
                 self._answers.end()
+            if self._later:
+                await asyncio.wait(self._later, timeout=self._settings.idle_timeout)
             await self._linger()
         finally:
+            for task in self._later:
+                task.cancel()
             self.abort()
             logger.info("%s closed after %d answers", self._peer, self._answers.taken)
             with suppress(OSError):
@@ -203,7 +213,8 @@ class _Connection:
             elif chunk is not None:
                 self._end()
             elif self._reading:
-                self._pass_silence(answering=self._answers.pending > 0 or self._answers.taken > taken)
+                answering = self._answers.pending > 0 or self._answers.taken > taken
+                self._pass_silence(answering=answering or bool(self._later))
             await self._take_events(tasks)
 
     async def _read(self) -> bytes | None:
@@ -248,14 +259,14 @@ class _Connection:
                     logger.warning("%s sent %d bytes without an end block; closing", self._peer, size)
                     self._reading = False
 
-    async def _answer(self, block: BlockReceived | BlockFault) -> bytes | None:
-        """The acknowledgment, or None where the receiver raises."""
+    async def _answer(self, block: BlockReceived | BlockFault) -> Answer | None:
+        """The acknowledgments, or None where the receiver raises."""
         try:
             if isinstance(block, BlockReceived):
                 return await self._receiver.receive(block.payload, self._peer)
             reason = self._reason(block.kind)
             logger.warning("%s sent a block of %d bytes that is refused: %s", self._peer, block.size, reason)
-            return self._receiver.refuse(block.head, reason)
+            return Answer((self._receiver.refuse(block.head, reason),))
         except Exception as exc:  # noqa: BLE001  (no text of it in the log: it may quote the message)
             where = "".join(traceback.format_tb(exc.__traceback__))
             logger.error("%s: %s instead of an answer, from\n%s", self._peer, type(exc).__name__, where)
@@ -270,17 +281,33 @@ class _Connection:
 
     async def _write_answers(self) -> None:
         while (answer := await self._answers.next()) is not None:
-            acknowledgment = await answer
-            if acknowledgment is None:
+            acknowledgments = await answer
+            if acknowledgments is None:
                 # The sender would take the next answer for this one
                 self._lose("a message has no answer")
-            elif not self._lost:
-                await self._write(acknowledgment)
+            else:
+                await self._deliver(acknowledgments)
             self._answers.leave()
+
+    async def _deliver(self, answer: Answer) -> None:
+        for acknowledgment in answer.now:
+            if not self._lost:
+                await self._write(acknowledgment)
+        for awaited in answer.later:
+            if len(self._later) >= _MOST_LATER:
+                await asyncio.wait(self._later, return_when=asyncio.FIRST_COMPLETED)
+            task = asyncio.create_task(self._deliver_later(awaited))
+            self._later.add(task)
+            task.add_done_callback(self._later.discard)
+
+    async def _deliver_later(self, awaited: Awaitable[bytes | None]) -> None:
+        acknowledgment = await awaited
+        if acknowledgment is not None and not self._lost:
+            await self._write(acknowledgment)
 
     async def _write(self, acknowledgment: bytes) -> None:
         try:
-            async with asyncio.timeout(self._settings.frame_timeout):
+            async with self._writing, asyncio.timeout(self._settings.frame_timeout):
                 self._writer.write(frame(acknowledgment))
                 await self._writer.drain()
         except TimeoutError:
@@ -306,7 +333,7 @@ class _Connection:
                     pass
 
 
-_Answer = asyncio.Task[bytes | None]
+_Answer = asyncio.Task[Answer | None]
 
 
 class _Answers:

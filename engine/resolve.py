@@ -39,8 +39,9 @@ class Resolution:
     studies: tuple[Study, ...] = ()
 
 
-def resolve(finder: Finder, selector: Selector) -> Resolution:
-    """Ask the archive. Raises NodeError where it cannot be asked."""
+def resolve(finder: Finder, selector: Selector, aliases: Sequence[str] = ()) -> Resolution:
+    """Ask the archive. ``aliases`` are all IDs of a patient whose priors are wanted, where merges are known.
+    Raises NodeError where it cannot be asked."""
     match selector:
         case Study():
             return _known_study(finder, selector)
@@ -53,7 +54,8 @@ def resolve(finder: Finder, selector: Selector) -> Resolution:
             taken = [Choice(True, "has the accession number: taken", study.study_uid) for study in found]
             return _resolution(finder, taken, series)
         case PriorsOfPatient():
-            studies = _with_modalities(finder, finder.find_studies(patient_id=selector.patient_id), selector)
+            found = _studies_of(finder, aliases or (selector.patient_id,))
+            studies = _with_modalities(finder, found, selector)
             return _resolution(finder, choose_priors(studies, selector), selector.series)
 
 
@@ -78,6 +80,11 @@ def _series(finder: Finder, study_uid: str, wanted: SeriesFilter) -> Resolution:
     if not choices:
         return _not_found("the archive has no such study")
     return Resolution(_resolved(choices), choices, _taken(choices))
+
+
+def _studies_of(finder: Finder, patient_ids: Sequence[str]) -> list[StudyRecord]:
+    found = [study for patient_id in patient_ids for study in finder.find_studies(patient_id=patient_id)]
+    return list({study.study_uid: study for study in found}.values())
 
 
 def _with_modalities(

@@ -13,11 +13,13 @@ from engine.config.models import (
     DestinationSection,
     EngineSection,
     FieldCondition,
+    IntakeSection,
     NotCondition,
     PriorsItem,
     PriorsSection,
     RouteSection,
     RoutesFile,
+    ScheduleSection,
     SeriesSection,
     StudyItem,
 )
@@ -25,6 +27,7 @@ from engine.config.values import Config, EngineSettings
 from engine.dicom.node import Archive, Destination, Node, Timeouts
 from engine.retrieve.selector import PriorCriteria, SeriesFilter
 from engine.retrieve.task import Priority
+from engine.routing.admission import Admission, Sender
 from engine.routing.conditions import All, AnyOf, Condition, Dated, Exists, Matches, Not, OneOf
 from engine.routing.rules import (
     AccessionWant,
@@ -32,6 +35,7 @@ from engine.routing.rules import (
     DestinationRule,
     PriorsWant,
     Route,
+    Schedule,
     StudyWant,
     Want,
 )
@@ -41,6 +45,7 @@ def build(file: RoutesFile) -> Config:
     """The values; names are taken to be checked."""
     return Config(
         engine=_engine(file.engine),
+        intake=_intake(file.intake),
         archives={name: _archive(name, section, file.engine) for name, section in file.archives.items()},
         destinations={name: _destination(name, section) for name, section in file.destinations.items()},
         routes=tuple(_route(section) for section in file.routes),
@@ -62,6 +67,15 @@ def _engine(section: EngineSection) -> EngineSettings:
         idle_timeout=section.idle_timeout.total_seconds(),
         frame_timeout=section.frame_timeout.total_seconds(),
         drain_timeout=section.drain_timeout.total_seconds(),
+    )
+
+
+def _intake(section: IntakeSection) -> Admission:
+    return Admission(
+        senders=tuple(Sender(sender.application, sender.facility) for sender in section.senders),
+        processing_ids=tuple(section.processing_ids),
+        versions=tuple(section.versions),
+        unrouted=section.unrouted == "accept",
     )
 
 
@@ -104,8 +118,15 @@ def _route(section: RouteSection) -> Route:
         acknowledge=Acknowledge(section.acknowledge),
         deadline=section.deadline.total_seconds(),
         priority=Priority[section.priority.name],
-        validate=section.validate_,
+        validate=section.validate_ or section.profile is not None,
+        profile=section.profile or "",
+        schedule=_schedule(section.schedule),
+        response=section.respond,
     )
+
+
+def _schedule(section: ScheduleSection | None) -> Schedule | None:
+    return None if section is None else Schedule(section.field, section.before)
 
 
 def _condition(

@@ -234,6 +234,13 @@ class PriorityName(StrEnum):
     LOW = "low"
 
 
+class ScheduleSection(Section):
+    """When to retrieve, by a date field such as the appointment."""
+
+    field: Path
+    before: Duration = _default("0s", "so long before it")
+
+
 class RouteSection(Section):
     """Which messages mean which studies, and where they go."""
 
@@ -251,12 +258,36 @@ class RouteSection(Section):
     deadline: Duration = _default("20s", "for the outcome; then AA, in progress")
     priority: PriorityName = _default("medium", "DIMSE priority of the C-MOVE")
     validate_: Annotated[bool, Field(alias="validate")] = False
+    profile: str | None = _default(None, "file of a message profile for validate, as hl7apy writes it")
+    schedule: ScheduleSection | None = _default(None, "retrieve by a date that the message names")
+    respond: Annotated[str, Field(pattern=r"^(|ORR\^O02|ORI\^O24|ACK)$")] = _default(
+        "", "ORR^O02 or ORI^O24 instead of ACK"
+    )
+
+
+class SenderSection(Section):
+    """Who may send. ``*`` and ``?`` are wild cards."""
+
+    application: str = _default("*", "MSH-3.1")
+    facility: str = _default("*", "MSH-4.1")
+
+
+class IntakeSection(Section):
+    """Which messages are taken at all."""
+
+    senders: Annotated[list[SenderSection], Listed] = _default([], "accepted senders; default: all")
+    processing_ids: Annotated[list[Text], Listed] = _default([], "accepted MSH-11, such as P; default: all")
+    versions: Annotated[list[Text], Listed] = _default([], "accepted MSH-12, such as 2.5*; default: all")
+    unrouted: Literal["accept", "reject"] = _default(
+        "accept", "a message type that no route is for: AA, or AR with 200 or 201"
+    )
 
 
 class RoutesFile(Section):
     """routes.yaml of Forefetch."""
 
     engine: EngineSection = _default({}, "Forefetch itself")
+    intake: IntakeSection = _default({}, "which messages are taken")
     archives: Annotated[dict[str, ArchiveSection], Field(min_length=1)]
     destinations: Annotated[dict[str, DestinationSection], Field(min_length=1)]
     routes: Annotated[list[RouteSection], Field(min_length=1)]

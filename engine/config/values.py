@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from engine.dicom.node import Archive, Destination
 from engine.retrieve.gate import Policy
+from engine.routing.admission import Admission
 from engine.routing.rules import Route
 
 
@@ -34,6 +35,7 @@ class Config:
     """All of routes.yaml."""
 
     engine: EngineSettings
+    intake: Admission
     archives: Mapping[str, Archive]
     destinations: Mapping[str, Destination]
     routes: tuple[Route, ...]

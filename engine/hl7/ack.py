@@ -87,8 +87,8 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What an acknowledgment says of itself. ``control_id`` is our own MSH-10 (at most 20 characters), ``time``
-    our own MSH-7. ``response``: MSH-9 code and event such as ``ORR^O02``, where it is not a plain ACK.
+    """What an acknowledgment says of itself. ``control_id`` is our own MSH-10 (at most 20 characters) and
+    ``time`` our own MSH-7. ``response``: MSH-9 code and event such as ``ORR^O02``; empty is a plain ACK.
     ``accept_condition``: MSH-15, where this acknowledgment is an exchange of its own (ch. 2.9.3.2)."""
 
     control_id: str
@@ -120,7 +120,7 @@ def version_tuple(version: str) -> tuple[int, ...]:
 
 
 def _message_type(header: Header, version: tuple[int, ...], response: str) -> list[str]:
-    """MSH-9: ``ACK^O01^ACK``, or the response that is asked for, with the structure where the version has it."""
+    """MSH-9: ``ACK^O01^ACK`` or the response asked for, with the structure where the version has it."""
     code, _, event = (response or f"ACK^{header.trigger}").partition("^")
     if not event:
         return [code]

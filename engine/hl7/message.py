@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import hl7
 
@@ -43,6 +43,16 @@ class Header:
     codec: str = "utf_8"
 
     @property
+    def application(self) -> str:
+        """MSH-3.1, the name of the sending application."""
+        return self.sending_application.partition(self.delimiters.component)[0]
+
+    @property
+    def facility(self) -> str:
+        """MSH-4.1, the name of the sending facility."""
+        return self.sending_facility.partition(self.delimiters.component)[0]
+
+    @property
     def message_type(self) -> str:
         """``ORM^O01``; the code alone where no trigger event is given."""
         return f"{self.type_code}^{self.trigger}" if self.trigger else self.type_code
@@ -54,6 +64,8 @@ class Located:
 
     text: str
     location: str
+    occurrence: int = field(default=1, compare=False)
+    repetition: int = field(default=1, compare=False)
 
 
 class Message:
@@ -91,6 +103,10 @@ class Message:
         """The names of the segments that occur, in order of first occurrence."""
         return tuple(self._lines)
 
+    def count(self, segment: str) -> int:
+        """How many segments of this name there are."""
+        return len(self._lines.get(segment, ()))
+
     def values(self, path: FieldPath) -> list[Located]:
         """Every non-empty value that the path names, unescaped, in order of the message."""
         if path.segment == "MSH" and path.field <= 2:
@@ -101,7 +117,8 @@ class Message:
             for repetition, content in self._repetitions(segment, path):
                 text = self._text(content, path.component, path.subcomponent)
                 if text:
-                    found.append(Located(text, _location(path, occurrence, repetition)))
+                    place = _location(path, occurrence, repetition)
+                    found.append(Located(text, place, occurrence, repetition))
         return found
 
     def first(self, path: FieldPath) -> str:

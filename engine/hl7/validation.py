@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.exceptions import HL7apyException
 from hl7apy.parser import parse_message
@@ -9,15 +11,18 @@ from hl7apy.parser import parse_message
 from engine.hl7.message import Message, split_segments
 
 
-def faults_of(message: Message) -> str:
+def faults_of(message: Message, profile: Any = None) -> str:
     """What hl7apy finds against the structure of the message in its own version; empty where it is valid.
 
-    The text names segments and fields, and may name a value.
+    ``profile``: a message profile that hl7apy has loaded, instead of the standard's structures. The text
+    names segments and fields, and may name a value.
     """
     text = message.raw[message.raw.index(b"MSH") :].decode(message.header.codec, "replace")
     text = "\r".join(split_segments(text))
     try:
-        parse_message(text, validation_level=VALIDATION_LEVEL.STRICT, find_groups=True).validate()
+        parse_message(
+            text, validation_level=VALIDATION_LEVEL.STRICT, find_groups=True, message_profile=profile
+        ).validate()
     except HL7apyException as error:
         return str(error)
     except (AttributeError, KeyError, ValueError, TypeError, IndexError) as error:

@@ -65,6 +65,7 @@ def _merge(one: RetrieveRequest, other: RetrieveRequest) -> RetrieveRequest:
         one,
         routes=tuple(dict.fromkeys(one.routes + other.routes)),
         priority=min(one.priority, other.priority, key=_URGENCY.index),
+        due=None if one.due is None or other.due is None else min(one.due, other.due),
     )
 
 

@@ -22,6 +22,14 @@ def no_route() -> Reply:
     return Reply(AckCode.AA, "no route asks for anything")
 
 
+def withdrawn(canceled: int, running: int) -> Reply:
+    """A message that takes back, or merges, and asks for nothing itself."""
+    if not canceled and not running:
+        return Reply(AckCode.AA, "nothing was waiting")
+    stopping = f", {running} being stopped" if running else ""
+    return Reply(AckCode.AA, f"{_count(canceled, 'retrieve')} canceled{stopping}")
+
+
 def accepted(requests: int, problems: Sequence[PlanProblem]) -> Reply:
     """The message is kept and its retrieves will be carried out; the outcome is not waited for."""
     text = f"accepted: {_count(requests, 'request')} to carry out"
@@ -61,7 +69,9 @@ def _line(task: RetrieveTask, tasks: Sequence[RetrieveTask]) -> AckError | None:
     outcome = task.outcome
     where = f"{task.request.selector} to {task.request.destination}"
     if outcome is None or not task.status.final:
-        return AckError(Severity.INFORMATION, _ACCEPTED, f"task {task.id}: {where} is in progress")
+        when = task.request.due
+        state = "is in progress" if when is None else f"is due at {when.isoformat(timespec='minutes')}"
+        return AckError(Severity.INFORMATION, _ACCEPTED, f"task {task.id}: {where} {state}")
     if not task.is_move and task.status is TaskStatus.COMPLETED:
         if any(child.parent_id == task.id for child in tasks):
             return None

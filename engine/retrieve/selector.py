@@ -77,12 +77,14 @@ class StudiesOfAccession:
 @dataclass(frozen=True, slots=True)
 class PriorsOfPatient:
     """A patient's earlier studies. ``issuer`` is the Issuer of Patient ID (0010,0021) that a study must not
-    contradict; ``day`` is the day that ages are counted from."""
+    contradict, ``authority`` the assigning authority that the message gives; ``day`` is the day that ages
+    are counted from."""
 
     patient_id: str
     criteria: PriorCriteria
     day: dt.date
     issuer: str = ""
+    authority: str = ""
     ordered: OrderedStudy = OrderedStudy()
     series: SeriesFilter | None = None
     kind: Literal["priors"] = "priors"

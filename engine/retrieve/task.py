@@ -20,13 +20,17 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class RetrieveRequest:
-    """One thing to bring from an archive to a destination (names of routes.yaml), and the routes that ask."""
+    """One thing to bring from an archive to a destination (names of routes.yaml), and the routes that ask.
+
+    ``due``: not before this time; None is now.
+    """
 
     selector: Selector
     archive: str
     destination: str
     routes: tuple[str, ...]
     priority: Priority = Priority.MEDIUM
+    due: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

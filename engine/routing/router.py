@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from engine.dicom.identifiers import valid_key, valid_uid
 from engine.errors import IdentifierError
-from engine.hl7.encoding import NULL
+from engine.hl7.encoding import NULL, parse_time
 from engine.hl7.message import Located, Message
 from engine.hl7.path import FieldPath
 from engine.retrieve.plan import PlanProblem, RetrievePlan, union
@@ -23,12 +24,14 @@ from engine.retrieve.selector import (
 )
 from engine.retrieve.task import RetrieveRequest
 from engine.routing.conditions import Check, check
+from engine.routing.meaning import Meaning, authority_of, meaning_of
 from engine.routing.rules import (
     AccessionWant,
     Acknowledge,
     DestinationRule,
     PriorsWant,
     Route,
+    Schedule,
     StudyWant,
     Want,
 )
@@ -55,6 +58,9 @@ class Matched:
     acknowledge: Acknowledge
     deadline: float
     validate: bool
+    profiles: tuple[str, ...]
+    response: str
+    meaning: Meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ class Unmatched:
     """No route applies; nothing is asked."""
 
     trace: tuple[RouteTrace, ...]
+    meaning: Meaning
 
 
 Decision = Matched | Unmatched
@@ -83,7 +90,7 @@ def decide(message: Message, routes: Sequence[Route], now: dt.datetime) -> Decis
     traces = tuple(_trace(route, message, now) for route in routes)
     hits = [route for route, trace in zip(routes, traces, strict=True) if trace.matched]
     if not hits:
-        return Unmatched(traces)
+        return Unmatched(traces, meaning_of(message))
     waits = [route.deadline for route in hits if route.acknowledge is Acknowledge.OUTCOME]
     return Matched(
         routes=tuple(route.name for route in hits),
@@ -92,6 +99,9 @@ def decide(message: Message, routes: Sequence[Route], now: dt.datetime) -> Decis
         acknowledge=Acknowledge.OUTCOME if waits else Acknowledge.ACCEPTED,
         deadline=min(waits, default=0.0),
         validate=any(route.validate for route in hits),
+        profiles=tuple(dict.fromkeys(route.profile for route in hits if route.profile)),
+        response=next((route.response for route in hits if route.response), ""),
+        meaning=meaning_of(message),
     )
 
 
@@ -121,11 +131,21 @@ def plan(message: Message, routes: Iterable[Route], now: dt.datetime) -> Retriev
             continue
         selectors, faults = _selectors(route, message, now)
         problems += faults
+        due = _due(route.schedule, message, now) if route.schedule is not None else None
         requests += [
-            RetrieveRequest(selector, route.archive, destination, (route.name,), route.priority)
+            RetrieveRequest(selector, route.archive, destination, (route.name,), route.priority, due)
             for selector in selectors
         ]
     return RetrievePlan(union(requests), tuple(problems))
+
+
+def _due(schedule: Schedule, message: Message, now: dt.datetime) -> dt.datetime | None:
+    """The earliest of the times that the field names, less ``before``; None, that is now, where that is past
+    or there is none."""
+    zone = now.tzinfo or dt.UTC
+    times = [parse_time(value.text, zone) for value in message.values(schedule.field)]
+    due = min((time for time in times if time is not None), default=None)
+    return due - schedule.before if due is not None and due - schedule.before > now else None
 
 
 def _destination(route: str, rule: DestinationRule, message: Message) -> str | PlanProblem:
@@ -185,7 +205,8 @@ def _selected(want: Want, message: Message, now: dt.datetime) -> Iterator[Select
                 )
         case PriorsWant():
             for value in _present(message, want.patient)[:1]:
-                yield _checked(value, lambda text: _priors(want, text, message, now.date()))
+                authority = authority_of(message, want.patient, value)
+                yield _checked(value, partial(_priors, want, message, now.date(), authority))
 
 
 def _present(message: Message, path: FieldPath) -> list[Located]:
@@ -224,7 +245,7 @@ def _series_of(study: Located, series: Located) -> Selector | Located:
     return _checked(series, lambda text: Study(study.text, valid_uid(text, "series instance UID")))
 
 
-def _priors(want: PriorsWant, text: str, message: Message, day: dt.date) -> Selector:
+def _priors(want: PriorsWant, message: Message, day: dt.date, authority: str, text: str) -> Selector:
     uids = (value.text for path in want.ordered_study for value in _present(message, path))
     accessions = (value.text for path in want.ordered_accession for value in _present(message, path))
     return PriorsOfPatient(
@@ -232,6 +253,7 @@ def _priors(want: PriorsWant, text: str, message: Message, day: dt.date) -> Sele
         criteria=want.criteria,
         day=day,
         issuer=want.issuer,
+        authority=authority,
         ordered=OrderedStudy(tuple(dict.fromkeys(uids)), tuple(dict.fromkeys(accessions))),
         series=want.series,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -76,6 +77,15 @@ class DestinationRule:
     choices: Mapping[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Retrieve ``before`` the time in a field, such as the appointment; at once where it has none or it is
+    past."""
+
+    field: FieldPath
+    before: dt.timedelta
+
+
 class Acknowledge(StrEnum):
     """When the ACK is sent: after the retrieve (or at the deadline), or as soon as the message is kept."""
 
@@ -85,7 +95,8 @@ class Acknowledge(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One rule of routes.yaml. ``deadline`` is in seconds from receipt."""
+    """One rule of routes.yaml. ``deadline`` is in seconds from receipt. ``profile``: a message profile for
+    hl7apy. ``response``: the message type that answers, such as ``ORR^O02``; empty is ACK."""
 
     name: str
     messages: tuple[MessagePattern, ...]
@@ -98,3 +109,6 @@ class Route:
     deadline: float = 20.0
     priority: Priority = Priority.MEDIUM
     validate: bool = False
+    profile: str = ""
+    schedule: Schedule | None = None
+    response: str = ""

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from engine.errors import StoreError
 from engine.retrieve.task import RetrieveRequest
-from engine.store import schema
+from engine.routing.meaning import NO_MEANING, Meaning
+from engine.store import occasions, schema
 from engine.store.dialect import insert_unless_known
-from engine.store.rows import task_row
+from engine.store.links import attach
+from engine.store.occasions import NOTHING_WITHDRAWN, Withdrawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,8 @@ class NewMessage:
 
     ``fingerprint`` says which messages are the same one: SHA-256 over sender, MSH-10 and content.
     ``raw`` are the exact bytes of the block. ``decision`` is the explanation as JSON. ``ack`` is given
-    where the answer is known already.
+    where the answer is known already. In enhanced mode ``accept_ack`` is the first step's, and
+    ``application_due`` says that an application acknowledgment is wanted.
     """
 
     received_at: dt.datetime
@@ -38,25 +41,44 @@ class NewMessage:
     requests: tuple[RetrieveRequest, ...]
     ack: bytes | None = None
     ack_code: str = ""
+    accept_ack: bytes | None = None
+    application_due: bool = False
+    meaning: Meaning = NO_MEANING
 
 
 @dataclass(frozen=True, slots=True)
 class Journaled:
-    """Where a message is kept. ``new`` is false where it was known: then ``ack`` and ``task_ids`` (in order,
-    with those that its questions led to) are what the first one has got so far."""
+    """Where a message is kept. ``new`` is false where it was known: then the acknowledgments and ``task_ids``
+    (in order, with those that its questions led to) are what the first one has got so far. ``withdrawn`` are
+    the tasks of earlier messages that this one has taken back."""
 
     message_id: int
     new: bool
     ack: bytes | None
     task_ids: tuple[int, ...]
+    accept_ack: bytes | None = None
+    withdrawn: Withdrawn = NOTHING_WITHDRAWN
 
 
-_ADD_TASKS = insert(schema.tasks).returning(schema.tasks.c.message_id, schema.tasks.c.id)
-_KNOWN = select(schema.messages.c.fingerprint, schema.messages.c.id, schema.messages.c.ack).where(
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A message that is owed an application acknowledgment."""
+
+    message_id: int
+    raw: bytes
+    received_at: dt.datetime
+
+
+_KNOWN = select(schema.messages).where(
     schema.messages.c.fingerprint.in_(bindparam("fingerprints", expanding=True))
 )
-_TASK_IDS = select(schema.tasks.c.message_id, schema.tasks.c.id).where(
-    schema.tasks.c.message_id.in_(bindparam("messages", expanding=True))
+_TASK_IDS = select(schema.links.c.message_id, schema.links.c.task_id).where(
+    schema.links.c.message_id.in_(bindparam("messages", expanding=True))
+)
+_UNANSWERED = (
+    select(schema.messages.c.id, schema.messages.c.raw, schema.messages.c.received_at)
+    .where(schema.messages.c.application_due.is_(True), schema.messages.c.ack.is_(None))
+    .order_by(schema.messages.c.id)
 )
 _KEEP_ACK = (
     update(schema.messages)
@@ -80,7 +102,8 @@ def journal(connection: Connection, calls: Sequence[tuple[NewMessage]]) -> Seque
         ),
         [_message_row(message, now) for message in first.values()],
     )
-    new = _add_tasks(connection, [(message_id, first[key]) for key, message_id in added], now)
+    by_key: dict[bytes, int] = dict(added.all())
+    new = _carry(connection, [(by_key[key], it) for key, it in first.items() if key in by_key], now)
     # Taken out by the first caller: to the others of this batch the message is known.
     pairs = [(message.fingerprint, new.pop(message.fingerprint, None)) for (message,) in calls]
     known = _known(connection, {key for key, kept in pairs if kept is None})
@@ -101,6 +124,11 @@ def keep_ack(connection: Connection, calls: Sequence[tuple[int, bytes, str]]) ->
     return [kept[message] for message, _, _ in calls]
 
 
+def unanswered(connection: Connection) -> list[Unanswered]:
+    """Messages in enhanced mode whose application acknowledgment is still to come, oldest first."""
+    return [Unanswered(*row) for row in connection.execute(_UNANSWERED)]
+
+
 def _message_row(message: NewMessage, now: dt.datetime) -> dict[str, Any]:
     answered = message.ack is not None
     return {
@@ -114,24 +142,55 @@ def _message_row(message: NewMessage, now: dt.datetime) -> dict[str, Any]:
         "version": message.version,
         "raw": message.raw,
         "decision": message.decision,
+        "accept_ack": message.accept_ack,
+        "application_due": message.application_due,
         "ack": message.ack,
         "ack_code": message.ack_code if answered else None,
         "acked_at": now if answered else None,
     }
 
 
-def _add_tasks(
+def _carry(
     connection: Connection, added: Sequence[tuple[int, NewMessage]], now: dt.datetime
 ) -> dict[bytes, Journaled]:
-    """Add the tasks of new messages; what is kept of each message, by fingerprint."""
-    rows = [
-        task_row(request, now, message_id=message_id)
-        for message_id, message in added
-        for request in message.requests
-    ]
-    ids = _by_message(connection.execute(_ADD_TASKS, rows) if rows else ())
+    """What new messages mean and ask for, in their order; what is kept of each, by fingerprint.
+
+    Most messages take nothing back; those that do must see the tasks of the ones before them.
+    """
+    kept: dict[bytes, Journaled] = {}
+    start = 0
+    for position, (_, message) in enumerate(added):
+        if message.meaning.withdrawn or message.meaning.merges:
+            kept |= _attach(connection, added[start:position], now)
+            kept |= _effect(connection, *added[position], now)
+            start = position + 1
+    return kept | _attach(connection, added[start:], now)
+
+
+def _effect(
+    connection: Connection, message_id: int, message: NewMessage, now: dt.datetime
+) -> dict[bytes, Journaled]:
+    """A message that takes back or merges, and then what it asks for itself."""
+    withdrawn = occasions.withdraw(connection, message_id, message.meaning.withdrawn, now)
+    occasions.merge(connection, message_id, message.meaning.merges, now)
+    kept = _attach(connection, [(message_id, message)], now)
+    return {key: replace(one, withdrawn=withdrawn) for key, one in kept.items()}
+
+
+def _attach(
+    connection: Connection, added: Sequence[tuple[int, NewMessage]], now: dt.datetime
+) -> dict[bytes, Journaled]:
+    wanted = [(message_id, request) for message_id, message in added for request in message.requests]
+    attach(connection, wanted, now)
+    for message_id, message in added:
+        if message.requests:
+            occasions.keep(connection, message_id, message.meaning.occasions)
+    asking = [message_id for message_id, message in added if message.requests]
+    ids = _by_message(connection.execute(_TASK_IDS, {"messages": asking})) if asking else {}
     return {
-        message.fingerprint: Journaled(message_id, True, message.ack, ids.get(message_id, ()))
+        message.fingerprint: Journaled(
+            message_id, True, message.ack, ids.get(message_id, ()), message.accept_ack
+        )
         for message_id, message in added
     }
 
@@ -142,10 +201,10 @@ def _known(connection: Connection, fingerprints: Iterable[bytes]) -> dict[bytes,
     if not keys:
         return {}
     found = connection.execute(_KNOWN, {"fingerprints": keys}).all()
-    ids = _by_message(connection.execute(_TASK_IDS, {"messages": [message_id for _, message_id, _ in found]}))
+    ids = _by_message(connection.execute(_TASK_IDS, {"messages": [row.id for row in found]}))
     return {
-        fingerprint: Journaled(message_id, False, ack, ids.get(message_id, ()))
-        for fingerprint, message_id, ack in found
+        row.fingerprint: Journaled(row.id, False, row.ack, ids.get(row.id, ()), row.accept_ack)
+        for row in found
     }
 
 

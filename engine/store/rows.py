@@ -36,7 +36,7 @@ def task_row(
         "archive": request.archive,
         "destination": request.destination,
         "kind": selector.kind,
-        "selector": _SELECTOR.dump_json(selector).decode(),
+        "selector": selector_text(selector),
         "study_uid": study.study_uid,
         "series_uid": study.series_uid,
         "priority": request.priority.value,
@@ -44,6 +44,8 @@ def task_row(
         "attempts": 0,
         "reason": "",
         "cause": "",
+        "due_at": request.due or now,
+        "cancel_requested": False,
         "created_at": now,
         "updated_at": now,
     }
@@ -90,4 +92,10 @@ def _request(row: Row[Any]) -> RetrieveRequest:
         destination=row.destination,
         routes=_ROUTES.validate_json(row.routes),
         priority=Priority(row.priority),
+        due=row.due_at if row.due_at > row.created_at else None,
     )
+
+
+def selector_text(selector: Selector) -> str:
+    """A selector as the journal writes it: alike selectors are alike texts."""
+    return _SELECTOR.dump_json(selector).decode()

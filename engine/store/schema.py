@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Connection,
     DateTime,
@@ -67,6 +68,8 @@ messages = Table(
     Column("version", Text, nullable=False),
     Column("raw", LargeBinary, nullable=False),
     Column("decision", Text, nullable=False),
+    Column("accept_ack", LargeBinary),
+    Column("application_due", Boolean, nullable=False),
     Column("ack", LargeBinary),
     Column("ack_code", Text),
     Column("acked_at", UtcDateTime),
@@ -90,13 +93,53 @@ tasks = Table(
     Column("attempts", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Column("cause", Text, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("cancel_requested", Boolean, nullable=False),
     Column("outcome", Text),
     Column("choices", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
-    # One archive's waiting tasks of one priority, oldest first, without sorting.
-    Index("tasks_waiting", "status", "archive", "priority", "id"),
-    Index("tasks_of_message", "message_id"),
+    # One archive's waiting tasks of one priority, those due first, without sorting.
+    Index("tasks_waiting", "status", "archive", "priority", "due_at", "id"),
+    Index("tasks_alike", "selector"),
+)
+
+# Which messages wait for a task: the one that it was made for, and those that asked for the same thing while
+# it had not ended.
+links = Table(
+    "message_tasks",
+    metadata,
+    Column("message_id", ForeignKey("messages.id"), primary_key=True),
+    Column("task_id", ForeignKey("tasks.id"), primary_key=True),
+    Index("messages_of_task", "task_id"),
+)
+
+# The orders and visits that a message's tasks are for.
+occasions = Table(
+    "occasions",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("message_id", ForeignKey("messages.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("other", Text, nullable=False),
+    Column("withdrawn_at", UtcDateTime),
+    Index("occasions_number", "number"),
+    Index("occasions_other", "other"),
+    Index("occasions_message", "message_id"),
+)
+
+# Patient identifiers that an ADT merge has made one.
+merges = Table(
+    "merges",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("message_id", ForeignKey("messages.id"), nullable=False),
+    Column("old_id", Text, nullable=False),
+    Column("new_id", Text, nullable=False),
+    Column("authority", Text, nullable=False),
+    Index("merges_old", "old_id"),
+    Index("merges_new", "new_id"),
 )
 
 

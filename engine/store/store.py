@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,10 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine.errors import StoreError
 from engine.retrieve.outcome import Outcome
 from engine.retrieve.task import Choice, RetrieveRequest, RetrieveTask
-from engine.store import messages, schema, tasks
+from engine.store import messages, occasions, schema, tasks
 from engine.store.dialect import BUSY_TIMEOUT, allow_readers, explain, open_engine
 from engine.store.lock import JournalLock
-from engine.store.messages import Journaled, NewMessage
+from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.writer import Writer, each
 
 _WAITING = each(tasks.waiting)
@@ -27,6 +28,10 @@ _RELEASE = each(tasks.release)
 _HOLD_REASON = each(tasks.hold_reason)
 _RECOVER = each(tasks.recover)
 _TASKS_OF = each(tasks.tasks_of)
+_SETTLED_BY = each(tasks.settled_by)
+_NEXT_DUE = each(tasks.next_due)
+_UNANSWERED = each(messages.unanswered)
+_IDENTIFIERS = each(occasions.identifiers)
 
 
 class Store:
@@ -72,7 +77,7 @@ class Store:
         return await self._writer.run(messages.keep_ack, message_id, ack, code)
 
     async def waiting(self, archive: str, limit: int) -> list[RetrieveTask]:
-        """SCHEDULED tasks of an archive: HIGH, MEDIUM, LOW, and in each the oldest first."""
+        """SCHEDULED tasks of an archive that are due: HIGH, MEDIUM, LOW, and in each those due first."""
         return await self._writer.run(_WAITING, archive, limit)
 
     async def waiting_archives(self) -> set[str]:
@@ -83,19 +88,35 @@ class Store:
         """SCHEDULED to IN_PROGRESS, one attempt more. None: it is not SCHEDULED any more."""
         return await self._writer.run(_CLAIM, task_id)
 
-    async def finish(self, task_id: int, outcome: Outcome) -> int | None:
-        """End a task. Returns how many tasks of its message are not final (0 also without a message).
+    async def next_due(self, archive: str) -> dt.datetime | None:
+        """When the next task of an archive falls due that is not due yet."""
+        return await self._writer.run(_NEXT_DUE, archive)
+
+    async def unanswered(self) -> list[Unanswered]:
+        """Messages in enhanced mode that are still owed their application acknowledgment."""
+        return await self._writer.run(_UNANSWERED)
+
+    async def identifiers(self, patient_id: str, authority: str) -> tuple[str, ...]:
+        """Every ID that merges have made one with this patient's, the given one first."""
+        return await self._writer.run(_IDENTIFIERS, patient_id, authority)
+
+    async def finish(self, task_id: int, outcome: Outcome) -> tuple[int, ...] | None:
+        """End a task. Returns the messages all of whose tasks have ended with it.
 
         None, and nothing is changed: `TRANSITIONS` does not allow it, for instance because it has ended.
         """
         return await self._writer.run(_FINISH, task_id, outcome)
 
+    async def settled_by(self, task_id: int) -> tuple[int, ...]:
+        """The messages of a task all of whose tasks have ended."""
+        return await self._writer.run(_SETTLED_BY, task_id)
+
     async def resolve(
         self, task_id: int, outcome: Outcome, choices: Sequence[Choice], found: Sequence[RetrieveRequest]
-    ) -> tuple[list[RetrieveTask], int] | None:
+    ) -> tuple[list[RetrieveTask], tuple[int, ...]] | None:
         """End a question and add its children, without those that another C-MOVE of the message covers.
 
-        Returns the children and how many tasks of the message are not final; None as for `finish`.
+        Returns the new children and the messages all of whose tasks have ended; None as for `finish`.
         """
         return await self._writer.run(_RESOLVE, task_id, outcome, choices, found)
 

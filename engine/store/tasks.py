@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Integer, bindparam, func, select, update
 
-from engine.retrieve.outcome import Outcome, TaskStatus
+from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.plan import uncovered
 from engine.retrieve.task import TRANSITIONS, Choice, Priority, RetrieveRequest, RetrieveTask
-from engine.store.rows import end_row, task, task_row
-from engine.store.schema import tasks
+from engine.store.links import attach, messages_of, settled
+from engine.store.rows import end_row, task
+from engine.store.schema import links, tasks
 
-_FINAL = [status.value for status in TaskStatus if status.final]
 _MAY_BECOME = {
     later: [earlier.value for earlier in TaskStatus if later in TRANSITIONS[earlier]] for later in TaskStatus
 }
@@ -28,11 +27,17 @@ _WAITING = (
         tasks.c.status == TaskStatus.SCHEDULED.value,
         tasks.c.archive == bindparam("archive"),
         tasks.c.priority == bindparam("priority"),
+        tasks.c.due_at <= bindparam("now"),
     )
-    .order_by(tasks.c.id)
+    .order_by(tasks.c.due_at, tasks.c.id)
     .limit(bindparam("limit", type_=Integer))
 )
 _WAITING_ARCHIVES = select(tasks.c.archive).distinct().where(tasks.c.status == TaskStatus.SCHEDULED.value)
+_NEXT_DUE = select(func.min(tasks.c.due_at)).where(
+    tasks.c.status == TaskStatus.SCHEDULED.value,
+    tasks.c.archive == bindparam("archive"),
+    tasks.c.due_at > bindparam("now"),
+)
 _CLAIM = (
     update(tasks)
     .where(_THIS, tasks.c.status == TaskStatus.SCHEDULED.value)
@@ -45,13 +50,11 @@ _CLAIM = (
     .returning(tasks)
 )
 _END = (
-    update(tasks)
-    .where(_THIS, tasks.c.status.in_(bindparam("earlier", expanding=True)))
-    .returning(tasks.c.message_id)
+    update(tasks).where(_THIS, tasks.c.status.in_(bindparam("earlier", expanding=True))).returning(tasks.c.id)
 )
 _BACK = (
     update(tasks)
-    .where(tasks.c.status == TaskStatus.IN_PROGRESS.value)
+    .where(tasks.c.status == TaskStatus.IN_PROGRESS.value, tasks.c.cancel_requested.is_(False))
     .values(status=TaskStatus.SCHEDULED.value, reason=bindparam("why"), updated_at=bindparam("now"))
 )
 _RELEASE = _BACK.where(_THIS)
@@ -64,20 +67,24 @@ _HOLD_REASON = (
     )
     .values(reason=bindparam("why"), updated_at=bindparam("now"))
 )
-_TASKS_OF = select(tasks).where(tasks.c.message_id == bindparam("message")).order_by(tasks.c.id)
-_UNSETTLED = (
-    select(func.count())
-    .select_from(tasks)
-    .where(tasks.c.message_id == bindparam("message"), tasks.c.status.not_in(_FINAL))
+_TASKS_OF = (
+    select(tasks)
+    .join(links, links.c.task_id == tasks.c.id)
+    .where(links.c.message_id == bindparam("message"))
+    .order_by(tasks.c.id)
 )
-_ADD = insert(tasks).returning(tasks)
+_TO_CANCEL = select(tasks.c.id).where(
+    tasks.c.status == TaskStatus.IN_PROGRESS.value, tasks.c.cancel_requested.is_(True)
+)
+_CANCELED = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "canceled while forefetch was stopped")
 
 
 def waiting(connection: Connection, archive: str, limit: int) -> list[RetrieveTask]:
-    """SCHEDULED tasks of an archive, the most urgent first and then the oldest."""
+    """SCHEDULED tasks of an archive that are due: the most urgent first, and then those due first."""
     found: list[RetrieveTask] = []
+    now = _now()
     for priority in _URGENCY:
-        terms = {"archive": archive, "priority": priority.value, "limit": limit - len(found)}
+        terms = {"archive": archive, "priority": priority.value, "limit": limit - len(found), "now": now}
         found += [task(row) for row in connection.execute(_WAITING, terms)]
         if len(found) == limit:
             break
@@ -95,10 +102,21 @@ def claim(connection: Connection, task_id: int) -> RetrieveTask | None:
     return None if row is None else task(row)
 
 
-def finish(connection: Connection, task_id: int, outcome: Outcome) -> int | None:
-    """To a final status; how many tasks of the message are still to end, None where it is not allowed."""
-    ended = _end(connection, task_id, outcome, ())
-    return None if ended is None else _unsettled(connection, ended.message_id)
+def next_due(connection: Connection, archive: str) -> dt.datetime | None:
+    """When the next task of an archive falls due that is not due yet."""
+    return connection.execute(_NEXT_DUE, {"archive": archive, "now": _now()}).scalar()
+
+
+def finish(connection: Connection, task_id: int, outcome: Outcome) -> tuple[int, ...] | None:
+    """To a final status; the messages all of whose tasks have ended now, None where it is not allowed."""
+    if not _end(connection, task_id, outcome, ()):
+        return None
+    return settled_by(connection, task_id)
+
+
+def settled_by(connection: Connection, task_id: int) -> tuple[int, ...]:
+    """The messages of a task all of whose tasks have ended."""
+    return settled(connection, messages_of(connection, task_id))
 
 
 def resolve(
@@ -107,21 +125,17 @@ def resolve(
     outcome: Outcome,
     choices: Sequence[Choice],
     found: Sequence[RetrieveRequest],
-) -> tuple[list[RetrieveTask], int] | None:
-    """End a question and add what it found, as far as no other task of the message brings it."""
-    ended = _end(connection, task_id, outcome, choices)
-    if ended is None:
+) -> tuple[list[RetrieveTask], tuple[int, ...]] | None:
+    """End a question and add what it found, as far as no other task of its messages brings it."""
+    if not _end(connection, task_id, outcome, choices):
         return None
-    message_id = ended.message_id
-    moves = [other.request for other in tasks_of(connection, message_id) if other.is_move]
-    now = _now()
-    rows = [
-        task_row(request, now, message_id=message_id, parent_id=task_id)
-        for request in uncovered(moves, found)
-    ]
-    children = [task(row) for row in connection.execute(_ADD, rows)] if rows else []
-    children.sort(key=lambda child: child.id)
-    return children, _unsettled(connection, message_id)
+    messages = messages_of(connection, task_id)
+    wanted = []
+    for message_id in messages:
+        moves = [other.request for other in tasks_of(connection, message_id) if other.is_move]
+        wanted += [(message_id, request) for request in uncovered(moves, found)]
+    rows = attach(connection, wanted, _now(), parent_id=task_id)
+    return [task(row) for row in rows], settled(connection, messages)
 
 
 def release(connection: Connection, task_id: int, reason: str) -> None:
@@ -135,7 +149,9 @@ def hold_reason(connection: Connection, task_id: int, reason: str) -> None:
 
 
 def recover(connection: Connection) -> int:
-    """Everything that is IN_PROGRESS back to SCHEDULED; how many."""
+    """Everything that is IN_PROGRESS back to SCHEDULED, but what was to be canceled to its end; how many."""
+    for task_id in connection.execute(_TO_CANCEL).scalars().all():
+        _end(connection, task_id, _CANCELED, ())
     return connection.execute(_BACK, {"why": INTERRUPTED, "now": _now()}).rowcount
 
 
@@ -144,18 +160,12 @@ def tasks_of(connection: Connection, message_id: int | None) -> list[RetrieveTas
     return [task(row) for row in connection.execute(_TASKS_OF, {"message": message_id})]
 
 
-def _end(
-    connection: Connection, task_id: int, outcome: Outcome, choices: Sequence[Choice]
-) -> Row[Any] | None:
+def _end(connection: Connection, task_id: int, outcome: Outcome, choices: Sequence[Choice]) -> bool:
     """Write the outcome if the task may become so. In one statement: nothing can come between."""
     if not outcome.status.final:
-        return None
+        return False
     terms = {"task": task_id, "earlier": _MAY_BECOME[outcome.status]}
-    return connection.execute(_END.values(end_row(outcome, _now(), choices)), terms).one_or_none()
-
-
-def _unsettled(connection: Connection, message_id: int | None) -> int:
-    return connection.execute(_UNSETTLED, {"message": message_id}).scalar_one()
+    return connection.execute(_END.values(end_row(outcome, _now(), choices)), terms).one_or_none() is not None
 
 
 def _now() -> dt.datetime:

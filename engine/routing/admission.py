@@ -1,0 +1,66 @@
+"""Which messages are taken at all, before any route is asked (HL7 v2 ch. 2.9.2.2, table 0357: 200 to 203)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from engine.errors import MessageError
+from engine.hl7.message import Header
+from engine.routing.rules import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Patterns for MSH-3.1 and MSH-4.1; ``*`` and ``?`` are wild cards."""
+
+    application: str = "*"
+    facility: str = "*"
+
+    def matches(self, header: Header) -> bool:
+        return fnmatchcase(header.application, self.application) and fnmatchcase(
+            header.facility, self.facility
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the operator accepts. Empty means anything; ``unrouted`` says whether a message that no route is
+    for is accepted (there is nothing to do) or rejected."""
+
+    senders: tuple[Sender, ...] = ()
+    processing_ids: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+    unrouted: bool = True
+
+
+ANYTHING = Admission()
+
+
+def examine(header: Header, admission: Admission, routes: Iterable[Route]) -> None:
+    """MessageError, an AR, for what is not accepted."""
+    if admission.senders and not any(sender.matches(header) for sender in admission.senders):
+        raise _rejected("sender is not among those accepted (intake.senders)", 103, "MSH-3.1")
+    processing = header.processing_id.partition(header.delimiters.component)[0]
+    if admission.processing_ids and processing not in admission.processing_ids:
+        accepted = ", ".join(admission.processing_ids)
+        raise _rejected(f"processing ID {processing!r} is not accepted: {accepted}", 202, "MSH-11.1")
+    if admission.versions and not any(fnmatchcase(header.version, it) for it in admission.versions):
+        accepted = ", ".join(admission.versions)
+        raise _rejected(f"version {header.version!r} is not accepted: {accepted}", 203, "MSH-12.1")
+    if not admission.unrouted:
+        _examine_type(header, routes)
+
+
+def _examine_type(header: Header, routes: Iterable[Route]) -> None:
+    patterns = [pattern for route in routes if route.enabled for pattern in route.messages]
+    if any(pattern.matches(header) for pattern in patterns):
+        return
+    if any(fnmatchcase(header.type_code, pattern.code) for pattern in patterns):
+        raise _rejected(f"no route is for the event {header.message_type}", 201, "MSH-9.2")
+    raise _rejected(f"no route is for messages of type {header.type_code}", 200, "MSH-9.1")
+
+
+def _rejected(text: str, code: int, location: str) -> MessageError:
+    return MessageError(text, code=code, location=location, reject=True)

@@ -1,0 +1,105 @@
+"""Which tasks a message waits for: new ones, and those alike that are still to end."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from engine.retrieve.outcome import TaskStatus
+from engine.retrieve.task import Priority, RetrieveRequest
+from engine.store.dialect import insert_unless_known
+from engine.store.rows import selector_text, task_row
+from engine.store.schema import links, tasks
+
+LIVE = [status.value for status in TaskStatus if not status.final]
+_URGENCY = (Priority.HIGH.value, Priority.MEDIUM.value, Priority.LOW.value)
+
+_Key = tuple[str, str, str]
+Wanted = tuple[int, RetrieveRequest]  # message, and what it asks for
+
+_ALIKE = select(tasks).where(
+    tasks.c.selector.in_(bindparam("selectors", expanding=True)),
+    tasks.c.status.in_(LIVE),
+    tasks.c.cancel_requested.is_(False),
+)
+_PULL = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("task"))
+    .values(due_at=bindparam("due"), priority=bindparam("urgency"), updated_at=bindparam("now"))
+)
+_ADD = insert(tasks).returning(tasks, sort_by_parameter_order=True)
+_MESSAGES = select(links.c.message_id).where(links.c.task_id == bindparam("task"))
+_UNSETTLED = (
+    select(links.c.message_id)
+    .distinct()
+    .join(tasks, tasks.c.id == links.c.task_id)
+    .where(links.c.message_id.in_(bindparam("messages", expanding=True)), tasks.c.status.in_(LIVE))
+)
+
+
+def attach(
+    connection: Connection, wanted: Sequence[Wanted], now: dt.datetime, *, parent_id: int | None = None
+) -> list[Row[Any]]:
+    """Link each message to a task for each of its requests. One that is alike and has not ended serves both,
+    and is pulled forward where the new request is earlier or more urgent. Returns the rows of new tasks."""
+    if not wanted:
+        return []
+    keys = [_key(request) for _, request in wanted]
+    alike = {
+        (row.archive, row.destination, row.selector): row
+        for row in connection.execute(_ALIKE, {"selectors": sorted({key[2] for key in keys})})
+    }
+    new: dict[_Key, dict[str, Any]] = {}
+    pulled: dict[_Key, dict[str, Any]] = {}
+    for key, (message_id, request) in zip(keys, wanted, strict=True):
+        row = task_row(request, now, message_id=message_id, parent_id=parent_id)
+        if key in alike:
+            pulled[key] = _sooner(pulled.get(key) or _terms(alike[key]), row)
+        else:
+            new[key] = {**row, **_sooner(new[key], row)} if key in new else row
+    rows = connection.execute(_ADD, list(new.values())).all() if new else []
+    ids = {key: row.id for key, row in alike.items()} | dict(zip(new, (row.id for row in rows), strict=True))
+    for key, terms in pulled.items():
+        changed = {"task": ids[key], "due": terms["due_at"], "urgency": terms["priority"], "now": now}
+        connection.execute(_PULL, changed)
+    link(connection, [(message_id, ids[key]) for key, (message_id, _) in zip(keys, wanted, strict=True)])
+    return list(rows)
+
+
+def link(connection: Connection, pairs: Iterable[tuple[int, int]]) -> None:
+    """Have messages wait for tasks, each pair once."""
+    rows = [{"message_id": message_id, "task_id": task_id} for message_id, task_id in dict.fromkeys(pairs)]
+    if rows:
+        connection.execute(insert_unless_known(connection, links), rows)
+
+
+def messages_of(connection: Connection, task_id: int) -> list[int]:
+    """The messages that wait for a task."""
+    return list(connection.execute(_MESSAGES, {"task": task_id}).scalars())
+
+
+def settled(connection: Connection, messages: Sequence[int]) -> tuple[int, ...]:
+    """Those of these messages all of whose tasks have ended."""
+    if not messages:
+        return ()
+    waiting = set(connection.execute(_UNSETTLED, {"messages": list(messages)}).scalars())
+    return tuple(message_id for message_id in messages if message_id not in waiting)
+
+
+def _key(request: RetrieveRequest) -> _Key:
+    return request.archive, request.destination, selector_text(request.selector)
+
+
+def _terms(row: Row[Any]) -> dict[str, Any]:
+    return {"due_at": row.due_at, "priority": row.priority}
+
+
+def _sooner(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """The earlier time and the more urgent priority of two."""
+    return {
+        "due_at": min(one["due_at"], other["due_at"]),
+        "priority": min(one["priority"], other["priority"], key=_URGENCY.index),
+    }
