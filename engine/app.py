@@ -9,9 +9,11 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from types import TracebackType
+from typing import Any
 
 from engine.config import Config
 from engine.dispatcher import Dispatcher
+from engine.errors import Complaint, ConfigError
 from engine.intake import Intake
 from engine.listener import Listener, ListenerSettings
 from engine.retrieve.gate import SWITCH_REASON, switch_on
@@ -43,7 +45,13 @@ class Engine:
             destinations=config.destinations,
             clients={name: ArchiveClient(archive) for name, archive in config.archives.items()},
         )
-        intake = Intake(config=config, store=self._store, dispatcher=self._dispatcher, clock=clock_of(config))
+        self._intake = Intake(
+            config=config,
+            store=self._store,
+            dispatcher=self._dispatcher,
+            clock=clock_of(config),
+            profiles=_profiles(config),
+        )
         self._listener = Listener(
             ListenerSettings(
                 host=settings.host,
@@ -54,7 +62,7 @@ class Engine:
                 idle_timeout=settings.idle_timeout,
                 frame_timeout=settings.frame_timeout,
             ),
-            intake,
+            self._intake,
         )
 
     @property
@@ -68,12 +76,14 @@ class Engine:
             _log.warning("%s", SWITCH_REASON)
         await self._listener.start()
         await self._dispatcher.start()
+        await self._intake.start()
 
     async def stop(self) -> None:
         """Accept nothing more, answer what was received, let moves end or cancel them, close the store."""
         patience = self._config.engine.drain_timeout
         await self._listener.drain(patience)
         await self._dispatcher.stop(patience)
+        await self._intake.stop()
         await self._store.close()
         _log.info("stopped")
 
@@ -83,6 +93,7 @@ class Engine:
         except BaseException:
             await self._listener.close()
             await self._dispatcher.stop(0)
+            await self._intake.stop()
             await self._store.close()
             raise
         return self
@@ -91,6 +102,20 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+def _profiles(config: Config) -> dict[str, Any]:
+    """The message profiles that routes name, by their file; ConfigError where one cannot be read."""
+    from hl7apy import load_message_profile
+
+    loaded = {}
+    for path in {route.profile for route in config.routes if route.profile}:
+        try:
+            loaded[path] = load_message_profile(path)
+        except Exception as error:
+            expected = "a message profile that hl7apy has made (hl7apy_profile_parser)"
+            raise ConfigError([Complaint(path, 1, 1, "profile", expected, type(error).__name__)]) from error
+    return loaded
 
 
 async def serve(config: Config) -> None:

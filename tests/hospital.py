@@ -40,7 +40,7 @@ routes:
   - name: off
     enabled: false
     messages: ORM^O01
-    when: {field: ORC-1, equals: XO}
+    when: {field: ORC-1, equals: HD}
     studies: {study: ZDS-1.1}
     from: main
     to: reading

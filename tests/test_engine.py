@@ -95,7 +95,7 @@ async def test_a_closed_gate_refuses_and_says_how_to_open_it(
 
 async def test_a_disabled_route_asks_for_nothing(site: Hospital) -> None:
     async with Engine(site.config, ALLOWED) as engine:
-        (ack,) = await ask(engine, order("XO", study=CHEST_CT))
+        (ack,) = await ask(engine, order("HD", study=CHEST_CT))
     assert (field(ack, "MSA-1"), field(ack, "MSA-3")) == ("AA", "no route asks for anything")
     assert site.archive.moves == ()
 
@@ -167,7 +167,7 @@ async def test_accepted_is_answered_before_the_retrieve_has_ended(site: Hospital
 
 
 async def test_pipelined_messages_are_answered_in_their_order(site: Hospital) -> None:
-    quick = [order("XO", control_id=f"Q{number}") for number in range(5)]
+    quick = [order("HD", control_id=f"Q{number}") for number in range(5)]
     messages = [order(control_id="SLOW"), *quick, order("RE", study=OLD_KNEE, control_id="LAST")]
     async with Engine(site.config, ALLOWED) as engine:
         acks = await ask(engine, *messages, pipelined=True)

@@ -84,10 +84,10 @@ class PriorsOfPatient:
     criteria: PriorCriteria
     day: dt.date
     issuer: str = ""
-    authority: str = ""
     ordered: OrderedStudy = OrderedStudy()
     series: SeriesFilter | None = None
     kind: Literal["priors"] = "priors"
+    authority: str = ""
 
     def __str__(self) -> str:
         return "the patient's priors"

@@ -182,7 +182,7 @@ async def test_send_shows_acknowledgments_and_fails_on_a_nak(
 
     (tmp_path / "good.hl7").write_bytes(order("RE", study=CHEST_CT))
     (tmp_path / "both.hl7").write_bytes(
-        order("XO", control_id="A") + order("RE", study="2.25.404", control_id="B")
+        order("HD", control_id="A") + order("RE", study="2.25.404", control_id="B")
     )
     async with Engine(site.config, ALLOWED) as engine:
         to = ":".join(map(str, engine.address))

@@ -12,7 +12,7 @@ from hl7apy.parser import parse_message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.hl7.ack import AckCode, AckError, Reply, Severity, acknowledge, version_tuple
+from engine.hl7.ack import AckCode, AckError, Envelope, Reply, Severity, acknowledge, version_tuple
 from engine.hl7.message import Header, Message
 from engine.hl7.path import FieldPath
 
@@ -31,7 +31,7 @@ def header(version: str = "2.5.1", charset: str = "", msh_2: str = "^~\\&") -> H
 
 
 def answer(head: Header, reply: Reply) -> bytes:
-    return acknowledge(head, reply, control_id="FF1", time=NOW)
+    return acknowledge(head, reply, Envelope("FF1", NOW))
 
 
 def segments(ack: bytes, codec: str = "utf_8") -> list[list[str]]:
