@@ -9,6 +9,7 @@ from typing import Any
 from engine.hl7.message import Message
 from engine.retrieve.task import RetrieveRequest
 from engine.routing.conditions import Check
+from engine.routing.meaning import Meaning
 from engine.routing.router import Decision, RouteTrace, plan_of, routes_of
 
 
@@ -24,6 +25,7 @@ def as_dict(message: Message, decision: Decision) -> dict[str, Any]:
             {"route": problem.route, "text": problem.text, "code": problem.code, "location": problem.location}
             for problem in plan.problems
         ],
+        "meaning": list(_meaning(decision.meaning)),
         "trace": [_trace(trace) for trace in decision.trace],
     }
 
@@ -31,6 +33,16 @@ def as_dict(message: Message, decision: Decision) -> dict[str, Any]:
 def as_json(message: Message, decision: Decision) -> str:
     """The same as text, for the store."""
     return json.dumps(as_dict(message, decision), ensure_ascii=False, separators=(",", ":"))
+
+
+def _meaning(meaning: Meaning) -> Iterator[str]:
+    """What a message means beyond its routes, in sentences."""
+    for occasion in meaning.withdrawn:
+        then = "and asks anew" if meaning.replaced else "and asks for nothing instead"
+        yield f"takes back what was asked for {occasion}, {then}"
+    for merge in meaning.merges:
+        authority = f" ({merge.old.authority})" if merge.old.authority else ""
+        yield f"patient {merge.old.id} is {merge.new.id} from now on{authority}: searches ask for both"
 
 
 def request_dict(request: RetrieveRequest) -> dict[str, Any]:
@@ -41,6 +53,7 @@ def request_dict(request: RetrieveRequest) -> dict[str, Any]:
         "from": request.archive,
         "to": request.destination,
         "routes": list(request.routes),
+        "due": request.due.isoformat() if request.due is not None else None,
     }
 
 

@@ -189,7 +189,6 @@ async def test_problems_of_a_message_are_named_with_their_field(site: Hospital) 
         (b"hello", "AR", "100"),
         (order(control_id=""), "AE", "101"),
         (order() + order(control_id="M2"), "AE", "100"),
-        (b"BHS|^~\\&|HIS\r" + order(), "AR", "100"),
     ],
 )
 async def test_unusable_messages_are_refused_in_words(

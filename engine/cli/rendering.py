@@ -34,9 +34,12 @@ def print_explanation(out: Console, told: dict[str, Any]) -> None:
             f"  problem, HL7 error {problem['code']} at {problem['location']}: {problem['text']}", style="red"
         )
     for number, request in enumerate(told["requests"]):
-        out.print(f"  → {request['studies']}, from {request['from']} to {request['to']}", style="cyan")
+        due = f", not before {request['due']}" if request["due"] else ""
+        out.print(f"  → {request['studies']}, from {request['from']} to {request['to']}{due}", style="cyan")
         if "found" in told:
             _print_found(out, told["found"][number])
+    for sentence in told["meaning"]:
+        out.print(f"  {sentence}", style="magenta")
     if not told["requests"] and not told["problems"]:
         out.print("  nothing is asked: AA")
     for reason in told["gate"]:

@@ -154,6 +154,7 @@ def test_priors_are_asked_for_the_first_patient_id_with_what_the_order_names() -
             "H",
             OrderedStudy(("1.2", "1.3"), ("A1", "F1")),
             SeriesFilter(("CT",)),
+            authority="H",
         )
     ]
 
