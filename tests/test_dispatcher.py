@@ -20,7 +20,7 @@ from engine.retrieve.gate import Policy
 from engine.retrieve.outcome import Cause, MoveResponse, Outcome, SubOperations, TaskStatus
 from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, Selector, StudiesOfAccession, Study
 from engine.retrieve.task import Priority, RetrieveRequest, RetrieveTask
-from engine.store import Journaled, NewMessage, Store, list_tasks
+from engine.store import Journaled, NewMessage, Store, Withdrawn, list_tasks
 
 ARRIVED = MoveResponse(0x0000, SubOperations(0, 3, 0, 0))
 NOW = dt.datetime(2026, 11, 24, 9, tzinfo=dt.UTC)
@@ -255,6 +255,42 @@ async def test_an_outcome_is_written_again_when_the_store_fails_once(
         dispatcher.wake(["main"])
         assert await dispatcher.settled(kept.message_id, 20)
     assert (tries, client.moved) == (2, ["1.2.1"])
+
+
+async def test_what_is_taken_back_is_stopped_on_the_wire_and_ends_canceled(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    def endless(canceled: threading.Event) -> MoveResponse:
+        begun.set()
+        assert canceled.wait(30)
+        return MoveResponse(0xFE00, SubOperations(2, 1, 0, 0))
+
+    async with running(tmp_path, main=Scripted({"1.2.1": endless})) as (store, dispatcher):
+        kept = await keep(store, request(Study("1.2.1")))
+        dispatcher.wake(["main"])
+        assert await asyncio.to_thread(begun.wait, 20)
+        await dispatcher.withdraw(Withdrawn(running=kept.task_ids))
+        assert await dispatcher.settled(kept.message_id, 20)
+    (task,) = await outcome_of(tmp_path)
+    assert task.status is TaskStatus.CANCELED
+
+
+async def test_what_had_arrived_when_it_was_taken_back_is_said_to_have_arrived(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    def finishing(canceled: threading.Event) -> MoveResponse:
+        begun.set()
+        assert canceled.wait(30)
+        return ARRIVED
+
+    async with running(tmp_path, main=Scripted({"1.2.1": finishing})) as (store, dispatcher):
+        kept = await keep(store, request(Study("1.2.1")))
+        dispatcher.wake(["main"])
+        assert await asyncio.to_thread(begun.wait, 20)
+        await dispatcher.withdraw(Withdrawn(running=kept.task_ids))
+        assert await dispatcher.settled(kept.message_id, 20)
+    (task,) = await outcome_of(tmp_path)
+    assert task.status is TaskStatus.COMPLETED
 
 
 async def test_two_waiters_of_one_message_are_both_told(tmp_path: Path) -> None:

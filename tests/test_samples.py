@@ -120,7 +120,7 @@ def test_the_table_in_the_samples_readme_has_every_sample_in_order() -> None:
 
 @each_sample
 def test_expected_files_have_known_keys_and_an_acknowledgment_code(sample: Sample) -> None:
-    assert sample.expected.keys() <= {"routes", "requests", "problems", "refused", "found", "ack"}
+    assert sample.expected.keys() <= {"meaning", "routes", "requests", "problems", "refused", "found", "ack"}
     assert sample.expected["ack"] in {"AA", "AE", "AR"}
 
 
@@ -133,6 +133,7 @@ def test_routes_requests_and_problems_are_as_expected(sample: Sample) -> None:
     wanted = expected.get("requests", [])
     assert message.warnings == ()
     assert told["routes"] == expected.get("routes", [])
+    assert told["meaning"] == expected.get("meaning", [])
     assert len(told["requests"]) == len(wanted)
     assert [
         {key: request[key] for key in want} for request, want in zip(told["requests"], wanted, strict=True)

@@ -131,7 +131,7 @@ class _Show:
             tasks = [
                 task for task in list_tasks(self._config.engine.store, limit=100) if task.id > self._seen
             ]
-            if all(task.status.final for task in tasks) or time.monotonic() > deadline:
+            if all(task.status.final or task.request.due for task in tasks) or time.monotonic() > deadline:
                 break
             await asyncio.sleep(0.02)
         self._seen = max((task.id for task in tasks), default=self._seen)

@@ -9,7 +9,7 @@ from typing import Any
 from engine.config.yamlfile import read
 from engine.errors import Complaint, ConfigError
 
-_KEYS = ("routes", "requests", "problems", "refused", "found", "ack")
+_KEYS = ("meaning", "routes", "requests", "problems", "refused", "found", "ack")
 
 
 def read_expected(path: Path) -> list[dict[str, Any]]:
@@ -35,7 +35,7 @@ def differences(told: Sequence[dict[str, Any]], expected: Sequence[dict[str, Any
 
 
 def _compare(told: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
-    for key in ("refused", "routes", "requests", "problems"):
+    for key in ("refused", "meaning", "routes", "requests", "problems"):
         got, want = told.get(key) or [], wanted.get(key) or []
         if not _alike(got, want):
             yield f"{key}: expected {want}, got {got}"

@@ -42,9 +42,9 @@ def settled(tasks: Sequence[RetrieveTask], problems: Sequence[PlanProblem]) -> R
     errors += [line for task in tasks if (line := _line(task, tasks)) is not None]
     moves = [task for task in tasks if task.is_move]
     arrived = sum(task.outcome is not None and task.outcome.arrived for task in moves)
-    waiting = [str(task.id) for task in tasks if not task.status.final]
+    waiting = [task for task in tasks if not task.status.final]
     if waiting:
-        text = f"accepted, in progress: task {', '.join(waiting)}"
+        text = f"{_progress(waiting)}: task {', '.join(str(task.id) for task in waiting)}"
     elif moves:
         text = f"{arrived} of {_count(len(moves), 'study', 'studies')} arrived"
     else:
@@ -53,6 +53,13 @@ def settled(tasks: Sequence[RetrieveTask], problems: Sequence[PlanProblem]) -> R
     if faults:
         text = f"{text}; {faults[0].text}"
     return _reply(text, errors)
+
+
+def _progress(waiting: Sequence[RetrieveTask]) -> str:
+    times = [task.request.due for task in waiting if task.request.due is not None]
+    if len(times) < len(waiting):
+        return "accepted, in progress"
+    return f"accepted, due at {min(times).isoformat(timespec='minutes')}"
 
 
 def _reply(text: str, errors: list[AckError]) -> Reply:
