@@ -1,14 +1,16 @@
-"""The tables of the journal: messages, the tasks that they led to, and the version of this schema."""
+"""The tables of the journal: messages, tasks and replies that they led to, and the version of this schema."""
 
 from __future__ import annotations
 
 import datetime as dt
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Connection,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -26,7 +28,7 @@ from sqlalchemy import (
 from engine.errors import StoreError
 from engine.store.dialect import Identity
 
-VERSION = 1
+VERSION = 2
 
 
 class UtcDateTime(TypeDecorator[dt.datetime]):
@@ -99,13 +101,38 @@ tasks = Table(
     Index("tasks_of_message", "message_id"),
 )
 
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("message_id", ForeignKey("messages.id"), nullable=False, unique=True),
+    Column("host", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("control_id", Text, nullable=False),
+    Column("wait_for_accept", Boolean, nullable=False),
+    Column("first", Float, nullable=False),
+    Column("longest", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("give_up_at", UtcDateTime, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    # The oldest waiting letter of each address, without reading any letter.
+    Index("outbox_waiting", "status", "host", "port", "id"),
+)
+
 
 def prepare(connection: Connection) -> None:
-    """Create the tables in an empty database; in any other `check` it, and that it may be written."""
+    """Create the tables in an empty database; in any other `check` it, add the tables that an older schema
+    did not have, and see that it may be written."""
     if inspect(connection).get_table_names():
         check(connection)
+        metadata.create_all(connection)  # schema 1 had no outbox
         # SQLite opens a write-protected file without a word and refuses only the first write.
-        connection.execute(update(meta).values(schema_version=meta.c.schema_version))
+        connection.execute(update(meta).values(schema_version=VERSION))
         return
     metadata.create_all(connection)
     connection.execute(insert(meta).values(schema_version=VERSION))
