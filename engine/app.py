@@ -16,6 +16,7 @@ from engine.dispatcher import Dispatcher
 from engine.errors import Complaint, ConfigError
 from engine.intake import Intake
 from engine.listener import Listener, ListenerSettings
+from engine.outbox import Outbox
 from engine.retrieve.gate import SWITCH_REASON, switch_on
 from engine.scu import ArchiveClient
 from engine.store import Store
@@ -45,11 +46,13 @@ class Engine:
             destinations=config.destinations,
             clients={name: ArchiveClient(archive) for name, archive in config.archives.items()},
         )
+        self._outbox = Outbox(self._store)
         self._intake = Intake(
             config=config,
             store=self._store,
             dispatcher=self._dispatcher,
             clock=clock_of(config),
+            outbox=self._outbox,
             profiles=_profiles(config),
         )
         self._listener = Listener(
@@ -77,6 +80,7 @@ class Engine:
         await self._listener.start()
         await self._dispatcher.start()
         await self._intake.start()
+        await self._outbox.start()
 
     async def stop(self) -> None:
         """Accept nothing more, answer what was received, let moves end or cancel them, close the store."""
@@ -84,6 +88,7 @@ class Engine:
         await self._listener.drain(patience)
         await self._dispatcher.stop(patience)
         await self._intake.stop()
+        await self._outbox.stop(patience)
         await self._store.close()
         _log.info("stopped")
 
@@ -94,6 +99,7 @@ class Engine:
             await self._listener.close()
             await self._dispatcher.stop(0)
             await self._intake.stop()
+            await self._outbox.stop(0)
             await self._store.close()
             raise
         return self

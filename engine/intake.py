@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.answer import Answer
-from engine.config import Config
+from engine.config import Config, ReplyRule, reply_rule
 from engine.dispatcher import Dispatcher
 from engine.errors import MessageError, StoreError
 from engine.explanation import as_json
@@ -22,11 +22,12 @@ from engine.hl7.batch import is_batch, messages_of_batch
 from engine.hl7.message import Header, Message, best_header
 from engine.hl7.mode import Mode, accept_code, mode_of
 from engine.hl7.validation import faults_of
+from engine.outbox import Outbox
 from engine.retrieve import reply
 from engine.routing.admission import examine
 from engine.routing.router import Decision, Matched, decide, plan_of, routes_of
 from engine.routing.rules import Acknowledge
-from engine.store import Journaled, NewMessage, Store
+from engine.store import Journaled, NewLetter, NewMessage, Store
 
 _log = logging.getLogger(__name__)
 _NOT_KEPT = "the message could not be kept; send it again later"
@@ -63,13 +64,16 @@ class Intake:
         store: Store,
         dispatcher: Dispatcher,
         clock: Callable[[], dt.datetime],
+        outbox: Outbox,
         profiles: Mapping[str, Any] | None = None,
     ) -> None:
-        """``clock`` gives the time with its zone; ``profiles`` are message profiles by their file."""
+        """``clock`` gives the time with its zone; ``profiles`` are message profiles by their file. ``outbox``
+        takes application acknowledgments that have a reply address."""
         self._config = config
         self._store = store
         self._dispatcher = dispatcher
         self._clock = clock
+        self._outbox = outbox
         self._profiles = profiles or {}
         self._control_ids = control_ids(time.time_ns())
         self._pending: set[asyncio.Task[bytes | None]] = set()
@@ -166,7 +170,8 @@ class Intake:
         now = (kept.accept_ack,) if kept.accept_ack is not None else ()
         if not mode.application.wants(success=True) and not mode.application.wants(success=False):
             return Answer(now)
-        return Answer(now, (self._in_background(self._application(received, kept.message_id, kept)),))
+        told = self._in_background(self._application(received, kept.message_id, kept))
+        return Answer(now, () if self._reply_rule(received.header) else (told,))
 
     async def _outcome(self, received: _Received, kept: Journaled) -> bytes:
         """Original mode: wait for the tasks, at most to the deadline. The first answer that is kept is the
@@ -200,9 +205,34 @@ class Intake:
             await self._dispatcher.settled(message_id, None)
             answer = await self._settled(received, message_id, kept)
         wanted = received.mode.application.wants(success=answer.code.positive)
-        ack = self._ack(received.header, answer, received.response, accept_condition="NE")
-        sent = await self._keep_ack(message_id, ack, answer)
-        return sent if wanted else None
+        rule = self._reply_rule(received.header)
+        if rule is None or not wanted:
+            ack = self._ack(received.header, answer, received.response, accept_condition="NE")
+            sent = await self._keep_ack(message_id, ack, answer)
+            return sent if wanted else None
+        await self._post(received, message_id, answer, rule)
+        return None
+
+    def _reply_rule(self, header: Header) -> ReplyRule | None:
+        return reply_rule(self._config.replies, header.application, header.facility)
+
+    async def _post(self, received: _Received, message_id: int, answer: Reply, rule: ReplyRule) -> None:
+        """An application acknowledgment that has an address of its own goes there, until it is taken."""
+        condition = "AL" if rule.wait_for_accept else "NE"
+        envelope = Envelope(next(self._control_ids), self._clock(), received.response, condition)
+        ack = acknowledge(received.header, answer, envelope)
+        letter = NewLetter(
+            host=rule.host,
+            port=rule.port,
+            payload=ack,
+            control_id=envelope.control_id,
+            wait_for_accept=rule.wait_for_accept,
+            first=rule.first,
+            longest=rule.longest,
+            give_up=rule.give_up,
+        )
+        await self._keep_ack(message_id, ack, answer, letter)
+        self._outbox.wake()
 
     async def _settled(self, received: _Received, message_id: int, kept: Journaled | None) -> Reply:
         tasks = await self._store.tasks_of(message_id)
@@ -214,8 +244,10 @@ class Intake:
             return reply.withdrawn(len(kept.withdrawn.canceled), len(kept.withdrawn.running))
         return reply.no_route()
 
-    async def _keep_ack(self, message_id: int, ack: bytes, answer: Reply) -> bytes:
-        sent = await self._store.keep_ack(message_id, ack, answer.code.value)
+    async def _keep_ack(
+        self, message_id: int, ack: bytes, answer: Reply, letter: NewLetter | None = None
+    ) -> bytes:
+        sent = await self._store.keep_ack(message_id, ack, answer.code.value, letter)
         _log.info("message %d answered: %s", message_id, answer.code)
         return sent
 

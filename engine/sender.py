@@ -1,4 +1,4 @@
-"""An MLLP client: sends messages over one connection and returns their acknowledgments."""
+"""An MLLP client: a connection to a receiver, and messages sent over one with their acknowledgments."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ async def send(
     A message waits for the acknowledgment of the one before, unless ``pipelined``. ``timeout`` is in seconds
     for each acknowledgment. Raises ``SendError``.
     """
-    reader, writer = await _connect(host, port, connect_timeout)
+    connection = await connect(host, port, connect_timeout)
     acknowledgments: list[bytes] = []
     try:
-        await _exchange(_Peer(reader, writer), payloads, acknowledgments, pipelined, timeout)
+        await _exchange(connection, payloads, acknowledgments, pipelined, timeout)
     except TimeoutError as exc:
         text = f"no acknowledgment within {timeout:g} s; look in the receiver's log, or allow more time"
         raise _error(text, acknowledgments, payloads) from exc
@@ -60,9 +60,7 @@ async def send(
         text = f"the acknowledgment is not MLLP ({exc}); check that the port is the receiver's HL7 port"
         raise _error(text, acknowledgments, payloads) from exc
     finally:
-        writer.transport.abort()
-        with suppress(OSError):
-            await writer.wait_closed()
+        await connection.close()
     return acknowledgments
 
 
@@ -70,10 +68,11 @@ def _error(text: str, acknowledgments: Sequence[bytes], payloads: Sequence[bytes
     return SendError(f"message {len(acknowledgments) + 1} of {len(payloads)}: {text}", acknowledgments)
 
 
-async def _connect(host: str, port: int, timeout: float) -> tuple[StreamReader, StreamWriter]:
+async def connect(host: str, port: int, timeout: float) -> Connection:
+    """A connection to a receiver, within ``timeout`` seconds. SendError says why there is none."""
     try:
         async with asyncio.timeout(timeout):
-            return await asyncio.open_connection(host, port)
+            return Connection(*await asyncio.open_connection(host, port))
     except TimeoutError as exc:
         text = f"{host} port {port} does not answer within {timeout:g} s; check the host and the firewall"
         raise SendError(text) from exc
@@ -86,7 +85,7 @@ async def _connect(host: str, port: int, timeout: float) -> tuple[StreamReader, 
 
 
 async def _exchange(
-    peer: _Peer,
+    connection: Connection,
     payloads: Sequence[bytes],
     acknowledgments: list[bytes],
     pipelined: bool,
@@ -94,18 +93,18 @@ async def _exchange(
 ) -> None:
     for batch in [payloads] if pipelined else [[payload] for payload in payloads]:
         # Beside reading: a receiver whose acknowledgments are not read stops reading in turn
-        writing = asyncio.create_task(peer.write(batch))
+        writing = asyncio.create_task(connection.write(batch))
         try:
             for _ in batch:
                 async with asyncio.timeout(timeout):
-                    acknowledgments.append(await peer.acknowledgment())
+                    acknowledgments.append(await connection.acknowledgment())
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
 
 
-class _Peer:
-    """The receiver, as seen over one connection."""
+class Connection:
+    """An MLLP connection to a receiver. Its methods raise ``OSError`` where the network does."""
 
     def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
         self._reader = reader
@@ -113,9 +112,21 @@ class _Peer:
         self._decoder = Decoder(_MAX_ACKNOWLEDGMENT_BYTES)
 
     async def write(self, payloads: Sequence[bytes]) -> None:
+        """Frame and send these; what does not fit into the buffer is waited for."""
         for payload in payloads:
             self._writer.write(frame(payload))
             await self._writer.drain()
+
+    async def flush(self) -> None:
+        """Wait until the kernel has taken every byte."""
+        self._writer.transport.set_write_buffer_limits(0)
+        await self._writer.drain()
+
+    async def close(self) -> None:
+        """Close at once; what the kernel has taken is still delivered."""
+        self._writer.transport.abort()
+        with suppress(OSError):
+            await self._writer.wait_closed()
 
     async def acknowledgment(self) -> bytes:
         """The next one. Raises ``EOFError`` at the end of the stream, ``ValueError`` for a broken block."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from itertools import product
 from pathlib import Path
@@ -17,7 +17,7 @@ from engine.hl7.mllp import frame
 from engine.retrieve.outcome import TaskStatus
 from engine.sender import send
 from engine.store import list_tasks
-from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE, Hospital, field, fields, hospital, order
+from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE, ROUTES, Hospital, field, fields, hospital, order
 
 CONDITIONS = ["", "AL", "NE", "ER", "SU"]
 
@@ -330,3 +330,65 @@ async def test_a_patient_update_is_carried_out_once(tmp_path: Path) -> None:
         tasks = list_tasks(site.config.engine.store)
     assert [field(ack, "MSA-1") for ack in acks] == ["AA", "AA", "AA"]
     assert len(tasks) == 1
+
+
+@asynccontextmanager
+async def reply_receiver(*codes: str) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A receiver of application acknowledgments at an address of its own, which answers with these accept
+    codes in turn (the last one for ever); its port, and what it has received."""
+    received: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            block = (await reader.readuntil(b"\x1c\r"))[1:-2]
+            received.append(block)
+            code = codes[min(len(received), len(codes)) - 1]
+            if code:
+                own = field(block, "MSH-10")
+                writer.write(frame(f"MSH|^~\\&|HIS|HOSP|||2026||ACK|1|P|2.5.1\rMSA|{code}|{own}\r".encode()))
+                await writer.drain()
+        except asyncio.IncompleteReadError:
+            pass
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], received
+
+
+def with_reply_address(port: int) -> str:
+    return f"replies: [{{application: HIS, to: 127.0.0.1:{port}, retry: {{first: 1s, longest: 1s}}}}]\n"
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  what is waited for happens in the engine
+            await asyncio.sleep(0.02)
+
+
+async def test_an_application_ack_goes_to_its_reply_address_until_it_is_taken(tmp_path: Path) -> None:
+    async with reply_receiver("", "CA") as (port, received):
+        with hospital(tmp_path, with_reply_address(port) + ROUTES) as site:
+            async with Engine(site.config, ALLOWED) as engine, line(engine) as connection:
+                connection.send(enhanced(order("RE", study=CHEST_CT), "AL", "AL"))
+                assert await connection.rest() == ["CA"]
+                await eventually(lambda: len(received) == 2)
+    first, second = received
+    assert first == second
+    assert (field(first, "MSA-1"), field(first, "MSA-2")) == ("AA", "M1")
+    assert (field(first, "MSH-15"), field(first, "MSH-16")) == ("AL", "NE")
+
+
+async def test_an_application_ack_that_is_owed_is_sent_after_a_restart(tmp_path: Path) -> None:
+    """The engine ends before the study is due to be moved, and is started when it is."""
+    routes = ROUTES.replace("acknowledge: accepted", "schedule: {field: OBR-36}")
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=3)
+    async with reply_receiver("CA") as (port, received):
+        with hospital(tmp_path, with_reply_address(port) + routes) as site:
+            async with Engine(site.config, ALLOWED) as engine, line(engine) as connection:
+                connection.send(enhanced(appointment(soon, "SC"), "AL", "AL"))
+                assert field(await connection.block(), "MSA-1") == "CA"
+            assert received == []
+            async with Engine(site.config, ALLOWED):
+                await eventually(lambda: len(received) == 1)
+    assert (field(received[0], "MSA-1"), field(received[0], "MSA-3")) == ("AA", "1 of 1 study arrived")

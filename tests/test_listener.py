@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import struct
@@ -13,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from engine import listener as listener_module
+from engine.answer import Answer
 from engine.hl7.mllp import frame
 from engine.listener import Listener, ListenError, ListenerSettings
 
@@ -21,17 +24,19 @@ HANG = 20.0
 
 
 class Ward:
-    """A receiver that acknowledges with ``ACK <payload>``; messages named in ``gates`` wait for theirs."""
+    """A receiver that acknowledges with ``ACK <payload>``, or as told in ``answers``; messages named in
+    ``gates`` wait for theirs."""
 
     def __init__(self) -> None:
         self.gates: dict[bytes, asyncio.Event] = {}
+        self.answers: dict[bytes, Answer] = {}
         self.begun: list[bytes] = []
         self.done: list[bytes] = []
         self.running = 0
         self.most_running = 0
         self.changed = asyncio.Condition()
 
-    async def receive(self, payload: bytes, peer: str) -> bytes:
+    async def receive(self, payload: bytes, peer: str) -> Answer:
         self.begun.append(payload)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -45,7 +50,7 @@ class Ward:
             raise ValueError(payload.decode())
         self.done.append(payload)
         await self._tell()
-        return b"ACK " + payload
+        return self.answers.get(payload) or Answer((b"ACK " + payload,))
 
     def refuse(self, head: bytes, reason: str) -> bytes:
         if head.startswith(b"raise"):
@@ -58,6 +63,12 @@ class Ward:
     def let_go(self, *payloads: bytes) -> None:
         for payload in payloads or tuple(self.gates):
             self.gates[payload].set()
+
+    def promise(self, payload: bytes) -> asyncio.Future[bytes | None]:
+        """Have a message answered with ``CA <payload>`` now and with what is promised later."""
+        later: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self.answers[payload] = Answer((b"CA " + payload,), (later,))
+        return later
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(HANG), self.changed:
@@ -477,3 +488,206 @@ async def test_a_connection_cut_off_before_its_first_step_is_closed(caplog: pyte
         caplog.handler.removeFilter(cut_off)
         assert not h.listener._connections
     assert "connected (1 open)" in caplog.text
+
+
+async def test_a_message_may_get_no_answer_at_all() -> None:
+    async with house(window=1) as h:
+        h.ward.answers[b"MSA"] = Answer()
+        client = await h.client()
+        await client.send(frame(b"MSA") + frame(b"one") + frame(b"MSA"))
+        assert await client.answer() == b"ACK one"
+        client.writer.write_eof()
+        assert await client.rest() == b""
+        assert h.ward.begun == [b"MSA", b"one", b"MSA"]
+
+
+async def test_the_answers_to_a_batch_keep_their_order_and_their_place() -> None:
+    async with house() as h:
+        h.ward.answers[b"batch"] = Answer((b"ACK b1", b"ACK b2", b"ACK b3"))
+        h.ward.hold(b"one", b"batch")
+        client = await h.client()
+        await client.send(frame(b"one") + frame(b"batch") + frame(b"two"))
+        await h.ward.until(lambda: h.ward.done == [b"two"])
+        h.ward.let_go(b"batch")
+        await h.ward.until(lambda: h.ward.done == [b"two", b"batch"])
+        h.ward.let_go(b"one")
+        answers = [await client.answer() for _ in range(5)]
+        assert answers == [b"ACK one", b"ACK b1", b"ACK b2", b"ACK b3", b"ACK two"]
+
+
+async def test_a_later_answer_comes_after_its_accept_answer_and_delays_no_other() -> None:
+    async with house(window=1) as h:
+        first, second = h.ward.promise(b"one"), h.ward.promise(b"two")
+        client = await h.client()
+        await client.send(frame(b"one") + frame(b"two") + frame(b"three"))
+        assert [await client.answer() for _ in range(3)] == [b"CA one", b"CA two", b"ACK three"]
+        second.set_result(b"AA two")
+        assert await client.answer() == b"AA two"
+        await client.send(frame(b"four"))
+        assert await client.answer() == b"ACK four"
+        first.set_result(b"AA one")
+        assert await client.answer() == b"AA one"
+
+
+async def test_a_later_answer_that_is_ready_at_once_still_comes_second() -> None:
+    async with house() as h:
+        h.ward.promise(b"one").set_result(b"AA one")
+        client = await h.client()
+        await client.send(frame(b"one"))
+        assert [await client.answer(), await client.answer()] == [b"CA one", b"AA one"]
+
+
+async def test_a_later_answer_may_be_the_only_one() -> None:
+    async with house() as h:
+        later = h.ward.promise(b"one")
+        h.ward.answers[b"one"] = Answer((), (later,))
+        client = await h.client()
+        await client.send(frame(b"one") + frame(b"two"))
+        assert await client.answer() == b"ACK two"
+        later.set_result(b"AA one")
+        assert await client.answer() == b"AA one"
+
+
+async def test_a_later_answer_that_is_none_sends_nothing() -> None:
+    async with house() as h:
+        h.ward.promise(b"one").set_result(None)
+        client = await h.client()
+        await client.send(frame(b"one") + frame(b"two"))
+        client.writer.write_eof()
+        assert await client.rest() == frame(b"CA one") + frame(b"ACK two")
+
+
+async def test_a_sender_that_has_shut_down_writing_gets_its_later_answers() -> None:
+    async with house() as h:
+        first, second = h.ward.promise(b"one"), h.ward.promise(b"two")
+        client = await h.client()
+        await client.send(frame(b"one") + frame(b"two"))
+        client.writer.write_eof()
+        assert [await client.answer(), await client.answer()] == [b"CA one", b"CA two"]
+        second.set_result(b"AA two")
+        assert await client.answer() == b"AA two"
+        first.set_result(b"AA one")
+        assert await client.rest() == frame(b"AA one")
+
+
+async def test_a_later_answer_to_a_sender_that_has_shut_down_is_not_waited_for_without_end() -> None:
+    async with house(idle_timeout=0.05) as h:
+        later = h.ward.promise(b"one")
+        client = await h.client()
+        await client.send(frame(b"one"))
+        client.writer.write_eof()
+        assert await client.rest() == frame(b"CA one")
+        await h.until_empty()
+        assert later.cancelled()
+
+
+async def test_a_connection_that_awaits_a_later_answer_is_not_idle() -> None:
+    async with house(idle_timeout=0.05) as h:
+        later = h.ward.promise(b"one")
+        client = await h.client()
+        await client.send(frame(b"one"))
+        assert await client.answer() == b"CA one"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await client.reader.read()
+        await client.send(frame(b"two"))
+        assert await client.answer() == b"ACK two"
+        later.set_result(b"AA one")
+        assert await client.answer() == b"AA one"
+        assert await client.rest() == b""
+
+
+async def test_a_later_answer_for_a_connection_that_is_gone_is_dropped(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with house() as h:
+        later = h.ward.promise(b"one")
+        client = await h.client()
+        await client.send(frame(b"one"))
+        assert await client.answer() == b"CA one"
+        client.reset()
+        other = await h.client()  # by its answer the reset has been seen
+        await other.send(frame(b"other"))
+        assert await other.answer() == b"ACK other"
+        if not later.cancelled():
+            later.set_result(b"AA one")
+        other.writer.close()
+        await h.until_empty()
+    assert "ConnectionResetError" in caplog.text
+    assert "Traceback" not in caplog.text
+    assert not [record for record in caplog.records if record.exc_info or record.levelno > logging.WARNING]
+
+
+async def test_a_connection_that_is_gone_does_not_keep_its_place_for_a_later_answer() -> None:
+    async with house(max_connections=1) as h:
+        h.ward.promise(b"one")
+        client = await h.client()
+        await client.send(frame(b"one"))
+        assert await client.answer() == b"CA one"
+        client.reset()
+        await h.until_empty()
+        other = await h.client()
+        await other.send(frame(b"other"))
+        assert await other.answer() == b"ACK other"
+
+
+async def test_a_later_answer_that_raises_is_logged_without_its_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with house() as h:
+        later = h.ward.promise(b"one")
+        client = await h.client()
+        await client.send(frame(b"one") + frame(b"two"))
+        assert [await client.answer(), await client.answer()] == [b"CA one", b"ACK two"]
+        later.set_exception(ValueError("DOE^JOHN"))
+        del later, h.ward.answers[b"one"]
+        client.writer.write_eof()
+        assert await client.rest() == b""
+        await h.until_empty()
+        gc.collect()
+    assert "ValueError instead of an answer" in caplog.text
+    assert "DOE" not in caplog.text
+
+
+async def test_many_later_answers_hold_back_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_module, "_MOST_LATER", 2)
+    async with house(window=1) as h:
+        names = [b"%d" % number for number in range(5)]
+        later = {name: h.ward.promise(name) for name in names}
+        client, other = await h.client(), await h.client()
+        await client.send(b"".join(map(frame, names)))
+        assert [await client.answer() for _ in range(3)] == [b"CA 0", b"CA 1", b"CA 2"]
+        for number in range(10):  # the others have had every chance
+            await other.send(frame(b"other %d" % number))
+            assert await other.answer() == b"ACK other %d" % number
+        assert [name for name in h.ward.begun if name in names] == names[:3]
+        later[b"1"].set_result(b"AA 1")
+        assert sorted([await client.answer(), await client.answer()]) == [b"AA 1", b"CA 3"]
+        for name in (b"0", b"2", b"3", b"4"):
+            later[name].set_result(b"AA " + name)
+        answers = sorted([await client.answer() for _ in range(5)])
+        assert answers == [b"AA 0", b"AA 2", b"AA 3", b"AA 4", b"CA 4"]
+
+
+async def test_drain_gives_the_later_answers_that_are_ready_in_time() -> None:
+    async with house() as h:
+        later = h.ward.promise(b"one")
+        client = await h.client()
+        await client.send(frame(b"one"))
+        assert await client.answer() == b"CA one"
+        draining = asyncio.create_task(h.listener.drain(HANG))
+        await asyncio.sleep(0)  # draining has begun
+        later.set_result(b"AA one")
+        assert await client.rest() == frame(b"AA one")
+        await draining
+
+
+async def test_drain_does_not_wait_longer_for_later_answers_than_it_may() -> None:
+    async with house() as h:
+        h.ward.promise(b"one")
+        client = await h.client()
+        await client.send(frame(b"one"))
+        assert await client.answer() == b"CA one"
+        await h.listener.drain(0.01)
+        assert await client.rest() == b""
+        assert not h.listener._connections

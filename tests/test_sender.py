@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from engine.answer import Answer
 from engine.hl7.mllp import frame
 from engine.listener import Listener, ListenerSettings
 from engine.sender import SendError, send
@@ -24,9 +25,9 @@ class Echo:
     def __init__(self) -> None:
         self.peers: set[str] = set()
 
-    async def receive(self, payload: bytes, peer: str) -> bytes:
+    async def receive(self, payload: bytes, peer: str) -> Answer:
         self.peers.add(peer)
-        return b"ACK " + payload
+        return Answer((b"ACK " + payload,))
 
     def refuse(self, head: bytes, reason: str) -> bytes:
         return b"NAK " + reason.encode()

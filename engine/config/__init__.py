@@ -1,6 +1,6 @@
 """routes.yaml: from text to frozen values, or to complaints that name their place."""
 
 from engine.config.load import load, parse, schema
-from engine.config.values import Config, EngineSettings
+from engine.config.values import Config, EngineSettings, ReplyRule, reply_rule
 
-__all__ = ["Config", "EngineSettings", "load", "parse", "schema"]
+__all__ = ["Config", "EngineSettings", "ReplyRule", "load", "parse", "reply_rule", "schema"]

@@ -17,13 +17,14 @@ from engine.config.models import (
     NotCondition,
     PriorsItem,
     PriorsSection,
+    ReplySection,
     RouteSection,
     RoutesFile,
     ScheduleSection,
     SeriesSection,
     StudyItem,
 )
-from engine.config.values import Config, EngineSettings
+from engine.config.values import Config, EngineSettings, ReplyRule
 from engine.dicom.node import Archive, Destination, Node, Timeouts
 from engine.retrieve.selector import PriorCriteria, SeriesFilter
 from engine.retrieve.task import Priority
@@ -49,6 +50,7 @@ def build(file: RoutesFile) -> Config:
         archives={name: _archive(name, section, file.engine) for name, section in file.archives.items()},
         destinations={name: _destination(name, section) for name, section in file.destinations.items()},
         routes=tuple(_route(section) for section in file.routes),
+        replies=tuple(_reply(section) for section in file.replies),
     )
 
 
@@ -127,6 +129,20 @@ def _route(section: RouteSection) -> Route:
 
 def _schedule(section: ScheduleSection | None) -> Schedule | None:
     return None if section is None else Schedule(section.field, section.before)
+
+
+def _reply(section: ReplySection) -> ReplyRule:
+    host, port = section.to
+    return ReplyRule(
+        application=section.application or "*",
+        facility=section.facility or "*",
+        host=host,
+        port=port,
+        wait_for_accept=section.accept == "AL",
+        first=section.retry.first.total_seconds(),
+        longest=section.retry.longest.total_seconds(),
+        give_up=section.retry.give_up.total_seconds(),
+    )
 
 
 def _condition(

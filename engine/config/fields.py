@@ -105,6 +105,13 @@ def _address(text: object) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def _receiver(text: object) -> tuple[str, int]:
+    host, port = _address(text)
+    if port == 0:
+        raise ValueError("host:port, such as 10.0.0.7:2576")
+    return host, port
+
+
 class OneOrMore:
     """On a list: one item may stand alone. Said in the exported schema too."""
 
@@ -138,6 +145,7 @@ MessageType = Annotated[MessagePattern, PlainValidator(_message), _scalar("ORM^O
 TimeZone = Annotated[ZoneInfo, PlainValidator(_zone), _scalar("Europe/Helsinki")]
 Charset = Annotated[str, PlainValidator(_charset), WithJsonSchema({"enum": list(TABLE_0211)})]
 Address = Annotated[tuple[str, int], PlainValidator(_address), _scalar("127.0.0.1:2575")]
+Receiver = Annotated[tuple[str, int], PlainValidator(_receiver), _scalar("10.0.0.7:2576")]
 Text = Annotated[str, Field(min_length=1), WithJsonSchema({"type": ["string", "number", "boolean"]})]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Listed = OneOrMore()

@@ -152,6 +152,18 @@ def _references(document: Document, file: RoutesFile) -> Iterator[Complaint]:
             found = f"{destination.ae_title}, which is also destination {titles[destination.ae_title]}"
             yield document.complaint(("destinations", name, "ae_title"), "an AE title of its own", found)
         titles[destination.ae_title] = name
+    yield from _senders(document, file)
+
+
+def _senders(document: Document, file: RoutesFile) -> Iterator[Complaint]:
+    """The first reply rule that matches counts: a second one for the same sender would be dead."""
+    seen: set[tuple[str, str]] = set()
+    for number, reply in enumerate(file.replies):
+        sender = reply.application or "*", reply.facility or "*"
+        if sender in seen:
+            found = f"application {sender[0]!r}, facility {sender[1]!r} again"
+            yield document.complaint(("replies", number), "a sender that no rule above names", found)
+        seen.add(sender)
 
 
 def _targets(where: Where, to: str | DestinationMap) -> Iterator[tuple[Where, str]]:

@@ -22,6 +22,7 @@ from engine.config.fields import (
     Pattern,
     Port,
     PositiveDuration,
+    Receiver,
     Text,
     TimeZone,
     When,
@@ -283,6 +284,36 @@ class IntakeSection(Section):
     )
 
 
+class RetrySection(Section):
+    """When a reply that could not be delivered is tried again."""
+
+    first: PositiveDuration = _default("5s", "pause after the first failure")
+    longest: PositiveDuration = _default("10m", "pauses double up to this")
+    give_up: PositiveDuration = _default("3d", "after this time it is tried no more")
+
+    @model_validator(mode="after")
+    def _growing(self) -> RetrySection:
+        if self.longest < self.first:
+            raise ValueError("longest to be no shorter than first")
+        return self
+
+
+class ReplySection(Section):
+    """Where the application acknowledgments of a sender's messages go in enhanced mode."""
+
+    application: Text | None = _default(None, "MSH-3.1 of the message, with * and ? as wild cards")
+    facility: Text | None = _default(None, "MSH-4.1 of the message, with * and ? as wild cards")
+    to: Annotated[Receiver, Field(description="host:port of an MLLP receiver")]
+    accept: Literal["AL", "NE"] = _default("AL", "MSH-15 of the reply: wait for its accept ACK, or do not")
+    retry: RetrySection = _default({}, "when it cannot be delivered")
+
+    @model_validator(mode="after")
+    def _some_sender(self) -> ReplySection:
+        if self.application is None and self.facility is None:
+            raise ValueError("application, facility or both (* takes every sender)")
+        return self
+
+
 class RoutesFile(Section):
     """routes.yaml of Forefetch."""
 
@@ -291,3 +322,4 @@ class RoutesFile(Section):
     archives: Annotated[dict[str, ArchiveSection], Field(min_length=1)]
     destinations: Annotated[dict[str, DestinationSection], Field(min_length=1)]
     routes: Annotated[list[RouteSection], Field(min_length=1)]
+    replies: list[ReplySection] = _default([], "where application ACKs go; default: the same connection")

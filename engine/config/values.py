@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from engine.dicom.node import Archive, Destination
 from engine.retrieve.gate import Policy
@@ -31,6 +32,38 @@ class EngineSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyRule:
+    """Where the application acknowledgments of a sender's messages go in enhanced mode (HL7 v2 ch. 2.9.3).
+
+    ``application`` and ``facility`` are MSH-3.1 and MSH-4.1 of the message, with ``*`` and ``?`` as wild
+    cards. ``first``, ``longest`` and ``give_up`` are in seconds.
+    """
+
+    application: str
+    facility: str
+    host: str
+    port: int
+    wait_for_accept: bool
+    first: float
+    longest: float
+    give_up: float
+
+
+def reply_rule(
+    rules: Iterable[ReplyRule], sending_application: str, sending_facility: str
+) -> ReplyRule | None:
+    """The first rule that takes this sender; None: the reply goes back on the message's own connection."""
+    for rule in rules:
+        if _matches(sending_application, rule.application) and _matches(sending_facility, rule.facility):
+            return rule
+    return None
+
+
+def _matches(value: str, pattern: str) -> bool:
+    return fnmatchcase(value, pattern.replace("[", "[[]"))  # a bracket is no wild card here
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All of routes.yaml."""
 
@@ -39,6 +72,7 @@ class Config:
     archives: Mapping[str, Archive]
     destinations: Mapping[str, Destination]
     routes: tuple[Route, ...]
+    replies: tuple[ReplyRule, ...] = ()
 
     def policy(self, *, switch_on: bool) -> Policy:
         """What the gate needs to know."""

@@ -1,8 +1,21 @@
-"""The journal of messages and retrieve tasks: SQLAlchemy Core on SQLite, with group commit."""
+"""The journal of messages, retrieve tasks and replies: SQLAlchemy Core on SQLite, with group commit."""
 
 from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.occasions import Withdrawn
-from engine.store.reader import count_tasks, list_tasks
+from engine.store.outbox import Letter, LetterStatus, NewLetter
+from engine.store.reader import count_tasks, list_letters, list_tasks
 from engine.store.store import Store
 
-__all__ = ["Journaled", "NewMessage", "Store", "Unanswered", "Withdrawn", "count_tasks", "list_tasks"]
+__all__ = [
+    "Journaled",
+    "Letter",
+    "LetterStatus",
+    "NewLetter",
+    "NewMessage",
+    "Store",
+    "Unanswered",
+    "Withdrawn",
+    "count_tasks",
+    "list_letters",
+    "list_tasks",
+]

@@ -16,6 +16,7 @@ from engine.store import occasions, schema
 from engine.store.dialect import insert_unless_known
 from engine.store.links import attach
 from engine.store.occasions import NOTHING_WITHDRAWN, Withdrawn
+from engine.store.outbox import NewLetter, post
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +111,27 @@ def journal(connection: Connection, calls: Sequence[tuple[NewMessage]]) -> Seque
     return [kept or known[key] for key, kept in pairs]
 
 
-def keep_ack(connection: Connection, calls: Sequence[tuple[int, bytes, str]]) -> Sequence[bytes]:
-    """Keep the acknowledgments of messages that have none; the ones that are kept."""
+def keep_ack(
+    connection: Connection, calls: Sequence[tuple[int, bytes, str, NewLetter | None]]
+) -> Sequence[bytes]:
+    """Keep the acknowledgments of messages that have none, and post their letters; the ones that are kept.
+
+    A letter whose acknowledgment is not the one that is kept is dropped: only one answer goes out.
+    """
     now = dt.datetime.now(dt.UTC)
     connection.execute(
         _KEEP_ACK,
-        [{"message": message, "bytes": ack, "code": code, "now": now} for message, ack, code in calls],
+        [{"message": message, "bytes": ack, "code": code, "now": now} for message, ack, code, _ in calls],
     )
-    kept = dict(connection.execute(_ACKS, {"messages": [message for message, _, _ in calls]}).all())
-    for message, _, _ in calls:
+    kept = dict(connection.execute(_ACKS, {"messages": [message for message, *_ in calls]}).all())
+    for message, *_ in calls:
         if message not in kept:
             raise StoreError(f"the journal has no message {message}")
-    return [kept[message] for message, _, _ in calls]
+    letters = [
+        (message, letter) for message, ack, _, letter in calls if letter is not None and ack == kept[message]
+    ]
+    post(connection, letters)
+    return [kept[message] for message, *_ in calls]
 
 
 def unanswered(connection: Connection) -> list[Unanswered]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
@@ -15,8 +15,9 @@ from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store import schema
 from engine.store.dialect import explain, open_engine
+from engine.store.outbox import Letter, LetterStatus, letter
 from engine.store.rows import task
-from engine.store.schema import tasks
+from engine.store.schema import outbox, tasks
 
 
 def list_tasks(
@@ -45,6 +46,20 @@ def count_tasks(path: str | Path) -> dict[TaskStatus, int]:
     with _reading(path) as connection:
         found = {row.status: row.number for row in connection.execute(query)}
     return {status: found.get(status.value, 0) for status in TaskStatus}
+
+
+def list_letters(
+    path: str | Path, *, statuses: Collection[LetterStatus] = (), limit: int = 50
+) -> list[Letter]:
+    """The newest letters of the outbox, newest first; of these statuses where given. StoreError as for
+    `list_tasks`."""
+    query = select(outbox).order_by(outbox.c.id.desc()).limit(limit)
+    if statuses:
+        query = query.where(outbox.c.status.in_([status.value for status in statuses]))
+    with _reading(path) as connection:
+        if not inspect(connection).has_table(outbox.name):
+            return []  # schema 1, and nothing has written it since
+        return [letter(row) for row in connection.execute(query)]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The tables of the journal: messages, the tasks that they led to, and the version of this schema."""
+"""The tables of the journal: messages, tasks and replies that they led to, and the version of this schema."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -27,7 +28,7 @@ from sqlalchemy import (
 from engine.errors import StoreError
 from engine.store.dialect import Identity
 
-VERSION = 1
+VERSION = 2
 
 
 class UtcDateTime(TypeDecorator[dt.datetime]):
@@ -142,13 +143,36 @@ merges = Table(
     Index("merges_new", "new_id"),
 )
 
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("message_id", ForeignKey("messages.id"), nullable=False, unique=True),
+    Column("host", Text, nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("control_id", Text, nullable=False),
+    Column("wait_for_accept", Boolean, nullable=False),
+    Column("first", Float, nullable=False),
+    Column("longest", Float, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("give_up_at", UtcDateTime, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    # The oldest waiting letter of each address, without reading any letter.
+    Index("outbox_waiting", "status", "host", "port", "id"),
+)
+
 
 def prepare(connection: Connection) -> None:
     """Create the tables in an empty database; in any other `check` it, and that it may be written."""
     if inspect(connection).get_table_names():
         check(connection)
         # SQLite opens a write-protected file without a word and refuses only the first write.
-        connection.execute(update(meta).values(schema_version=meta.c.schema_version))
+        connection.execute(update(meta).values(schema_version=VERSION))
         return
     metadata.create_all(connection)
     connection.execute(insert(meta).values(schema_version=VERSION))
@@ -165,4 +189,9 @@ def check(connection: Connection) -> None:
         raise StoreError(
             f"it has schema {version}, which is newer than schema {VERSION} of this forefetch; "
             "install the version of forefetch that wrote it, or a later one"
+        )
+    if version < VERSION:
+        raise StoreError(
+            f"it has schema {version}, which this forefetch does not read; let the version that wrote it "
+            "finish its tasks, and name another file here"
         )

@@ -6,6 +6,7 @@ import datetime as dt
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,10 +14,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine.errors import StoreError
 from engine.retrieve.outcome import Outcome
 from engine.retrieve.task import Choice, RetrieveRequest, RetrieveTask
-from engine.store import messages, occasions, schema, tasks
+from engine.store import messages, occasions, outbox, schema, tasks
 from engine.store.dialect import BUSY_TIMEOUT, allow_readers, explain, open_engine
 from engine.store.lock import JournalLock
 from engine.store.messages import Journaled, NewMessage, Unanswered
+from engine.store.outbox import Letter, NewLetter
 from engine.store.writer import Writer, each
 
 _WAITING = each(tasks.waiting)
@@ -32,6 +34,12 @@ _SETTLED_BY = each(tasks.settled_by)
 _NEXT_DUE = each(tasks.next_due)
 _UNANSWERED = each(messages.unanswered)
 _IDENTIFIERS = each(occasions.identifiers)
+_DUE_LETTERS = each(outbox.due_letters)
+_NEXT_LETTER_DUE = each(outbox.next_due)
+_DELIVERED = each(outbox.delivered)
+_REFUSED = each(outbox.refused)
+_DEFER = each(outbox.defer)
+_GIVE_UP = each(outbox.give_up)
 
 
 class Store:
@@ -48,7 +56,7 @@ class Store:
         self._lock = lock
 
     @classmethod
-    def open(cls, path: str | Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Store:
+    def open(cls, path: str | Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Self:
         """Open the journal; create the file, not its directory, where there is none.
 
         Blocks for up to ``busy_timeout`` seconds while another process holds the file. StoreError says why
@@ -72,9 +80,14 @@ class Store:
         """Keep a message and its tasks (SCHEDULED), or find the first one of the same fingerprint."""
         return await self._writer.run(messages.journal, message)
 
-    async def keep_ack(self, message_id: int, ack: bytes, code: str) -> bytes:
-        """Keep the acknowledgment of a message; the first one stays. Returns the one that is kept."""
-        return await self._writer.run(messages.keep_ack, message_id, ack, code)
+    async def keep_ack(
+        self, message_id: int, ack: bytes, code: str, letter: NewLetter | None = None
+    ) -> bytes:
+        """Keep the acknowledgment of a message; the first one stays. Returns the one that is kept.
+
+        With it, in the same transaction, ``letter`` is posted if ``ack`` is the one that is kept.
+        """
+        return await self._writer.run(messages.keep_ack, message_id, ack, code, letter)
 
     async def waiting(self, archive: str, limit: int) -> list[RetrieveTask]:
         """SCHEDULED tasks of an archive that are due: HIGH, MEDIUM, LOW, and in each those due first."""
@@ -135,6 +148,34 @@ class Store:
     async def tasks_of(self, message_id: int) -> list[RetrieveTask]:
         """The tasks of a message, oldest first."""
         return await self._writer.run(_TASKS_OF, message_id)
+
+    async def post(self, message_id: int, letter: NewLetter) -> None:
+        """Put a letter into the outbox, due now; the first one of a message stays."""
+        await self._writer.run(outbox.post, message_id, letter)
+
+    async def due_letters(self, now: dt.datetime, limit: int) -> list[Letter]:
+        """Of each address the oldest waiting letter, if it is due; at most ``limit``, the first due first."""
+        return await self._writer.run(_DUE_LETTERS, now, limit)
+
+    async def next_letter_due(self, after: dt.datetime) -> dt.datetime | None:
+        """When, after an instant, the oldest waiting letter of some address will be due first."""
+        return await self._writer.run(_NEXT_LETTER_DUE, after)
+
+    async def delivered(self, letter_id: int) -> None:
+        """WAITING to DELIVERED, one attempt more. As with the other three, a letter that has ended stays."""
+        await self._writer.run(_DELIVERED, letter_id)
+
+    async def refused(self, letter_id: int, reason: str) -> None:
+        """WAITING to REFUSED, one attempt more: the receiver does not want it."""
+        await self._writer.run(_REFUSED, letter_id, reason)
+
+    async def defer(self, letter_id: int, due_at: dt.datetime, reason: str) -> None:
+        """One attempt more that failed; the next one is due at ``due_at``."""
+        await self._writer.run(_DEFER, letter_id, due_at, reason)
+
+    async def give_up(self, letter_id: int, reason: str) -> None:
+        """WAITING to GIVEN_UP, one attempt more."""
+        await self._writer.run(_GIVE_UP, letter_id, reason)
 
     async def close(self) -> None:
         """Carry out what is queued and close the file. Every later call raises StoreError."""

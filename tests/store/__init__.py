@@ -29,10 +29,11 @@ def request(
     destination: str = "ws",
     routes: tuple[str, ...] = ("orders",),
     priority: Priority = Priority.MEDIUM,
+    due: dt.datetime | None = None,
 ) -> RetrieveRequest:
     """A request, for one whole study where only a UID is given."""
     what = Study(selector) if isinstance(selector, str) else selector
-    return RetrieveRequest(what, archive, destination, routes, priority)
+    return RetrieveRequest(what, archive, destination, routes, priority, due)
 
 
 def message(number: object, *requests: RetrieveRequest, **changes: Any) -> NewMessage:

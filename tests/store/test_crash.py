@@ -20,10 +20,11 @@ from tests.store import ARRIVED, message, request
 
 async def caller(store):
     while True:
-        kept = await store.journal(message(uuid.uuid4().hex, request("1.1"), request("1.2")))
+        uid = f"2.25.{uuid.uuid4().int}"
+        kept = await store.journal(message(uid, request(uid), request(uid + ".1")))
         os.write(1, b"kept %d\\n" % kept.message_id)
         await store.claim(kept.task_ids[0])
-        assert await store.finish(kept.task_ids[0], ARRIVED) == 1
+        assert await store.finish(kept.task_ids[0], ARRIVED) == ()
         os.write(1, b"ended %d\\n" % kept.task_ids[0])
 
 async def main():
@@ -64,9 +65,13 @@ async def test_whatever_was_said_to_be_kept_survives_kill_9(tmp_path: Path) -> N
             halves = database.execute(
                 "SELECT message_id FROM tasks GROUP BY message_id HAVING count(*) <> 2"
             ).fetchall()
+            unlinked = database.execute(
+                "SELECT message_id, id FROM tasks EXCEPT SELECT message_id, task_id FROM message_tasks"
+            ).fetchall()
             (tasks,) = database.execute("SELECT count(*) FROM tasks").fetchone()
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert said <= messages | ended
         assert halves == []
+        assert unlinked == []
         assert tasks == 2 * len(messages)
     assert len(said) >= 1174

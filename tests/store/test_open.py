@@ -135,7 +135,10 @@ def test_the_schema_can_be_said_in_postgresql() -> None:
         for table in metadata.sorted_tables
         for index in table.indexes
     }
-    assert set(said) == {"meta", "messages", "tasks", "tasks_waiting", "tasks_of_message"}
+    assert set(said) == {
+        *("meta", "messages", "tasks", "tasks_waiting", "tasks_of_message"),
+        *("outbox", "outbox_waiting"),
+    }
     assert "BIGSERIAL" in said["messages"]
     assert "TIMESTAMP WITH TIME ZONE" in said["tasks"]
 

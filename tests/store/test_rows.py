@@ -37,6 +37,7 @@ SELECTORS: list[Selector] = [
         issuer="HOSPITAL",
         ordered=OrderedStudy(("1.2.3",), ("A1", "A2")),
         series=SeriesFilter(description='quote " and \\ backslash'),
+        authority="RADIOLOGY",
     ),
 ]
 
@@ -67,7 +68,7 @@ async def test_every_outcome_comes_back_as_it_went_in(outcome: Outcome, tmp_path
     async with opened(tmp_path / "journal") as store:
         kept = await store.journal(message(1, request()))
         await store.claim(kept.task_ids[0])
-        assert await store.finish(kept.task_ids[0], outcome) == 0
+        assert await store.finish(kept.task_ids[0], outcome) == (kept.message_id,)
         (task,) = await store.tasks_of(kept.message_id)
     assert task.outcome == outcome
     assert task.status is outcome.status

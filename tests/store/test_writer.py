@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, event, func, insert, select
 from engine.errors import StoreError
 from engine.store import Store
 from engine.store.dialect import open_engine
-from engine.store.schema import meta, prepare
+from engine.store.schema import VERSION, meta, prepare
 from engine.store.writer import Writer, each
 
 from . import message, opened, request
@@ -70,7 +70,9 @@ NOTE = each(note)
 
 def noted(path: Path) -> list[int]:
     with closing(sqlite3.connect(path)) as database:
-        rows = database.execute("SELECT schema_version FROM meta WHERE schema_version <> 1 ORDER BY 1")
+        rows = database.execute(
+            f"SELECT schema_version FROM meta WHERE schema_version <> {VERSION} ORDER BY 1"
+        )
         return [number for (number,) in rows]
 
 
