@@ -1,14 +1,20 @@
 """Character sets of HL7 table 0211 (MSH-18), and decoding that never loses the message.
 
-The raw bytes stay the truth; the decoded text is for routing and for people.
+The raw bytes stay the truth; the decoded text is for routing and for people. Clauses: HL7 v2 ch. 2.14.9.18
+(MSH-18), 2.14.9.20 (MSH-20), table 0356, 2.7.2 and 2A (XPN) for switching within a message.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 
 # Table 0211 to Python codecs. CNS 11643-1992 has none; UTF-16 and UTF-32 cannot travel in MLLP, whose
-# delimiters are single bytes.
+# delimiters are single bytes. Shift JIS holds JIS X 0201 (ISO IR14) as its single bytes, and reads 5C and 7E
+# as the delimiters that they are in MSH-2; ``encoding.unescape`` makes yen and overline of those in a value.
 TABLE_0211 = {
     "ASCII": "ascii",
     "8859/1": "iso8859_1",
@@ -25,6 +31,8 @@ TABLE_0211 = {
     "ISO IR14": "shift_jis",
     "ISO IR87": "iso2022_jp",
     "ISO IR159": "iso2022_jp_1",
+    "JAS2020": "iso2022_jp",
+    "JIS X 0202": "iso2022_jp_ext",
     "GB 18030-2000": "gb18030",
     "KS X 1001": "euc_kr",
     "BIG-5": "big5",
@@ -32,41 +40,211 @@ TABLE_0211 = {
     "UNICODE UTF-8": "utf_8",
 }
 
+# Other names seen in MSH-18, as ``_plain`` leaves them: those of DICOM, IANA and Windows.
+_ALSO_SEEN = {
+    "ascii": "USASCII 646",
+    "iso8859_1": "IR100 LATIN1",
+    "iso8859_2": "IR101 LATIN2",
+    "iso8859_3": "IR109",
+    "iso8859_4": "IR110",
+    "iso8859_5": "IR144",
+    "iso8859_6": "IR127",
+    "iso8859_7": "IR126",
+    "iso8859_8": "IR138",
+    "iso8859_9": "IR148",
+    "iso8859_15": "IR203 LATIN9",
+    "shift_jis": "IR13",
+    "cp932": "SHIFTJIS SJIS MS932 CP932 WINDOWS31J",
+    "iso2022_jp": "2022JP",
+    "gb18030": "GB18030 GBK GB2312 IR58",
+    "euc_kr": "EUCKR KSC5601 IR149",
+    "cp949": "CP949 MS949",
+    "utf_8": "UTF8 IR192 10646",
+    "cp1252": "CP1252 WINDOWS1252",
+}
+# What a sender on Windows writes under the name of the standard's set.
+_LARGER = {"shift_jis": "cp932", "euc_kr": "cp949", "big5": "cp950"}
+
+# ISO 2022 designations, as they follow ESC or stand in \C..\ and \M..\; the codec of the bytes after each.
+# The iso2022 codecs want the designation before the bytes. ESC ( B returns to the set of the message.
+DESIGNATIONS = {
+    b"(B": "ascii",
+    b"(J": "shift_jis",
+    b")I": "shift_jis",
+    b"(I": "iso2022_jp_ext",
+    b"$@": "iso2022_jp_ext",
+    b"$B": "iso2022_jp_ext",
+    b"$(D": "iso2022_jp_ext",
+    b"$A": "iso2022_jp_2",
+    b"$(C": "iso2022_jp_2",
+    b"$)A": "gb2312",
+    b"$)C": "euc_kr",
+}
+DESIGNATIONS |= {
+    f"-{final}".encode(): f"iso8859_{part}"
+    for final, part in zip("ABCDLGFHMb", (*range(1, 10), 15), strict=True)
+}
+TO_ASCII = b"(B"
+_DESIGNATION = re.compile(b"\x1b(" + b"|".join(map(re.escape, DESIGNATIONS)) + b")")
+
+_WITH_DELIMITERS_INSIDE = ("cp932", "gb18030", "cp950")  # as second bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Text of a message, the Python codec that made it, and what was odd about it."""
+    """Text of a message, the Python codec to answer it in, and what was odd about it."""
 
     text: str
     codec: str
     warning: str = ""
 
 
-def decode(raw: bytes, declared: str, default: str = "UNICODE UTF-8") -> Decoded:
-    """Decode by the set that MSH-18 declares, or by ``default`` (a name of table 0211) where it is empty.
+@lru_cache(maxsize=64)
+def codec_of(name: str) -> str | None:
+    """The Python codec of a set of table 0211 in any usual spelling; None where there is none."""
+    return _CODECS.get(_plain(name))
 
-    Bytes that do not fit the declared set are read as UTF-8 or else as ISO 8859-1, with a warning: a
-    mislabelled name is no reason to lose an order.
+
+def _plain(name: str) -> str:
+    letters = re.sub(r"[^A-Z0-9]", "", name.upper()).removeprefix("ISOIEC").removeprefix("ISO")
+    return re.sub(r"^(UNICODE(?=.)|2022(?=IR))", "", letters)  # ISO 2022 IR 87 is ISO IR87
+
+
+_CODECS = {_plain(name): codec for name, codec in TABLE_0211.items()}
+_CODECS |= {name: codec for codec, names in _ALSO_SEEN.items() for name in names.split()}
+
+
+def decode(raw: bytes, declared: Sequence[str] = (), default: str = "UNICODE UTF-8") -> Decoded:
+    """Decode by the repetitions of MSH-18, or by ``default`` (a name of table 0211) where it is empty.
+
+    The first repetition is the set of the message (empty: ASCII), the others are those that it may switch to.
+    Bytes that fit no declared set are read as UTF-8, a larger set of the same family or ISO 8859-1, with a
+    warning: a mislabelled name is no reason to lose an order. Raises nothing.
     """
-    name = declared or default
-    codec = TABLE_0211.get(name.upper())
-    if codec is None:
-        guess = _guess(raw)
-        return Decoded(
-            raw.decode(guess), guess, f"character set {name!r} of MSH-18 is not known; read as {guess}"
-        )
-    try:
-        return Decoded(raw.decode(codec), codec)
-    except UnicodeDecodeError as error:
-        guess = _guess(raw)
-        return Decoded(
-            raw.decode(guess), guess, f"byte {error.start} is not {name}, as MSH-18 says; read as {guess}"
-        )
+    names = [name or "ASCII" for name in declared] if any(declared) else [default]
+    complaints = [_unreadable(name) for name in names if codec_of(name) is None][:1]
+    codecs: dict[str, str] = {}
+    for name in names:
+        if codec := codec_of(name):
+            codecs.setdefault(codec, name)
+    switches = _DESIGNATION.findall(raw) if b"\x1b" in raw else []
+    switched = any(switch != TO_ASCII or _escaping(codecs) for switch in switches)
+    read = _by_escapes if switched else _by_label
+    text, used, complaint = read(raw, codecs)
+    complaints += [complaint] if complaint else []
+    return Decoded(text, used, f"{'; '.join(complaints)}; read as {used}" if complaints else "")
 
 
-def _guess(raw: bytes) -> str:
+def _unreadable(name: str) -> str:
+    wide = re.match(r"UTF(16|32)|UCS[24]", _plain(name))
+    reason = "cannot travel in MLLP, whose delimiters are single bytes" if wide else "is not known"
+    return f"character set {name[:40]!r} of MSH-18 {reason}"
+
+
+def _by_label(raw: bytes, codecs: dict[str, str]) -> tuple[str, str, str]:
+    escaping = _escaping(codecs)
+    complaint = ""
+    for codec, name in codecs.items():
+        plain = "ascii" if codec.startswith("iso2022") else codec  # no designation: all of it is ASCII
+        try:
+            text = raw.decode(plain)
+        except UnicodeDecodeError as error:
+            complaint = complaint or f"byte {error.start} is not {name}, as declared"
+            continue
+        if codec.startswith("iso8859") and _is_utf_8(raw, codec):
+            return raw.decode(), "utf_8", f"the bytes are UTF-8, not {name}, as declared"
+        if codec == "shift_jis" and len(text) < len(raw):
+            return text, codec, f"{name} is declared, which has no double bytes"
+        return text, escaping if escaping and plain == "ascii" else codec, ""
+    larger = [_LARGER[codec] for codec in codecs if codec in _LARGER]
+    return *_first_fit(raw, ["utf_8", *larger]), complaint
+
+
+def _first_fit(raw: bytes, codecs: Sequence[str]) -> tuple[str, str]:
+    for codec in codecs:
+        with suppress(UnicodeDecodeError):
+            return raw.decode(codec), codec
+    return raw.decode("iso8859_1"), "iso8859_1"  # decodes every byte
+
+
+def _is_utf_8(raw: bytes, codec: str) -> bool:
+    """Whether bytes of an ISO 8859 set, which are never wrong, are rather UTF-8.
+
+    Two letters of the set may be one character of UTF-8 by chance (the Cyrillic name ``ЮН`` of 8859/5 is a
+    Greek ``ν``). What speaks for UTF-8 is a character that reads as something else than letters in the set,
+    or that the set has.
+    """
     try:
-        raw.decode("utf_8")
+        text = raw.decode()
     except UnicodeDecodeError:
-        return "iso8859_1"  # decodes every byte
-    return "utf_8"
+        return False
+    foreign = {character for character in text if not character.isascii()}
+    return any(
+        not character.encode().decode(codec, "replace").isalpha() or character.encode(codec, "ignore") != b""
+        for character in foreign
+    )
+
+
+def _by_escapes(raw: bytes, codecs: dict[str, str]) -> tuple[str, str, str]:
+    """Bytes with ISO 2022 designations in them (MSH-20 ``ISO 2022-1994``)."""
+    plain = next((codec for codec in codecs if not codec.startswith("iso2022")), "ascii")
+    announced = _escaping(codecs) or (list(codecs)[-1] if len(codecs) > 1 else "")
+    codec = announced or "iso2022_jp_ext"
+    complaint = "" if announced else "ISO 2022 escape sequences that MSH-18 does not announce"
+    try:
+        return _iso_2022(raw, plain, "strict"), codec, complaint
+    except UnicodeDecodeError:
+        text = _iso_2022(raw, plain, "replace")
+        return text, codec, complaint or "bytes that are in none of the declared sets were replaced"
+
+
+def _escaping(codecs: dict[str, str]) -> str:
+    """The ISO 2022 codec among those declared; with katakana where JIS X 0201 is declared beside it."""
+    declared = [codec for codec in ("iso2022_jp_ext", "iso2022_jp_1", "iso2022_jp") if codec in codecs]
+    return "iso2022_jp_ext" if declared and "shift_jis" in codecs else next(iter(declared), "")
+
+
+def _iso_2022(raw: bytes, plain: str, errors: str) -> str:
+    """A designation holds up to the next one or the end of the line."""
+    parts = []
+    for line in re.split(rb"([\r\n]+)", raw):
+        first, *rest = _DESIGNATION.split(line)
+        parts.append(first.decode(plain, errors))
+        for designation, run in zip(rest[::2], rest[1::2], strict=True):
+            parts.append(decode_run(run, designation, plain, errors))
+    return "".join(parts)
+
+
+def decode_run(run: bytes, designation: bytes, plain: str, errors: str = "replace") -> str:
+    """Bytes after a designation (a key of ``DESIGNATIONS``); ``plain`` is the codec of the message."""
+    codec = plain if designation == TO_ASCII else DESIGNATIONS[designation]
+    if codec.startswith("iso2022"):
+        run = b"\x1b" + designation + run
+    return run.decode(codec, errors)
+
+
+def declared_sets(raw: bytes, default: str = "UNICODE UTF-8") -> tuple[str, ...]:
+    """The repetitions of MSH-18, read before the text can be decoded: MSH is ASCII but for names.
+
+    A second byte of a name in MSH-3 to MSH-6 may be the field separator and shift what follows. So where no
+    set is found, MSH is split in each reading that can do this; right is the one that declares itself.
+    """
+    line = re.split(rb"[\r\n]", raw, maxsplit=1)[0]
+    if not line.startswith(b"MSH") or len(line) < 8:
+        return ()
+    found = _msh_18(_iso_2022(line, "iso8859_1", "replace"))
+    if line.isascii() or any(codec_of(name) for name in found):
+        return found
+    for codec in _WITH_DELIMITERS_INSIDE:
+        names = _msh_18(line.decode(codec, "replace"))
+        stated = [codec_of(name) or "" for name in names if name] or [codec_of(default) or ""]
+        if codec in [_LARGER.get(name, name) for name in stated]:
+            return names
+    return found
+
+
+def _msh_18(line: str) -> tuple[str, ...]:
+    fields = line.split(line[3])
+    if len(fields) < 18:
+        return ()
+    return tuple(name.strip() for name in fields[17].split(fields[1][1:2] or "~"))

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 import hl7
 
 from engine.errors import MessageError
-from engine.hl7.charset import decode
-from engine.hl7.encoding import NULL, STANDARD_DELIMITERS, Delimiters, unescape
+from engine.hl7.charset import declared_sets, decode
+from engine.hl7.encoding import NULL, STANDARD_DELIMITERS, Delimiters, may_change_character_set, unescape
 from engine.hl7.path import Chosen, FieldPath
 
 _SEGMENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9]{2}")
 _BLANK = " \t\r\n"
 _BEFORE_MSH = b"\xef\xbb\xbf \t\r\n"  # a UTF-8 byte order mark is no part of the message
-_ISO_2022 = (b"ISO IR159", b"ISO IR87")  # the larger one first
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +74,11 @@ class Message:
         """Read the header; MessageError where the message cannot be told apart or answered properly."""
         self.raw = raw
         body = raw.lstrip(_BEFORE_MSH)
-        decoded = decode(body, _declared_charset(body), default_charset)
+        decoded = decode(body, declared_sets(body, default_charset), default_charset)
         lines = split_segments(decoded.text)
         self.header = _header(lines[0], decoded.codec)
         self.warnings: tuple[str, ...] = (decoded.warning,) if decoded.warning else ()
+        self._switches = may_change_character_set(decoded.text, self.header.delimiters)
         self._lines: dict[str, list[str]] = {}
         self._parsed: dict[str, list[hl7.Segment]] = {}
         self._index(lines)
@@ -157,8 +157,12 @@ class Message:
         return choice.value in [self._text(repetition, choice.component, place) for place in places]
 
     def _text(self, repetition: hl7.Container | str, component: int, subcomponent: int) -> str:
-        part = _child(_child(repetition, component), subcomponent)
-        return unescape(str(part), self.header.delimiters, self.header.codec).strip(" ")
+        whole = _child(repetition, component)
+        text = str(_child(whole, subcomponent))
+        before = ""
+        if self._switches:
+            before = _before(repetition, component) + _before(whole, subcomponent)
+        return unescape(text, self.header.delimiters, self.header.codec, before).strip(" ")
 
 
 def _child(node: hl7.Container | str, number: int) -> hl7.Container | str:
@@ -171,6 +175,10 @@ def _child(node: hl7.Container | str, number: int) -> hl7.Container | str:
     return ""
 
 
+def _before(node: hl7.Container | str, number: int) -> str:
+    return "" if isinstance(node, str) else "".join(map(str, node[: number - 1]))
+
+
 def _location(path: FieldPath, occurrence: int, repetition: int) -> str:
     segment = path.segment if occurrence == 1 else f"{path.segment}({occurrence})"
     field = f"{path.field}" if repetition == 1 else f"{path.field}({repetition})"
@@ -179,22 +187,6 @@ def _location(path: FieldPath, occurrence: int, repetition: int) -> str:
     )
     subcomponent = f".{path.subcomponent}" if path.subcomponent > 1 else ""
     return f"{segment}-{field}{component}{subcomponent}"
-
-
-def _declared_charset(raw: bytes) -> str:
-    """MSH-18, read before the text can be decoded: the delimiters of MSH are ASCII in every set here.
-
-    The first repetition, but an ISO 2022 set in any (``~ISO IR87`` is usual in Japan): it includes ASCII,
-    and to whom does not follow its escapes the bytes of a kanji are delimiters (HL7 v2 ch. 2.14.9.18).
-    """
-    if not raw.startswith(b"MSH") or len(raw) < 8:
-        return ""
-    line = re.split(rb"[\r\n]", raw, maxsplit=1)[0]
-    fields = line.split(raw[3:4])
-    declared = fields[17].split(fields[1][1:2] or b"~") if len(fields) > 17 else [b""]
-    sets = [name.strip() for name in declared]
-    chosen = next((name for name in _ISO_2022 if name in sets), sets[0])
-    return chosen.decode("ascii", "replace")
 
 
 def split_segments(text: str) -> list[str]:
@@ -211,6 +203,10 @@ def split_segments(text: str) -> list[str]:
     if lines[0].startswith(("FHS", "BHS")):
         raise MessageError(
             "batches (FHS, BHS) are not accepted; send each message in a block of its own", reject=True
+        )
+    if "\0" in lines[0] and "MSH" in lines[0].replace("\0", ""):
+        raise MessageError(
+            "the message is in UTF-16 or UTF-32, which MLLP cannot carry; send UNICODE UTF-8", reject=True
         )
     if not lines[0].startswith("MSH") or len(lines[0]) < 5:
         raise MessageError("the message does not begin with MSH", location="MSH", reject=True)
@@ -269,8 +265,10 @@ def _require(header: Header) -> None:
 def best_header(raw: bytes) -> Header:
     """As much of MSH as can be read from the start of a broken message, for a NAK; blank if nothing can."""
     start = raw.find(b"MSH")
+    line = re.split(rb"[\r\n]", raw[start:], maxsplit=1)[0]
+    decoded = decode(line, declared_sets(line))
+    codec = "ascii" if line.isascii() else decoded.codec
     try:
-        line = re.split(r"[\r\n]", raw[start:].decode("ascii", "replace"), maxsplit=1)[0]
-        return _header(line, "ascii") if start >= 0 and len(line) > 8 else Header()
+        return _header(decoded.text, codec) if start >= 0 and len(decoded.text) > 8 else Header()
     except MessageError:
         return Header()
