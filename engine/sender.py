@@ -6,8 +6,11 @@ import asyncio
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
-from engine.errors import ForefetchError
+from engine.errors import ForefetchError, MessageError
+from engine.hl7.ack import AckCode
+from engine.hl7.message import Message, best_header
 from engine.hl7.mllp import (
     CARRIAGE_RETURN_PATIENCE,
     BlockFault,
@@ -17,6 +20,8 @@ from engine.hl7.mllp import (
     ResyncFailed,
     frame,
 )
+from engine.hl7.mode import Condition, Mode, mode_of
+from engine.hl7.path import FieldPath
 
 _CHUNK = 2**16
 _MAX_ACKNOWLEDGMENT_BYTES = 16 * 2**20
@@ -39,10 +44,11 @@ async def send(
     timeout: float = 30.0,
     connect_timeout: float = 5.0,
 ) -> list[bytes]:
-    """Send ``payloads`` in order over one connection; their acknowledgments in order. None of them is framed.
+    """Send ``payloads`` in order over one connection; their acknowledgments as they come. None is framed.
 
-    A message waits for the acknowledgment of the one before, unless ``pipelined``. ``timeout`` is in seconds
-    for each acknowledgment. Raises ``SendError``.
+    One for each message; in enhanced mode as many as MSH-15 and MSH-16 ask for (HL7 v2 ch. 2.9.3), where one
+    that depends on success or error may stay away. A message waits for what the one before has asked for,
+    unless ``pipelined``. ``timeout`` is in seconds for each acknowledgment. Raises ``SendError``.
     """
     connection = await connect(host, port, connect_timeout)
     acknowledgments: list[bytes] = []
@@ -94,13 +100,63 @@ async def _exchange(
     for batch in [payloads] if pipelined else [[payload] for payload in payloads]:
         # Beside reading: a receiver whose acknowledgments are not read stops reading in turn
         writing = asyncio.create_task(connection.write(batch))
+        awaited = _Awaited(batch)
         try:
-            for _ in batch:
+            while awaited:
                 async with asyncio.timeout(timeout):
                     acknowledgments.append(await connection.acknowledgment())
+                awaited.take(acknowledgments[-1])
+        except TimeoutError:
+            if not awaited.optional:
+                raise
         finally:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
+
+
+_STEPS = FieldPath.parse("MSA-1"), FieldPath.parse("MSA-2")
+_CONDITIONAL = frozenset({Condition.ERROR, Condition.SUCCESS})
+
+
+class _Awaited:
+    """The acknowledgments that are still to come for messages that were sent; false when there are none."""
+
+    def __init__(self, payloads: Sequence[bytes]) -> None:
+        self._modes: list[tuple[str, Mode]] = []
+        for payload in payloads:
+            header = best_header(payload)
+            mode = mode_of(header)
+            if not mode.enhanced or {mode.accept, mode.application} != {Condition.NEVER}:
+                self._modes.append((header.control_id, mode))
+
+    def __bool__(self) -> bool:
+        return bool(self._modes)
+
+    @property
+    def optional(self) -> bool:
+        """Whether nothing has to come any more, though something may."""
+        return all(mode.enhanced and mode.application in _CONDITIONAL for _, mode in self._modes)
+
+    def take(self, acknowledgment: bytes) -> None:
+        """One has come: of the message that MSA-2 names, else of the oldest. A CA is not the last one where an
+        application acknowledgment is asked for."""
+        code, control_id = _told(acknowledgment)
+        named = (at for at, (own, _) in enumerate(self._modes) if own == control_id)
+        at = next(named, 0)
+        own, mode = self._modes[at]
+        if code == AckCode.CA and mode.application is not Condition.NEVER:
+            self._modes[at] = (own, replace(mode, accept=Condition.NEVER))
+        else:
+            del self._modes[at]
+
+
+def _told(acknowledgment: bytes) -> tuple[str, str]:
+    try:
+        message = Message(acknowledgment)
+    except MessageError:
+        return "", ""
+    code, control_id = (message.first(path) for path in _STEPS)
+    return code, control_id
 
 
 class Connection:

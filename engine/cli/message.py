@@ -143,12 +143,22 @@ def send(
         )
     except SendError as error:
         acks, fault = list(error.acknowledgments), str(error)
-    good = [print_ack(out, str(file), ack) for (file, _), ack in zip(names, acks, strict=False)]
+    good = [print_ack(out, str(_file_of(ack, names) or number), ack) for number, ack in enumerate(acks, 1)]
     if fault:
         typer.echo(f"forefetch: {fault}", err=True)
         raise typer.Exit(2)
     if not all(good):
         raise typer.Exit(1)
+
+
+def _file_of(ack: bytes, sent: Sequence[tuple[Path, bytes]]) -> Path | None:
+    """The file of the message that an acknowledgment is for, by its control ID."""
+    from engine.hl7.message import Message, best_header
+    from engine.hl7.path import FieldPath
+
+    control_id = Message(ack).first(FieldPath.parse("MSA-2"))
+    files = (file for file, payload in sent if best_header(payload).control_id == control_id)
+    return next(files, None)
 
 
 def _address(to: str | None, config: Path) -> tuple[str, int]:

@@ -59,11 +59,12 @@ def attach(
         if key in alike:
             pulled[key] = _sooner(pulled.get(key) or _terms(alike[key]), row)
         else:
-            new[key] = {**row, **_sooner(new[key], row)} if key in new else row
+            new[key] = {**new[key], **_sooner(new[key], row)} if key in new else row
     rows = connection.execute(_ADD, list(new.values())).all() if new else []
     ids = {key: row.id for key, row in alike.items()} | dict(zip(new, (row.id for row in rows), strict=True))
     for key, terms in pulled.items():
-        changed = {"task": ids[key], "due": terms["due_at"], "urgency": terms["priority"], "now": now}
+        due = terms["due_at"] if terms["due_at"] > now else alike[key].created_at  # due: in its place by age
+        changed = {"task": ids[key], "due": due, "urgency": terms["priority"], "now": now}
         connection.execute(_PULL, changed)
     link(connection, [(message_id, ids[key]) for key, (message_id, _) in zip(keys, wanted, strict=True)])
     return list(rows)

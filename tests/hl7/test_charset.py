@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import MessageError
-from engine.hl7.ack import AckCode, Reply, acknowledge
+from engine.hl7.ack import AckCode, Envelope, Reply, acknowledge
 from engine.hl7.charset import TABLE_0211, codec_of, declared_sets, decode
 from engine.hl7.encoding import STANDARD_DELIMITERS, escape
 from engine.hl7.message import Message, best_header
@@ -197,7 +197,7 @@ def test_a_set_that_is_not_known_is_guessed_with_a_warning(charset: str) -> None
 def test_a_set_that_mllp_cannot_carry_is_named_as_such(charset: str) -> None:
     read = Message(message("Mäkelä".encode(), charset))
     assert "cannot travel in MLLP" in read.warnings[0]
-    reply = acknowledge(read.header, Reply(AckCode.AA, "hyvä"), control_id="1", time=TIME)
+    reply = acknowledge(read.header, Reply(AckCode.AA, "hyvä"), Envelope("1", TIME))
     assert "MSA|AA|1|hyvä".encode() in reply
 
 
@@ -350,6 +350,6 @@ def test_an_ack_is_in_the_set_of_the_message(charset: str) -> None:
     codec = TABLE_0211[charset]
     sender = TEXTS[charset].encode(codec)
     head = Message(message(b"A", charset, sender=sender)).header
-    reply = acknowledge(head, Reply(AckCode.AA, TEXTS[charset]), control_id="1", time=TIME)
+    reply = acknowledge(head, Reply(AckCode.AA, TEXTS[charset]), Envelope("1", TIME))
     assert reply.split(b"\r")[0].count(sender) == 1
     assert Message(reply).first(FieldPath.parse("MSA-3")) == TEXTS[charset]

@@ -6,8 +6,9 @@ from contextlib import closing
 from pathlib import Path
 
 from engine.errors import StoreError
+from engine.store import Unanswered
 
-from . import PRIORS, RESOLVED, message, opened, request
+from . import PRIORS, RECEIVED, RESOLVED, message, opened, request
 
 
 async def test_a_message_is_kept_byte_by_byte_with_its_tasks(tmp_path: Path) -> None:
@@ -122,3 +123,36 @@ async def test_an_acknowledgment_of_no_message_is_refused_alone(tmp_path: Path) 
     assert good == b"MSA|AA"
     assert isinstance(bad, StoreError)
     assert "no message 999" in str(bad)
+
+
+async def test_both_acknowledgments_of_enhanced_mode_are_given_again(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        enhanced = message(1, request(), accept_ack=b"MSA|CA", application_due=True)
+        first = await store.journal(enhanced)
+        assert (first.accept_ack, first.ack) == (b"MSA|CA", None)
+        again = await store.journal(message(1, accept_ack=b"MSA|CA|second"))
+        assert (again.new, again.accept_ack, again.ack) == (False, b"MSA|CA", None)
+        await store.keep_ack(first.message_id, b"MSA|AA", "AA")
+        again = await store.journal(enhanced)
+        assert (again.new, again.accept_ack, again.ack) == (False, b"MSA|CA", b"MSA|AA")
+
+
+async def test_application_acknowledgments_are_owed_until_they_are_kept_and_over_a_restart(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path / "journal") as store:
+        await store.journal(message("original"))
+        await store.journal(message("not wanted", accept_ack=b"MSA|CA"))
+        owed = [
+            await store.journal(message(n, raw=b"MSH|%d" % n, application_due=True, accept_ack=b"MSA|CA"))
+            for n in range(3)
+        ]
+        await store.keep_ack(owed[1].message_id, b"MSA|AA", "AA")
+    async with opened(tmp_path / "journal") as store:
+        assert await store.unanswered() == [
+            Unanswered(owed[0].message_id, b"MSH|0", RECEIVED),
+            Unanswered(owed[2].message_id, b"MSH|2", RECEIVED),
+        ]
+        await store.keep_ack(owed[0].message_id, b"MSA|AE", "AE")
+        await store.keep_ack(owed[2].message_id, b"MSA|AA", "AA")
+        assert await store.unanswered() == []

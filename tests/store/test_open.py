@@ -136,10 +136,13 @@ def test_the_schema_can_be_said_in_postgresql() -> None:
         for index in table.indexes
     }
     assert set(said) == {
-        *("meta", "messages", "tasks", "tasks_waiting", "tasks_of_message"),
-        *("outbox", "outbox_waiting"),
+        *("meta", "messages", "tasks", "message_tasks", "occasions", "merges", "outbox"),
+        *("tasks_waiting", "tasks_alike", "messages_of_task", "outbox_waiting"),
+        *("occasions_number", "occasions_other", "occasions_message", "merges_old", "merges_new"),
     }
     assert "BIGSERIAL" in said["messages"]
+    assert "message_id BIGINT NOT NULL" in said["message_tasks"]
+    assert "SERIAL" not in said["message_tasks"]
     assert "TIMESTAMP WITH TIME ZONE" in said["tasks"]
 
 

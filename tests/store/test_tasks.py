@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,42 @@ async def test_waiting_tasks_come_by_priority_and_then_by_age(tmp_path: Path) ->
         assert await store.waiting("elsewhere", 10) == []
 
 
+async def test_only_tasks_that_are_due_are_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = dt.datetime.now(dt.UTC)
+    soon, later = now + dt.timedelta(hours=1), now + dt.timedelta(hours=2)
+    asked = [
+        request("1.1", due=later, priority=Priority.HIGH),
+        request("1.2", due=soon.astimezone(dt.timezone(dt.timedelta(hours=5)))),
+        request("1.3"),
+        request("1.4", due=now - dt.timedelta(days=1)),
+    ]
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, *asked, request("1.5", archive="other", due=soon)))
+        first, second, third, fourth, _ = kept.task_ids
+        assert [task.id for task in await store.waiting("pacs", 10)] == [fourth, third]
+        assert await store.next_due("pacs") == soon
+        assert await store.waiting_archives() == {"pacs", "other"}
+        monkeypatch.setattr("engine.store.tasks._now", lambda: soon)
+        assert [task.id for task in await store.waiting("pacs", 10)] == [fourth, third, second]
+        assert await store.next_due("pacs") == later
+        monkeypatch.setattr("engine.store.tasks._now", lambda: later)
+        assert [task.id for task in await store.waiting("pacs", 10)] == [first, fourth, third, second]
+        assert await store.next_due("pacs") is None
+        dues = [task.request.due for task in await store.tasks_of(kept.message_id)]
+        assert dues == [later, soon, None, None, soon]
+
+
+async def test_only_a_waiting_task_falls_due(tmp_path: Path) -> None:
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+    async with opened(tmp_path / "journal") as store:
+        assert await store.next_due("pacs") is None
+        kept = await store.journal(message(1, request(due=later)))
+        assert await store.next_due("pacs") == later
+        assert await store.next_due("other") is None
+        await store.finish(kept.task_ids[0], CANCELED)
+        assert await store.next_due("pacs") is None
+
+
 async def test_only_archives_with_scheduled_tasks_are_waiting(tmp_path: Path) -> None:
     async with opened(tmp_path / "journal") as store:
         assert await store.waiting_archives() == set()
@@ -56,7 +93,7 @@ async def test_a_task_is_claimed_once(tmp_path: Path) -> None:
 async def test_a_late_outcome_does_not_overwrite_a_final_status(tmp_path: Path) -> None:
     async with opened(tmp_path / "journal") as store:
         task_id = await in_progress(store)
-        assert await store.finish(task_id, CANCELED) == 0
+        assert await store.finish(task_id, CANCELED) == (1,)
         assert await store.finish(task_id, ARRIVED) is None
         assert await store.resolve(task_id, RESOLVED, [Choice(True, "", "1.9")], [request("1.9")]) is None
         (task,) = await store.tasks_of(1)
@@ -68,9 +105,9 @@ async def test_a_scheduled_task_ends_only_as_the_table_allows(status: TaskStatus
     allowed = status.final and status in TRANSITIONS[TaskStatus.SCHEDULED]
     async with opened(tmp_path / "journal") as store:
         kept = await store.journal(message(1, request()))
-        left = await store.finish(kept.task_ids[0], Outcome(status, Cause.GATE_CLOSED, "policy"))
+        settled = await store.finish(kept.task_ids[0], Outcome(status, Cause.GATE_CLOSED, "policy"))
         (task,) = await store.tasks_of(kept.message_id)
-    assert left == (0 if allowed else None)
+    assert settled == ((kept.message_id,) if allowed else None)
     assert task.status is (status if allowed else TaskStatus.SCHEDULED)
     assert (task.outcome is not None) == allowed
 
@@ -79,9 +116,9 @@ async def test_a_scheduled_task_ends_only_as_the_table_allows(status: TaskStatus
 async def test_a_task_in_progress_ends_only_as_the_table_allows(status: TaskStatus, tmp_path: Path) -> None:
     async with opened(tmp_path / "journal") as store:
         task_id = await in_progress(store)
-        left = await store.finish(task_id, Outcome(status, Cause.ARRIVED, "text"))
+        settled = await store.finish(task_id, Outcome(status, Cause.ARRIVED, "text"))
         (task,) = await store.tasks_of(1)
-    assert left == (0 if status.final else None)
+    assert settled == ((1,) if status.final else None)
     assert task.status is (status if status.final else TaskStatus.IN_PROGRESS)
 
 
@@ -91,17 +128,18 @@ async def test_a_task_that_does_not_exist_cannot_end(tmp_path: Path) -> None:
         assert await store.resolve(999, RESOLVED, [], []) is None
 
 
-async def test_finish_counts_what_the_message_still_waits_for(tmp_path: Path) -> None:
+async def test_only_the_last_task_to_end_settles_the_message(tmp_path: Path) -> None:
     async with opened(tmp_path / "journal") as store:
         await store.journal(message("other", request("1.9")))
         kept = await store.journal(message(1, request("1.1"), request("1.2"), request("1.3")))
         first, second, third = kept.task_ids
-        assert await store.finish(second, FAILED) == 2
+        assert await store.finish(second, FAILED) == ()
         await store.claim(first)
-        assert await store.finish(first, ARRIVED) == 1
+        assert await store.finish(first, ARRIVED) == ()
         assert await store.finish(first, ARRIVED) is None
         await store.claim(third)
-        assert await store.finish(third, ARRIVED) == 0
+        assert await store.finish(third, ARRIVED) == (kept.message_id,)
+        assert await store.settled_by(second) == (kept.message_id,)
 
 
 async def test_a_question_leaves_children_of_its_message(tmp_path: Path) -> None:
@@ -111,8 +149,8 @@ async def test_a_question_leaves_children_of_its_message(tmp_path: Path) -> None
         await store.claim(kept.task_ids[0])
         resolved = await store.resolve(kept.task_ids[0], RESOLVED, [Choice(True, "newest", "1.5")], found)
         assert resolved is not None
-        children, left = resolved
-        assert left == 2
+        children, settled = resolved
+        assert settled == ()
         assert [child.request for child in children] == found
         assert {(child.parent_id, child.message_id, child.status) for child in children} == {
             (kept.task_ids[0], kept.message_id, TaskStatus.SCHEDULED)
@@ -120,7 +158,8 @@ async def test_a_question_leaves_children_of_its_message(tmp_path: Path) -> None
         question, *others = await store.tasks_of(kept.message_id)
         assert (question.status, question.outcome) == (TaskStatus.COMPLETED, RESOLVED)
         assert others == children
-        assert await store.finish(children[0].id, FAILED) == 1
+        assert await store.finish(children[0].id, FAILED) == ()
+        assert await store.finish(children[1].id, FAILED) == (kept.message_id,)
 
 
 async def test_a_question_that_finds_nothing_settles_its_message(tmp_path: Path) -> None:
@@ -128,17 +167,17 @@ async def test_a_question_that_finds_nothing_settles_its_message(tmp_path: Path)
         kept = await store.journal(message(1, request(PRIORS)))
         await store.claim(kept.task_ids[0])
         nothing = Outcome(TaskStatus.COMPLETED, Cause.NOT_FOUND, "no studies")
-        assert await store.resolve(kept.task_ids[0], nothing, [], []) == ([], 0)
+        assert await store.resolve(kept.task_ids[0], nothing, [], []) == ([], (kept.message_id,))
 
 
 async def test_a_child_that_another_move_of_the_message_covers_is_left_out(tmp_path: Path) -> None:
     async with opened(tmp_path / "journal") as store:
-        await store.journal(message("other", request("1.7")))  # of another message: does not count
+        other = await store.journal(message("other", request("1.7")))  # does not count, but serves both
         kept = await store.journal(
             message(1, request(PRIORS), request("1.5"), request(Study("1.8", "1.8.1")))
         )
         question, ended, _ = kept.task_ids
-        assert await store.finish(ended, FAILED) == 2  # has been tried already
+        assert await store.finish(ended, FAILED) == ()  # has been tried already
         await store.claim(question)
         found = [
             request("1.5"),
@@ -152,15 +191,16 @@ async def test_a_child_that_another_move_of_the_message_covers_is_left_out(tmp_p
         ]
         resolved = await store.resolve(question, RESOLVED, [], found)
         assert resolved is not None
-        children, left = resolved
+        children, settled = resolved
         assert [(child.request.selector, child.request.destination) for child in children] == [
             (Study("1.5"), "elsewhere"),
             (Study("1.6"), "ws"),
-            (Study("1.7"), "ws"),
             (Study("1.8"), "ws"),
         ]
         assert children[1].request.routes == ("orders", "second")
-        assert left == 5
+        assert settled == ()
+        unfinished = [task.id for task in await store.tasks_of(kept.message_id) if not task.status.final]
+        assert unfinished == [*other.task_ids, kept.task_ids[2], *(child.id for child in children)]
 
 
 async def test_a_question_that_is_not_in_progress_leaves_no_children(tmp_path: Path) -> None:
