@@ -10,13 +10,12 @@ import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import hl7
-
 from engine.errors import MessageError
 from engine.hl7.charset import declared_sets, decode
 from engine.hl7.encoding import NULL, STANDARD_DELIMITERS, Delimiters, may_change_character_set, unescape
 from engine.hl7.path import Chosen, FieldPath
 
+MOST_VALUES = 1000  # of one field or segment: more are no order, and would cost every other sender time
 _SEGMENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9]{2}")
 _BLANK = " \t\r\n"
 _BEFORE_MSH = b"\xef\xbb\xbf \t\r\n"  # a UTF-8 byte order mark is no part of the message
@@ -80,7 +79,7 @@ class Message:
         self.warnings: tuple[str, ...] = (decoded.warning,) if decoded.warning else ()
         self._switches = may_change_character_set(decoded.text, self.header.delimiters)
         self._lines: dict[str, list[str]] = {}
-        self._parsed: dict[str, list[hl7.Segment]] = {}
+        self._split: dict[str, list[list[str]]] = {}
         self._index(lines)
         _require(self.header)
 
@@ -108,13 +107,14 @@ class Message:
         return len(self._lines.get(segment, ()))
 
     def values(self, path: FieldPath) -> list[Located]:
-        """Every non-empty value that the path names, unescaped, in order of the message."""
+        """Every non-empty value that the path names, unescaped, in order of the message. MessageError where there
+        are more than MOST_VALUES places to look at."""
         if path.segment == "MSH" and path.field <= 2:
             value = self.header.delimiters.field if path.field == 1 else self.header.delimiters.encoding
             return [Located(value, path.text)] if value else []
         found = []
-        for occurrence, segment in self._occurrences(path):
-            for repetition, content in self._repetitions(segment, path):
+        for occurrence, field in self._occurrences(path):
+            for repetition, content in self._repetitions(field, path):
                 text = self._text(content, path.component, path.subcomponent)
                 if text:
                     place = _location(path, occurrence, repetition)
@@ -125,58 +125,54 @@ class Message:
         """The first value that the path names, or an empty string. HL7 null counts as empty."""
         return next((value.text for value in self.values(path) if value.text != NULL), "")
 
-    def _occurrences(self, path: FieldPath) -> Iterator[tuple[int, hl7.Segment]]:
-        for number, segment in enumerate(self._segments_named(path.segment), 1):
-            if path.occurrence is None or path.occurrence == number:
-                yield number, segment
+    def _occurrences(self, path: FieldPath) -> Iterator[tuple[int, str]]:
+        """The field of each segment that the path names, as it stands."""
+        self._limit(path.segment, len(self._lines.get(path.segment, ())))
+        for number, fields in enumerate(self._fields_of(path.segment), 1):
+            if path.occurrence in (None, number) and path.field < len(fields):
+                yield number, fields[path.field]
 
-    def _segments_named(self, name: str) -> list[hl7.Segment]:
-        if name not in self._lines:
-            return []
-        if name not in self._parsed:
-            mark = self.header.delimiters
-            start = f"MSH{mark.field}{mark.encoding}{mark.field}\r"
-            self._parsed[name] = [
-                hl7.parse(line if name == "MSH" else start + line)[-1] for line in self._lines[name]
+    def _fields_of(self, name: str) -> list[list[str]]:
+        if name not in self._split:
+            mark = self.header.delimiters.field
+            # MSH-1 is the delimiter itself
+            head = [
+                ["MSH", mark, *line[4:].split(mark)] for line in self._lines.get(name, ()) if name == "MSH"
             ]
-        return self._parsed[name]
+            self._split[name] = head or [line.split(mark) for line in self._lines.get(name, ())]
+        return self._split[name]
 
-    def _repetitions(
-        self, segment: hl7.Segment, path: FieldPath
-    ) -> Iterator[tuple[int, hl7.Container | str]]:
-        if path.field >= len(segment):
-            return
-        for number, repetition in enumerate(segment[path.field], 1):
-            if path.repetition is not None and path.repetition != number:
+    def _repetitions(self, field: str, path: FieldPath) -> Iterator[tuple[int, str]]:
+        repetitions = field.split(self.header.delimiters.repetition)
+        self._limit(f"{path.segment}-{path.field}", len(repetitions))
+        for number, repetition in enumerate(repetitions, 1):
+            if path.repetition not in (None, number):
                 continue
             if all(self._is_chosen(repetition, choice) for choice in path.chosen):
                 yield number, repetition
 
-    def _is_chosen(self, repetition: hl7.Container | str, choice: Chosen) -> bool:
+    def _limit(self, place: str, count: int) -> None:
+        if count > MOST_VALUES:
+            text = f"{place} occurs {count} times; at most {MOST_VALUES} are read"
+            raise MessageError(text, code=104, location=place)
+
+    def _is_chosen(self, repetition: str, choice: Chosen) -> bool:
         places = (1, 2) if choice.subcomponent is None else (choice.subcomponent,)
         return choice.value in [self._text(repetition, choice.component, place) for place in places]
 
-    def _text(self, repetition: hl7.Container | str, component: int, subcomponent: int) -> str:
-        whole = _child(repetition, component)
-        text = str(_child(whole, subcomponent))
-        before = ""
-        if self._switches:
-            before = _before(repetition, component) + _before(whole, subcomponent)
-        return unescape(text, self.header.delimiters, self.header.codec, before).strip(" ")
+    def _text(self, repetition: str, component: int, subcomponent: int) -> str:
+        mark = self.header.delimiters
+        before, whole = _part(repetition, mark.component, component)
+        within, text = _part(whole, mark.subcomponent, subcomponent)
+        switched = before + within if self._switches else ""
+        return unescape(text, mark, self.header.codec, switched).strip(" ")
 
 
-def _child(node: hl7.Container | str, number: int) -> hl7.Container | str:
-    """The n-th part of a node; a leaf is its own first part (HL7 v2 ch. 2.14.1), and the rest are empty."""
-    if isinstance(node, str):
-        return node if number == 1 else ""
-    if number <= len(node):
-        part: hl7.Container | str = node[number - 1]
-        return part
-    return ""
-
-
-def _before(node: hl7.Container | str, number: int) -> str:
-    return "" if isinstance(node, str) else "".join(map(str, node[: number - 1]))
+def _part(text: str, separator: str, number: int) -> tuple[str, str]:
+    """What stands before the n-th part, and the part; a text without separators is its own first part, and
+    the rest are empty (HL7 v2 ch. 2.14.1)."""
+    parts = text.split(separator)
+    return "".join(parts[: number - 1]), parts[number - 1] if number <= len(parts) else ""
 
 
 def _location(path: FieldPath, occurrence: int, repetition: int) -> str:
