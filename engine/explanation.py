@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.hl7.message import Message
+from engine.retrieve.plan import PlanProblem
 from engine.retrieve.task import RetrieveRequest
 from engine.routing.conditions import Check
 from engine.routing.meaning import Meaning
 from engine.routing.router import Decision, RouteTrace, plan_of, routes_of
+
+_MOST_TOLD = 20  # values of one check
 
 
 def as_dict(message: Message, decision: Decision) -> dict[str, Any]:
@@ -45,6 +48,11 @@ def _meaning(meaning: Meaning) -> Iterator[str]:
         yield f"patient {merge.old.id} is {merge.new.id} from now on{authority}: searches ask for both"
 
 
+def problems_of(told: str) -> tuple[PlanProblem, ...]:
+    """The problems in a decision that was written with ``as_json``."""
+    return tuple(PlanProblem(**problem) for problem in json.loads(told)["problems"])
+
+
 def request_dict(request: RetrieveRequest) -> dict[str, Any]:
     """One request in plain values."""
     return {
@@ -72,7 +80,9 @@ def _check(check: Check) -> dict[str, Any]:
     if check.parts:
         told["parts"] = [_check(part) for part in check.parts]
     else:
-        told["found"] = {value.location: value.text for value in check.found}
+        told["found"] = {value.location: value.text for value in check.found[:_MOST_TOLD]}
+        if len(check.found) > _MOST_TOLD:
+            told["found"]["…"] = f"and {len(check.found) - _MOST_TOLD} more"
     return told
 
 

@@ -47,12 +47,8 @@ def resolve(finder: Finder, selector: Selector, aliases: Sequence[str] = ()) -> 
             return _known_study(finder, selector)
         case SeriesOfStudy(study_uid, wanted):
             return _series(finder, study_uid, wanted)
-        case StudiesOfAccession(accession, series):
-            found = finder.find_studies(accession=accession)
-            if not found:
-                return _not_found("the archive has no study with this accession number")
-            taken = [Choice(True, "has the accession number: taken", study.study_uid) for study in found]
-            return _resolution(finder, taken, series)
+        case StudiesOfAccession():
+            return _accession(finder, selector, aliases)
         case PriorsOfPatient():
             found = _studies_of(finder, aliases or (selector.patient_id,))
             studies = _with_modalities(finder, found, selector)
@@ -73,6 +69,22 @@ def _known_study(finder: Finder, study: Study) -> Resolution:
         )
     choice = Choice(True, "named by its UID: taken", study.study_uid, study.series_uid)
     return Resolution(_resolved((choice,)), (choice,), (study,))
+
+
+def _accession(finder: Finder, wanted: StudiesOfAccession, aliases: Sequence[str]) -> Resolution:
+    """The studies with an accession number, of the patient whom the message names."""
+    patients = {*wanted.patient_ids, *aliases}
+    choices = []
+    for study in finder.find_studies(accession=wanted.accession):
+        other = bool(patients and study.patient_id and study.patient_id not in patients)
+        reason = "it is another patient's" if other else "has the accession number: taken"
+        choices.append(Choice(not other, reason, study.study_uid))
+    if not choices:
+        return _not_found("the archive has no study with this accession number")
+    if not any(choice.taken for choice in choices):
+        text = "the archive has this accession number for another patient only"
+        return replace(_not_found(text), choices=tuple(choices))
+    return _resolution(finder, choices, wanted.series)
 
 
 def _series(finder: Finder, study_uid: str, wanted: SeriesFilter) -> Resolution:
@@ -107,7 +119,10 @@ def _resolution(finder: Finder, judged: Sequence[Choice], series: SeriesFilter |
     parts: list[Choice] = []
     for choice in judged:
         if choice.taken:
-            parts += choose_series(finder.find_series(choice.study_uid), series)
+            found = choose_series(finder.find_series(choice.study_uid), series)
+            if not found:
+                return _not_found(f"the archive tells no series of study {choice.study_uid}")
+            parts += found
     return Resolution(_resolved(choices, parts), (*choices, *parts), _taken(parts))
 
 

@@ -138,8 +138,8 @@ class _Awaited:
         return all(mode.enhanced and mode.application in _CONDITIONAL for _, mode in self._modes)
 
     def take(self, acknowledgment: bytes) -> None:
-        """One has come: of the message that MSA-2 names, else of the oldest. A CA is not the last one where an
-        application acknowledgment is asked for."""
+        """One has come: of the message that MSA-2 names, else of the oldest. A CA is not the last one where
+        an application acknowledgment is asked for."""
         code, control_id = _told(acknowledgment)
         named = (at for at, (own, _) in enumerate(self._modes) if own == control_id)
         at = next(named, 0)

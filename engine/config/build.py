@@ -26,6 +26,7 @@ from engine.config.models import (
 )
 from engine.config.values import Config, EngineSettings, ReplyRule
 from engine.dicom.node import Archive, Destination, Node, Timeouts
+from engine.hl7.path import ASSIGNING_AUTHORITY
 from engine.retrieve.selector import PriorCriteria, SeriesFilter
 from engine.retrieve.task import Priority
 from engine.routing.admission import Admission, Sender
@@ -178,7 +179,7 @@ def _want(item: StudyItem | AccessionItem | PriorsItem) -> Want:
             uid = item.series.uid if item.series is not None else None
             return StudyWant(item.study, uid, _series(item.series) if uid is None else None)
         case AccessionItem():
-            return AccessionWant(item.accession, _series(item.series))
+            return AccessionWant(item.accession, _series(item.series), item.patient)
         case PriorsItem():
             return _priors(item.priors)
 
@@ -193,11 +194,19 @@ def _priors(section: PriorsSection) -> PriorsWant:
     return PriorsWant(
         patient=section.patient,
         criteria=criteria,
-        issuer=section.issuer,
+        issuer=_issuer(section),
         ordered_study=tuple(section.ordered_study),
         ordered_accession=tuple(section.ordered_accession),
         series=_series(section.series),
     )
+
+
+def _issuer(section: PriorsSection) -> str:
+    """The issuer that is named; or the authority by which the patient ID is chosen (``PID-3[FOREST].1``)."""
+    if section.issuer is not None:
+        return section.issuer
+    named = (choice.value for choice in section.patient.chosen if choice.component == ASSIGNING_AUTHORITY)
+    return next(named, "")
 
 
 def _series(section: SeriesSection | None) -> SeriesFilter | None:

@@ -177,6 +177,7 @@ class AccessionItem(Section):
     """Studies whose accession number the message names, found by C-FIND."""
 
     accession: Path
+    patient: Path | None = _default("PID-3.1", "whose they have to be: any of these IDs; ~ is anybody's")
     series: SeriesSection | None = None
 
 
@@ -184,7 +185,9 @@ class PriorsSection(Section):
     """The patient's earlier studies, found by C-FIND."""
 
     patient: Path = _default("PID-3.1", "patient ID; the first value is used")
-    issuer: str = _default("", "leave out studies whose Issuer of Patient ID is another")
+    issuer: str | None = _default(
+        None, "leave out studies whose Issuer of Patient ID is another; default: the authority of patient"
+    )
     modality: Annotated[list[Text], Listed] = []
     within: Duration | None = _default(None, "not older than this")
     newest: Annotated[int, Field(ge=1)] | None = _default(None, "at most so many, newest first")

@@ -107,14 +107,14 @@ class Message:
         return len(self._lines.get(segment, ()))
 
     def values(self, path: FieldPath) -> list[Located]:
-        """Every non-empty value that the path names, unescaped, in order of the message. MessageError where there
-        are more than MOST_VALUES places to look at."""
+        """Every non-empty value that the path names, unescaped, in order of the message. MessageError where
+        there are more than MOST_VALUES places to look at."""
         if path.segment == "MSH" and path.field <= 2:
             value = self.header.delimiters.field if path.field == 1 else self.header.delimiters.encoding
             return [Located(value, path.text)] if value else []
         found = []
-        for occurrence, field in self._occurrences(path):
-            for repetition, content in self._repetitions(field, path):
+        for occurrence, whole in self._occurrences(path):
+            for repetition, content in self._repetitions(whole, path):
                 text = self._text(content, path.component, path.subcomponent)
                 if text:
                     place = _location(path, occurrence, repetition)
@@ -135,11 +135,10 @@ class Message:
     def _fields_of(self, name: str) -> list[list[str]]:
         if name not in self._split:
             mark = self.header.delimiters.field
-            # MSH-1 is the delimiter itself
-            head = [
-                ["MSH", mark, *line[4:].split(mark)] for line in self._lines.get(name, ()) if name == "MSH"
-            ]
-            self._split[name] = head or [line.split(mark) for line in self._lines.get(name, ())]
+            fields = [line.split(mark) for line in self._lines.get(name, ())]
+            if name == "MSH":
+                fields[0].insert(1, mark)  # MSH-1 is the delimiter itself
+            self._split[name] = fields
         return self._split[name]
 
     def _repetitions(self, field: str, path: FieldPath) -> Iterator[tuple[int, str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from engine.hl7.ack import AckCode
+from engine.hl7.encoding import NULL
 from engine.hl7.message import Header
 
 
@@ -39,9 +40,15 @@ ORIGINAL = Mode(enhanced=False)
 def mode_of(header: Header) -> Mode:
     """Original where MSH-15 and MSH-16 are both empty. In enhanced mode an empty one asks for nothing, and a
     code that table 0155 does not have counts as AL: an answer too many is better than a message in doubt."""
-    if not header.accept_condition and not header.application_condition:
+    accept, application = _valued(header.accept_condition), _valued(header.application_condition)
+    if not accept and not application:
         return ORIGINAL
-    return Mode(True, _condition(header.accept_condition), _condition(header.application_condition))
+    return Mode(True, _condition(accept), _condition(application))
+
+
+def _valued(text: str) -> str:
+    """HL7 null counts as empty."""
+    return "" if text == NULL else text
 
 
 def _condition(text: str) -> Condition:

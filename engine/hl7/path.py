@@ -21,7 +21,7 @@ _PATH = re.compile(
     r"(?:\.(?P<component>[1-9]\d?)(?:\.(?P<subcomponent>[1-9]\d?))?)?"
 )
 _CHOICE = re.compile(r"(?P<component>[1-9]\d?)(?:\.(?P<subcomponent>[1-9]\d?))?=(?P<value>.*)")
-_ASSIGNING_AUTHORITY = 4  # CX-4, an HD: namespace ID & universal ID & type
+ASSIGNING_AUTHORITY = 4  # CX-4, an HD: namespace ID & universal ID & type
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _choices(text: str | None) -> tuple[Chosen, ...]:
     if not text.strip():
         raise ValueError("a choice of repetition such as [HOSP], [5=MR] or [4.2=1.2.3,5=MR]")
     if "=" not in text:
-        return (Chosen(_ASSIGNING_AUTHORITY, None, text.strip()),)
+        return (Chosen(ASSIGNING_AUTHORITY, None, text.strip()),)
     choices = []
     for part in text.split(","):
         match = _CHOICE.fullmatch(part.strip())

@@ -189,7 +189,8 @@ def _judge_counters(response: MoveResponse, kind: MoveStatus) -> Outcome:
         return verdict(TaskStatus.WARNING, Cause.SOME_FAILED, f"{count.failed}{of} objects did not arrive")
     if known and not stored:
         return verdict(TaskStatus.FAILED, Cause.NOTHING_MOVED, "the archive moved nothing")
-    incomplete = bool(response.failed_instances) or (partial and not count.warning)
+    # 0xB000 says failures or warnings: without a count of failures it is not known which
+    incomplete = bool(response.failed_instances) or (partial and (count.failed is None or not count.warning))
     if not known and not incomplete:
         return verdict(TaskStatus.WARNING, Cause.UNCOUNTED, "success, not counted: what arrived is not known")
     if count.remaining or incomplete:

@@ -64,11 +64,12 @@ class SeriesOfStudy:
 
 @dataclass(frozen=True, slots=True)
 class StudiesOfAccession:
-    """The studies with an accession number."""
+    """The studies with an accession number. ``patient_ids``: whose they may be; empty: anybody's."""
 
     accession: str
     series: SeriesFilter | None = None
     kind: Literal["accession"] = "accession"
+    patient_ids: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"studies with accession number {self.accession}"

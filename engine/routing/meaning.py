@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from engine.hl7.encoding import NULL
 from engine.hl7.message import Located, Message
 from engine.hl7.path import FieldPath
 
@@ -20,6 +21,7 @@ _PLACER, _FILLER = FieldPath.parse("ORC-2.1"), FieldPath.parse("ORC-3.1")
 _OBR_PLACER, _OBR_FILLER = FieldPath.parse("OBR-2.1"), FieldPath.parse("OBR-3.1")
 _CONTROL = FieldPath.parse("ORC-1")
 _VISIT, _PATIENT = FieldPath.parse("PV1-19.1"), FieldPath.parse("PID-3.1")
+_PRIOR = FieldPath.parse("MRG-1.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,18 +108,21 @@ def _orders(message: Message) -> Iterator[tuple[str, Occasion]]:
 
 
 def _merges(message: Message) -> Iterator[Merge]:
-    """Each identifier of MRG-1 with the one of PID-3 that the same authority assigned."""
-    surviving = list(_identifiers(message, "PID-3"))
-    for old in _identifiers(message, "MRG-1"):
-        for new in surviving:
-            if old.authority == new.authority and old.id != new.id:
-                yield Merge(old, new)
+    """Each identifier of MRG-1 with the one of PID-3 that the same authority assigned: of the PID of the same
+    place, since a message may merge several patients (ADT_A39)."""
+    for position in range(1, message.count("MRG") + 1):
+        surviving = list(_identifiers(message, _PATIENT, position))
+        for old in _identifiers(message, _PRIOR, position):
+            for new in surviving:
+                if old.authority == new.authority and old.id != new.id:
+                    yield Merge(old, new)
 
 
-def _identifiers(message: Message, field: str) -> Iterator[PatientIdentifier]:
-    path = FieldPath.parse(f"{field}.1")
+def _identifiers(message: Message, field: FieldPath, position: int) -> Iterator[PatientIdentifier]:
+    path = replace(field, occurrence=position)
     for value in message.values(path):
-        yield PatientIdentifier(value.text, authority_of(message, path, value))
+        if value.text != NULL:
+            yield PatientIdentifier(value.text, authority_of(message, path, value))
 
 
 def authority_of(message: Message, path: FieldPath, value: Located) -> str:

@@ -199,10 +199,7 @@ def _selected(want: Want, message: Message, now: dt.datetime) -> Iterator[Select
             yield from _series(_present(message, study), _present(message, series_uid))
         case AccessionWant():
             for value in _present(message, want.accession):
-                yield _checked(
-                    value,
-                    lambda text: StudiesOfAccession(valid_key(text, "accession number"), want.series),
-                )
+                yield _checked(value, partial(_accession, want, message))
         case PriorsWant():
             for value in _present(message, want.patient)[:1]:
                 authority = authority_of(message, want.patient, value)
@@ -218,6 +215,13 @@ def _checked(value: Located, make: _Make) -> Selector | Located:
         return make(value.text)
     except IdentifierError as error:
         return Located(f"{value.location}: {error}", value.location)
+
+
+def _accession(want: AccessionWant, message: Message, text: str) -> Selector:
+    named = _present(message, want.patient) if want.patient is not None else []
+    patient_ids = tuple(dict.fromkeys(value.text for value in named))
+    accession = valid_key(text, "accession number")
+    return StudiesOfAccession(accession, want.series, patient_ids=patient_ids)
 
 
 def _study(text: str, series: SeriesFilter | None) -> Selector:

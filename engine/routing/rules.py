@@ -46,10 +46,12 @@ class StudyWant:
 
 @dataclass(frozen=True, slots=True)
 class AccessionWant:
-    """The studies of each accession number that the path names."""
+    """The studies of each accession number that the path names. ``patient``: where the message says whose
+    they have to be."""
 
     accession: FieldPath
     series: SeriesFilter | None = None
+    patient: FieldPath | None = None
 
 
 @dataclass(frozen=True, slots=True)

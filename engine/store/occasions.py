@@ -148,11 +148,13 @@ def _same(one: PatientIdentifier, other: PatientIdentifier) -> bool:
 
 def identifiers(connection: Connection, patient_id: str, authority: str) -> tuple[str, ...]:
     """Every ID that merges have made one with this patient's, the given one first."""
-    known = [patient_id]
+    known = [PatientIdentifier(patient_id, authority)]
     for current in known:  # grows while it is walked
-        query = select(merges).where(or_(merges.c.old_id == current, merges.c.new_id == current))
+        query = select(merges).where(or_(merges.c.old_id == current.id, merges.c.new_id == current.id))
         for row in connection.execute(query):
-            if row.authority and authority and row.authority != authority:
+            if not _same(current, PatientIdentifier(current.id, row.authority)):
                 continue
-            known += [it for it in (row.old_id, row.new_id) if it not in known]
-    return tuple(known)
+            told = current.authority or row.authority  # a chain keeps to the authority it has met first
+            both = (PatientIdentifier(row.old_id, told), PatientIdentifier(row.new_id, told))
+            known += [it for it in both if it not in known]
+    return tuple(dict.fromkeys(it.id for it in known))

@@ -17,7 +17,7 @@ from engine.store import schema
 from engine.store.dialect import explain, open_engine
 from engine.store.outbox import Letter, LetterStatus, letter
 from engine.store.rows import task
-from engine.store.schema import outbox, tasks
+from engine.store.schema import links, outbox, tasks
 
 
 def list_tasks(
@@ -35,7 +35,7 @@ def list_tasks(
     if statuses:
         query = query.where(tasks.c.status.in_([status.value for status in statuses]))
     if message_id is not None:
-        query = query.where(tasks.c.message_id == message_id)
+        query = query.join(links, links.c.task_id == tasks.c.id).where(links.c.message_id == message_id)
     with _reading(path) as connection:
         return [task(row) for row in connection.execute(query)]
 

@@ -76,6 +76,7 @@ _TASKS_OF = (
 _TO_CANCEL = select(tasks.c.id).where(
     tasks.c.status == TaskStatus.IN_PROGRESS.value, tasks.c.cancel_requested.is_(True)
 )
+_TAKEN_BACK = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "the order or visit was canceled meanwhile")
 _CANCELED = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "canceled while forefetch was stopped")
 
 
@@ -126,7 +127,10 @@ def resolve(
     choices: Sequence[Choice],
     found: Sequence[RetrieveRequest],
 ) -> tuple[list[RetrieveTask], tuple[int, ...]] | None:
-    """End a question and add what it found, as far as no other task of its messages brings it."""
+    """End a question and add what it found, as far as no other task of its messages brings it; CANCELED and
+    without children where it was taken back while it was asked."""
+    if connection.execute(_TO_CANCEL.where(_THIS), {"task": task_id}).scalar() is not None:
+        outcome, choices, found = _TAKEN_BACK, (), ()
     if not _end(connection, task_id, outcome, choices):
         return None
     messages = messages_of(connection, task_id)

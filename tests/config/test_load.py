@@ -52,7 +52,7 @@ def path(text: str) -> FieldPath:
 
 def test_the_repositorys_routes_load() -> None:
     config = load(REPOSITORY)
-    assert len(config.routes) == 5
+    assert len(config.routes) == 6
     assert [route.enabled for route in config.routes] == [True] * 5
     first = config.routes[0]
     assert first.condition == All(

@@ -66,6 +66,7 @@ DECIDED_BY_COUNTERS = [
     (0xB000, counted(5), WARNING, Cause.SOME_FAILED, False),
     (0xB000, counted(4, 0, 1, 0), WARNING, Cause.STORED_WITH_WARNINGS, True),
     (0xB000, counted(None, 0, 1, 0), WARNING, Cause.UNCOUNTED, False),
+    (0xB000, counted(3, None, 1), WARNING, Cause.SOME_FAILED, False),
     (0xB000, counted(4, 0, 1, 1), WARNING, Cause.SOME_FAILED, False),
     (0xB000, NONE, FAILED, Cause.SOME_FAILED, False),
     (0xB000, counted(remaining=0), FAILED, Cause.SOME_FAILED, False),
