@@ -17,7 +17,7 @@ from engine.move import Client, move
 from engine.resolve import Resolution, resolve
 from engine.retrieve.gate import Closed, Policy, admit
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus, failure
-from engine.retrieve.selector import PriorsOfPatient, Study
+from engine.retrieve.selector import PriorsOfPatient, StudiesOfAccession, Study
 from engine.retrieve.task import RetrieveTask
 from engine.store import Store, Withdrawn
 
@@ -47,6 +47,12 @@ class _Lane:
     workers: ThreadPoolExecutor
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     running: dict[int, _Running] = field(default_factory=dict)
+    _tidying: asyncio.Task[None] | None = None
+
+    def tidy(self) -> None:
+        """Release unused associations, beside the work: a release may take as long as the ACSE timeout."""
+        if self._tidying is None or self._tidying.done():
+            self._tidying = asyncio.create_task(asyncio.to_thread(self.client.close_idle))
 
 
 class Dispatcher:
@@ -75,6 +81,7 @@ class Dispatcher:
         self._loops: list[asyncio.Task[None]] = []
         self._waiters: dict[int, list[asyncio.Event]] = {}
         self._stopping = False
+        self._started = dt.datetime.now(dt.UTC)
 
     async def start(self) -> None:
         """Take up what an earlier run left, then serve every archive."""
@@ -82,7 +89,7 @@ class Dispatcher:
         if left:
             _log.info("%d tasks were under way when forefetch last stopped; they go on", left)
         for name in await self._store.waiting_archives() - self._lanes.keys():
-            await self._refuse_all(name)
+            await self._turn_away_all(name)
         self._loops = [asyncio.create_task(self._serve(lane)) for lane in self._lanes.values()]
         self.wake(self._lanes)
 
@@ -133,24 +140,28 @@ class Dispatcher:
         self._stopping = True
         for task in running:
             task.stop.set()
+        for lane in self._lanes.values():
+            lane.client.stop()
         await asyncio.gather(*workers, return_exceptions=True)
         for lane in self._lanes.values():
             await asyncio.get_running_loop().run_in_executor(lane.workers, lane.client.close)
             lane.workers.shutdown(wait=True)
 
     async def _serve(self, lane: _Lane) -> None:
-        """Keep an archive as busy as the gate allows."""
+        """Keep an archive as busy as the gate allows. Nothing that goes wrong may end it: it would be missed
+        only when images are."""
         while True:
             try:
                 async with asyncio.timeout(await self._rest(lane)):
                     await lane.wake.wait()
             except TimeoutError:
-                lane.workers.submit(lane.client.close_idle)
+                pass  # looked at all the same: a task may be due, or a wake-up have got lost
             lane.wake.clear()
             try:
+                lane.tidy()
                 await self._start_waiting(lane)
-            except StoreError as error:
-                _log.error("archive %s: cannot read waiting tasks: %s", lane.archive.name, error)
+            except Exception:  # noqa: BLE001  see above
+                _log.exception("archive %s: tasks could not be started; trying again", lane.archive.name)
                 await asyncio.sleep(_STORE_RETRY)
                 lane.wake.set()
 
@@ -172,7 +183,7 @@ class Dispatcher:
         for task in await self._store.waiting(lane.archive.name, free):
             verdict = admit(task, self._policy, len(lane.running))
             if isinstance(verdict, Closed):
-                await self._turn_away(task, verdict)
+                await self._turn_away(task, verdict.reason)
                 lane.wake.set()
                 continue
             claimed = await self._store.claim(task.id)
@@ -180,20 +191,23 @@ class Dispatcher:
                 running = lane.running[task.id] = _Running()
                 running.worker = asyncio.create_task(self._run(lane, claimed, running))
 
-    async def _turn_away(self, task: RetrieveTask, verdict: Closed) -> None:
-        if not verdict.final:
-            await self._store.hold_reason(task.id, verdict.reason)
-            return
-        _log.warning("task %d is refused: %s", task.id, verdict.reason)
-        await self._finish(task, Outcome(TaskStatus.FAILED, Cause.GATE_CLOSED, verdict.reason))
+    async def _turn_away(self, task: RetrieveTask, reason: str) -> None:
+        """A task that is not allowed fails. One of an earlier run was acknowledged when it was allowed: it is
+        HELD, and goes on after a start at which it is allowed again."""
+        if task.created < self._started:
+            _log.warning("task %d is held: %s", task.id, reason)
+            await self._store.hold(task.id, reason)
+        else:
+            _log.warning("task %d is refused: %s", task.id, reason)
+            await self._finish(task, Outcome(TaskStatus.FAILED, Cause.GATE_CLOSED, reason))
 
-    async def _refuse_all(self, archive: str) -> None:
+    async def _turn_away_all(self, archive: str) -> None:
         """Tasks of an archive that routes.yaml no longer lists."""
         while waiting := await self._store.waiting(archive, 100):
             for task in waiting:
                 verdict = admit(task, self._policy, 0)
                 assert isinstance(verdict, Closed)  # the archive is not listed
-                await self._turn_away(task, verdict)
+                await self._turn_away(task, verdict.reason)
 
     async def _run(self, lane: _Lane, task: RetrieveTask, running: _Running) -> None:
         """One claimed task to its end, whatever happens."""
@@ -203,16 +217,31 @@ class Dispatcher:
                 lane.workers, self._carry_out, lane.client, task, aliases, running.stop
             )
             await self._conclude(task, result, running)
+        except Exception:  # noqa: BLE001  nothing is known of the outcome: it is carried out again
+            _log.exception("task %d could not be carried out or concluded", task.id)
+            await asyncio.sleep(_STORE_RETRY)
+            await self._give_back(task)
         finally:
             lane.running.pop(task.id, None)
             lane.wake.set()
 
+    async def _give_back(self, task: RetrieveTask) -> None:
+        try:
+            await self._store.release(task.id, "forefetch could not carry it out; see its log")
+        except StoreError as error:
+            _log.error("task %d goes on at the next start: %s", task.id, error)
+
     async def _aliases(self, task: RetrieveTask) -> tuple[str, ...]:
         """The identifiers under which the patient of a search has to be looked for."""
         selector = task.request.selector
-        if not isinstance(selector, PriorsOfPatient):
-            return ()
-        return await _persist(lambda: self._store.identifiers(selector.patient_id, selector.authority))
+        match selector:
+            case PriorsOfPatient():
+                return await self._store.identifiers(selector.patient_id, selector.authority)
+            case StudiesOfAccession():
+                known = [await self._store.identifiers(patient_id, "") for patient_id in selector.patient_ids]
+                return tuple(alias for aliases in known for alias in aliases)
+            case _:
+                return ()
 
     def _carry_out(
         self, client: Client, task: RetrieveTask, aliases: tuple[str, ...], stop: threading.Event
@@ -248,7 +277,7 @@ class Dispatcher:
         """Finish a question and leave one task for each study that it found."""
         request = task.request
         found = [replace(request, selector=study) for study in resolution.studies]
-        kept = await _persist(
+        kept = await self._persist(
             lambda: self._store.resolve(task.id, resolution.outcome, resolution.choices, found)
         )
         if kept is None:
@@ -259,7 +288,7 @@ class Dispatcher:
         self._settle(settled)
 
     async def _finish(self, task: RetrieveTask, outcome: Outcome) -> None:
-        settled = await _persist(lambda: self._store.finish(task.id, outcome))
+        settled = await self._persist(lambda: self._store.finish(task.id, outcome))
         if settled is None:
             _log.info("task %d had ended before; this late outcome is dropped: %s", task.id, outcome.cause)
             return
@@ -272,13 +301,14 @@ class Dispatcher:
             for event in self._waiters.get(message_id, ()):
                 event.set()
 
-
-async def _persist(write: Callable[[], Awaitable[_T]]) -> _T:
-    """Write an outcome, again and again while the store is out of order: what an archive has said must not
-    get lost while this process lives."""
-    while True:
-        try:
-            return await write()
-        except StoreError as error:
-            _log.error("an outcome could not be kept; trying again: %s", error)
-            await asyncio.sleep(_STORE_RETRY)
+    async def _persist(self, write: Callable[[], Awaitable[_T]]) -> _T:
+        """Write an outcome, again and again while the store is out of order: what an archive has said must
+        not get lost while this process is to live."""
+        while True:
+            try:
+                return await write()
+            except StoreError as error:
+                if self._stopping:
+                    raise
+                _log.error("an outcome could not be kept; trying again: %s", error)
+                await asyncio.sleep(_STORE_RETRY)

@@ -9,14 +9,14 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.answer import Answer
 from engine.config import Config, ReplyRule, reply_rule
 from engine.dispatcher import Dispatcher
 from engine.errors import MessageError, StoreError
-from engine.explanation import as_json
+from engine.explanation import as_json, problems_of
 from engine.hl7.ack import AckCode, AckError, Envelope, Reply, Severity, acknowledge
 from engine.hl7.batch import is_batch, messages_of_batch
 from engine.hl7.message import Header, Message, best_header
@@ -24,6 +24,7 @@ from engine.hl7.mode import Mode, accept_code, mode_of
 from engine.hl7.validation import faults_of
 from engine.outbox import Outbox
 from engine.retrieve import reply
+from engine.retrieve.plan import PlanProblem
 from engine.routing.admission import examine
 from engine.routing.router import Decision, Matched, decide, plan_of, routes_of
 from engine.routing.rules import Acknowledge
@@ -31,6 +32,7 @@ from engine.store import Journaled, NewLetter, NewMessage, Store
 
 _log = logging.getLogger(__name__)
 _NOT_KEPT = "the message could not be kept; send it again later"
+_NOT_TOLD = "the message is kept and carried out, but its outcome cannot be told now; send it again for it"
 _FAULT = "fault in forefetch; send it again later (a message that was kept is not carried out twice)"
 _BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -44,6 +46,8 @@ class _Received:
     mode: Mode
     peer: str
     at: dt.datetime
+    problems: tuple[PlanProblem, ...]
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def header(self) -> Header:
@@ -82,6 +86,7 @@ class Intake:
         """Take up the application acknowledgments that an earlier run still owed."""
         for owed in await self._store.unanswered():
             received = self._read(owed.raw, "journal", owed.received_at)
+            received = replace(received, problems=problems_of(owed.decision))
             self._in_background(self._application(received, owed.message_id))
 
     async def stop(self) -> None:
@@ -110,7 +115,7 @@ class Intake:
             if received.message.count("MSA"):
                 _log.info("acknowledgment from %s: not acknowledged", peer)
                 return Answer()
-            self._examine(received)
+            await self._examine(received)
             return await self._keep_and_answer(received)
         except MessageError as error:
             _log.warning(
@@ -127,16 +132,18 @@ class Intake:
     def _read(self, payload: bytes, peer: str, at: dt.datetime) -> _Received:
         message = Message(payload, self._config.engine.default_charset)
         decision = decide(message, self._config.routes, at)
-        return _Received(message, decision, mode_of(message.header), peer, at)
+        mode = mode_of(message.header)
+        return _Received(message, decision, mode, peer, at, plan_of(decision).problems)
 
-    def _examine(self, received: _Received) -> None:
+    async def _examine(self, received: _Received) -> None:
         """MessageError for what the operator does not accept, or what is not valid where a route asks."""
         examine(received.header, self._config.intake, self._config.routes)
         decision = received.decision
         if not isinstance(decision, Matched) or not decision.validate:
             return
         for profile in decision.profiles or ("",):
-            fault = faults_of(received.message, self._profiles.get(profile))
+            profiles = self._profiles.get(profile)
+            fault = await asyncio.to_thread(faults_of, received.message, profiles)  # hl7apy takes its time
             if fault:
                 version = received.header.version
                 raise MessageError(f"not valid for HL7 {version}: {fault}", code=100)
@@ -162,6 +169,18 @@ class Intake:
         ack = self._ack(header, immediate, received.response) if immediate is not None else None
         kept = await self._store.journal(_record(received, ack, immediate, accept))
         _log_kept(received, kept)
+        try:
+            return await self._answer(received, kept)
+        except StoreError as error:
+            _log.error("message %d: its outcome cannot be read or kept: %s", kept.message_id, error)
+            return Answer((self._ack(header, _rejected(_NOT_TOLD)),))
+
+    async def _answer(self, received: _Received, kept: Journaled) -> Answer:
+        """What to say of a message that is on the disk. One that was known and has no acknowledgment yet is
+        answered by what was decided on it then."""
+        if not kept.new:
+            received = replace(received, problems=problems_of(kept.decision))
+        mode = received.mode
         if kept.new:
             await self._dispatcher.withdraw(kept.withdrawn)
             self._dispatcher.wake({request.archive for request in plan_of(received.decision).requests})
@@ -176,10 +195,10 @@ class Intake:
     async def _outcome(self, received: _Received, kept: Journaled) -> bytes:
         """Original mode: wait for the tasks, at most to the deadline. The first answer that is kept is the
         only one."""
-        plan = plan_of(received.decision)
-        if plan.requests and any(request.due is None for request in plan.requests):
+        requests = plan_of(received.decision).requests
+        if any(request.due is None for request in requests):
             deadline = received.decision.deadline if isinstance(received.decision, Matched) else 0.0
-            waited = (self._clock() - received.at).total_seconds()
+            waited = time.monotonic() - received.began
             await self._dispatcher.settled(kept.message_id, max(0.0, deadline - waited))
         answer = await self._settled(received, kept.message_id, kept)
         ack = self._ack(received.header, answer, received.response)
@@ -236,7 +255,7 @@ class Intake:
 
     async def _settled(self, received: _Received, message_id: int, kept: Journaled | None) -> Reply:
         tasks = await self._store.tasks_of(message_id)
-        problems = plan_of(received.decision).problems
+        problems = received.problems
         meaning = received.decision.meaning
         if tasks or problems:
             return reply.settled(tasks, problems)

@@ -34,6 +34,8 @@ from engine.hl7.mllp import (
 _CHUNK = 2**16
 _LINGER = 1.0
 """Seconds for a peer to close after our last answer."""
+_LONGEST_BLOCK = 10
+"""A block may take so many times ``frame_timeout``, however busily its bytes trickle in."""
 _MOST_LATER = 1024
 """Application acknowledgments that one connection may wait for; reading waits while there are as many."""
 
@@ -171,6 +173,7 @@ class _Connection:
         self._later: set[asyncio.Task[None]] = set()
         self._writing = asyncio.Lock()
         self._silence: asyncio.Timeout | None = None
+        self._block_began: float | None = None
         self._reading = True
         self._timed_out = False
         self._lost = False
@@ -210,6 +213,8 @@ class _Connection:
             chunk = await self._read()
             if chunk:
                 self._decoder.receive_data(chunk)
+                if not self._decoder.in_block:
+                    self._block_began = None
             elif chunk is not None:
                 self._end()
             elif self._reading:
@@ -219,7 +224,7 @@ class _Connection:
 
     async def _read(self) -> bytes | None:
         """The next bytes, ``b""`` at the end of the stream, None after silence or ``stop_reading``."""
-        patience = self._settings.frame_timeout if self._decoder.in_block else self._settings.idle_timeout
+        patience = self._patience_in_block() if self._decoder.in_block else self._settings.idle_timeout
         if self._decoder.awaiting_carriage_return:
             patience = CARRIAGE_RETURN_PATIENCE
         try:
@@ -232,6 +237,13 @@ class _Connection:
             return b""
         finally:
             self._silence = None
+
+    def _patience_in_block(self) -> float:
+        """Seconds until a block counts as broken off: by silence, or since it has taken too long in all."""
+        now = asyncio.get_running_loop().time()
+        self._block_began = self._block_began or now
+        limit = self._block_began + _LONGEST_BLOCK * self._settings.frame_timeout - now
+        return max(0.0, min(self._settings.frame_timeout, limit))
 
     def _pass_silence(self, *, answering: bool) -> None:
         if self._decoder.awaiting_carriage_return:
@@ -276,7 +288,7 @@ class _Connection:
         if kind is FaultKind.OVERSIZE:
             return f"more than {self._settings.max_message_bytes} bytes (max_message_bytes)"
         if self._timed_out:
-            return f"no byte for {self._settings.frame_timeout:g} s in the middle of a block (frame_timeout)"
+            return f"broken off in the middle of a block after {self._settings.frame_timeout:g} s (frame_timeout)"
         return str(kind)
 
     async def _write_answers(self) -> None:

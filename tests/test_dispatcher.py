@@ -6,8 +6,10 @@ import asyncio
 import datetime as dt
 import threading
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +60,9 @@ class Scripted:
         assert canceled is not None
         happens = self.script.get(study_uid)
         return ARRIVED if happens is None else happens(canceled)
+
+    def stop(self) -> None:
+        pass
 
     def close_idle(self) -> None:
         pass
@@ -220,20 +225,83 @@ async def test_a_task_left_in_progress_by_a_crash_goes_on(tmp_path: Path) -> Non
         (RetrieveRequest(Study("1.2.1"), "main", "elsewhere", ("r",)), "destination elsewhere is not listed"),
     ],
 )
-async def test_what_is_no_longer_configured_is_refused_after_a_restart(
+async def test_what_is_no_longer_configured_is_held_after_a_restart(
     tmp_path: Path, asked: RetrieveRequest, reason: str
 ) -> None:
+    """It was acknowledged: it must not get lost by a start at which it is not allowed."""
     store = Store.open(tmp_path / "journal.db")
     kept = await keep(store, asked)
     await store.close()
     client = Scripted()
     async with running(tmp_path, main=client) as (_, dispatcher):
+        dispatcher.wake(["main"])
+        assert not await dispatcher.settled(kept.message_id, 0.5)
+    (task,) = await outcome_of(tmp_path)
+    assert (task.status, client.moved) == (TaskStatus.HELD, [])
+    assert reason in task.reason
+
+
+async def test_a_held_task_goes_on_after_a_start_at_which_it_is_allowed(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "journal.db")
+    kept = await keep(store, request(Study("1.2.1")))
+    await store.hold(kept.task_ids[0], "retrieval is switched off")
+    await store.close()
+    client = Scripted()
+    async with running(tmp_path, main=client) as (_, dispatcher):
         assert await dispatcher.settled(kept.message_id, 20)
     (task,) = await outcome_of(tmp_path)
-    assert task.status is TaskStatus.FAILED
+    assert (task.status, task.reason, client.moved) == (TaskStatus.COMPLETED, "", ["1.2.1"])
+
+
+async def test_a_new_task_that_is_not_allowed_fails(tmp_path: Path) -> None:
+    client = Scripted()
+    async with running(tmp_path, main=client) as (store, dispatcher):
+        kept = await keep(store, request(Study("1.2.1"), route="off"))
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(kept.message_id, 20)
+    (task,) = await outcome_of(tmp_path)
     assert task.outcome is not None
     assert (task.outcome.cause, client.moved) == (Cause.GATE_CLOSED, [])
-    assert reason in task.outcome.text
+
+
+async def test_a_lane_survives_whatever_goes_wrong_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads that cannot be started, for one; the task is not lost either."""
+    client = Scripted()
+    submit, left = ThreadPoolExecutor.submit, 2
+
+    def failing(self: ThreadPoolExecutor, *arguments: Any, **named: Any) -> Any:
+        nonlocal left
+        if str(self._thread_name_prefix).startswith("archive") and left:
+            left -= 1
+            raise RuntimeError("can't start new thread")
+        return submit(self, *arguments, **named)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", failing)
+    async with running(tmp_path, main=client) as (store, dispatcher):
+        kept = await keep(store, request(Study("1.2.1")))
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(kept.message_id, 20)
+    assert (left, client.moved) == (0, ["1.2.1"])
+
+
+async def test_stopping_does_not_wait_for_a_store_that_is_out_of_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = asyncio.Event()
+
+    async def full(*_: object) -> None:
+        tried.set()
+        raise StoreError("disk full")
+
+    monkeypatch.setattr(Store, "finish", full)
+    async with running(tmp_path, main=Scripted()) as (store, dispatcher):
+        await keep(store, request(Study("1.2.1")))
+        dispatcher.wake(["main"])
+        await tried.wait()
+    (task,) = await outcome_of(tmp_path)
+    assert not task.status.final
 
 
 async def test_an_outcome_is_written_again_when_the_store_fails_once(
@@ -241,7 +309,7 @@ async def test_an_outcome_is_written_again_when_the_store_fails_once(
 ) -> None:
     finish, tries = Store.finish, 0
 
-    async def failing_once(store: Store, task_id: int, outcome: Outcome) -> int | None:
+    async def failing_once(store: Store, task_id: int, outcome: Outcome) -> tuple[int, ...] | None:
         nonlocal tries
         tries += 1
         if tries == 1:

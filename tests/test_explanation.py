@@ -38,6 +38,7 @@ def test_a_decision_is_told_whole() -> None:
             "from": "main",
             "to": "reading-room",
             "routes": ["ordered-study"],
+            "due": None,
         }
     ]
     (problem,) = told["problems"]

@@ -12,6 +12,7 @@ from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load
 
 if TYPE_CHECKING:
     from engine.config import Config
+    from engine.retrieve.outcome import Outcome
     from engine.routing.router import Decision
 
 MessageFile = Annotated[
@@ -63,10 +64,10 @@ def _explanation(settings: Config, payload: bytes, find: bool) -> dict[str, Any]
 
     try:
         message = Message(payload, settings.engine.default_charset)
+        decision = decide(message, settings.routes, clock_of(settings)())
     except MessageError as error:
         refused = {"code": error.code, "location": error.location, "reject": error.reject, "text": error.text}
         return {"refused": refused}
-    decision = decide(message, settings.routes, clock_of(settings)())
     told = as_dict(message, decision)
     told["gate"] = _gate(settings, decision)
     if find:
@@ -90,7 +91,9 @@ def _gate(settings: Config, decision: Decision) -> list[str]:
 
 
 def _found(settings: Config, decision: Decision) -> list[dict[str, Any]]:
-    from engine.resolve import resolve
+    from engine.errors import NodeError
+    from engine.resolve import Resolution, resolve
+    from engine.retrieve.outcome import failure
     from engine.routing.router import plan_of
     from engine.scu import ArchiveClient
 
@@ -98,7 +101,10 @@ def _found(settings: Config, decision: Decision) -> list[dict[str, Any]]:
     told = []
     try:
         for request in plan_of(decision).requests:
-            answer = resolve(clients[request.archive], request.selector)
+            try:
+                answer = resolve(clients[request.archive], request.selector)
+            except NodeError as error:
+                answer = Resolution(failure(error))
             choices = [
                 {
                     "study": choice.study_uid,
@@ -109,11 +115,15 @@ def _found(settings: Config, decision: Decision) -> list[dict[str, Any]]:
                 for choice in answer.choices
             ]
             moves = [{"study": study.study_uid, "series": study.series_uid} for study in answer.studies]
-            told.append({"outcome": answer.outcome.text, "choices": choices, "moves": moves})
+            told.append({"outcome": _said(answer.outcome), "choices": choices, "moves": moves})
     finally:
         for client in clients.values():
             client.close()
     return told
+
+
+def _said(outcome: Outcome) -> str:
+    return f"{outcome.text} ({outcome.cure})" if outcome.cure else outcome.text
 
 
 def send(

@@ -14,7 +14,7 @@ from engine.dicom import status as dimse_status
 from engine.dicom.identifiers import valid_ae_title, valid_key, valid_uid
 from engine.dicom.node import Archive, Node, Timeouts
 from engine.dicom.study import SeriesRecord, StudyRecord
-from engine.errors import NodeError, QueryFailed
+from engine.errors import AssociationAborted, NodeError, QueryFailed
 from engine.retrieve.outcome import MoveResponse, SubOperations
 from engine.retrieve.task import Priority
 from engine.scu import identifiers
@@ -40,6 +40,7 @@ class ArchiveClient:
     def __init__(self, archive: Archive, *, grace: float = CANCEL_GRACE) -> None:
         self._archive = archive
         self._grace = grace
+        self._stopping = threading.Event()
         self._pool = AssociationPool(self._connect, archive.name, archive.concurrency, archive.idle)
 
     @property
@@ -48,7 +49,7 @@ class ArchiveClient:
 
     def echo(self) -> None:
         """C-ECHO. Raises NodeError where the answer is not success."""
-        bounds = self._bounds()
+        bounds = Bounds(time.monotonic() + self._archive.timeouts.total)
         self._pool.run(lambda association: _echo(association, self._archive, bounds), bounds)
 
     def find_studies(
@@ -109,6 +110,11 @@ class ArchiveClient:
         except NotSent:
             return MoveResponse(dimse_status.CANCEL)
 
+    def stop(self) -> None:
+        """End every query under way by C-CANCEL, and let none begin: each raises AssociationAborted or
+        QueryFailed. A C-MOVE has its own ``canceled``."""
+        self._stopping.set()
+
     def close_idle(self) -> None:
         """Release the associations that were not used for ``archive.idle`` seconds."""
         self._pool.close_idle()
@@ -121,13 +127,17 @@ class ArchiveClient:
         return NodeAssociation(self._archive, self._archive.calling_ae_title, self._archive.timeouts)
 
     def _bounds(self, canceled: threading.Event | None = None) -> Bounds:
-        return Bounds(time.monotonic() + self._archive.timeouts.total, canceled, self._grace)
+        deadline = time.monotonic() + self._archive.timeouts.total
+        return Bounds(deadline, canceled or self._stopping, self._grace)
 
     def _find(
         self, query: Dataset, keys: Mapping[str, str], read: Callable[[Dataset], Record | None]
     ) -> list[Record]:
         bounds = self._bounds()
-        results = self._pool.run(lambda association: self._results(association, query, bounds), bounds)
+        try:
+            results = self._pool.run(lambda association: self._results(association, query, bounds), bounds)
+        except NotSent as exc:
+            raise AssociationAborted(self._archive.name, "no query any more: stopping") from exc
         matching = (result for result in results if identifiers.carries(result, keys))
         records = [record for record in map(read, matching) if record is not None]
         if len(records) < len(results):

@@ -49,8 +49,12 @@ def open_engine(path: Path, *, read_only: bool = False, busy_timeout: float = BU
         connection = sqlite3.connect(
             address, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = FULL")
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     # Parameters are patient data and would be in the text of every error.

@@ -51,7 +51,8 @@ class NewMessage:
 class Journaled:
     """Where a message is kept. ``new`` is false where it was known: then the acknowledgments and ``task_ids``
     (in order, with those that its questions led to) are what the first one has got so far. ``withdrawn`` are
-    the tasks of earlier messages that this one has taken back."""
+    the tasks of earlier messages that this one has taken back. ``decision`` is the explanation of a known
+    one."""
 
     message_id: int
     new: bool
@@ -59,6 +60,7 @@ class Journaled:
     task_ids: tuple[int, ...]
     accept_ack: bytes | None = None
     withdrawn: Withdrawn = NOTHING_WITHDRAWN
+    decision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Unanswered:
     message_id: int
     raw: bytes
     received_at: dt.datetime
+    decision: str
 
 
 _KNOWN = select(schema.messages).where(
@@ -77,7 +80,9 @@ _TASK_IDS = select(schema.links.c.message_id, schema.links.c.task_id).where(
     schema.links.c.message_id.in_(bindparam("messages", expanding=True))
 )
 _UNANSWERED = (
-    select(schema.messages.c.id, schema.messages.c.raw, schema.messages.c.received_at)
+    select(
+        schema.messages.c.id, schema.messages.c.raw, schema.messages.c.received_at, schema.messages.c.decision
+    )
     .where(schema.messages.c.application_due.is_(True), schema.messages.c.ack.is_(None))
     .order_by(schema.messages.c.id)
 )
@@ -213,7 +218,9 @@ def _known(connection: Connection, fingerprints: Iterable[bytes]) -> dict[bytes,
     found = connection.execute(_KNOWN, {"fingerprints": keys}).all()
     ids = _by_message(connection.execute(_TASK_IDS, {"messages": [row.id for row in found]}))
     return {
-        row.fingerprint: Journaled(row.id, False, row.ack, ids.get(row.id, ()), row.accept_ack)
+        row.fingerprint: Journaled(
+            row.id, False, row.ack, ids.get(row.id, ()), row.accept_ack, decision=row.decision
+        )
         for row in found
     }
 

@@ -27,7 +27,7 @@ _CLAIM = each(tasks.claim)
 _FINISH = each(tasks.finish)
 _RESOLVE = each(tasks.resolve)
 _RELEASE = each(tasks.release)
-_HOLD_REASON = each(tasks.hold_reason)
+_HOLD = each(tasks.hold)
 _RECOVER = each(tasks.recover)
 _TASKS_OF = each(tasks.tasks_of)
 _SETTLED_BY = each(tasks.settled_by)
@@ -137,9 +137,9 @@ class Store:
         """IN_PROGRESS back to SCHEDULED; nothing happens to a task that is not IN_PROGRESS."""
         await self._writer.run(_RELEASE, task_id, reason)
 
-    async def hold_reason(self, task_id: int, reason: str) -> None:
-        """Note why a task waits. Writes only what is new, and only on a task that waits."""
-        await self._writer.run(_HOLD_REASON, task_id, reason)
+    async def hold(self, task_id: int, reason: str) -> None:
+        """SCHEDULED to HELD, since the gate is closed; until the next `recover`."""
+        await self._writer.run(_HOLD, task_id, reason)
 
     async def recover(self) -> int:
         """For the start: whatever a crash left IN_PROGRESS is SCHEDULED again. Returns how many."""

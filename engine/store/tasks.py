@@ -58,14 +58,20 @@ _BACK = (
     .values(status=TaskStatus.SCHEDULED.value, reason=bindparam("why"), updated_at=bindparam("now"))
 )
 _RELEASE = _BACK.where(_THIS)
-_HOLD_REASON = (
+_HOLD = (
     update(tasks)
-    .where(
-        _THIS,
-        tasks.c.status.in_([TaskStatus.SCHEDULED.value, TaskStatus.HELD.value]),
-        tasks.c.reason != bindparam("why"),
+    .where(_THIS, tasks.c.status == TaskStatus.SCHEDULED.value)
+    .values(
+        status=TaskStatus.HELD.value,
+        cause=Cause.GATE_CLOSED.value,
+        reason=bindparam("why"),
+        updated_at=bindparam("now"),
     )
-    .values(reason=bindparam("why"), updated_at=bindparam("now"))
+)
+_LET_GO = (
+    update(tasks)
+    .where(tasks.c.status == TaskStatus.HELD.value, tasks.c.cause == Cause.GATE_CLOSED.value)
+    .values(status=TaskStatus.SCHEDULED.value, cause="", reason="", updated_at=bindparam("now"))
 )
 _TASKS_OF = (
     select(tasks)
@@ -147,15 +153,17 @@ def release(connection: Connection, task_id: int, reason: str) -> None:
     connection.execute(_RELEASE, {"task": task_id, "why": reason, "now": _now()})
 
 
-def hold_reason(connection: Connection, task_id: int, reason: str) -> None:
-    """Note why a task waits; writes nothing where that is known."""
-    connection.execute(_HOLD_REASON, {"task": task_id, "why": reason, "now": _now()})
+def hold(connection: Connection, task_id: int, reason: str) -> None:
+    """SCHEDULED to HELD, since the gate is closed; until the next `recover`."""
+    connection.execute(_HOLD, {"task": task_id, "why": reason, "now": _now()})
 
 
 def recover(connection: Connection) -> int:
-    """Everything that is IN_PROGRESS back to SCHEDULED, but what was to be canceled to its end; how many."""
+    """For a start: what is IN_PROGRESS back to SCHEDULED, or to its end if it was to be canceled; how many.
+    What a closed gate holds may try again."""
     for task_id in connection.execute(_TO_CANCEL).scalars().all():
         _end(connection, task_id, _CANCELED, ())
+    connection.execute(_LET_GO, {"now": _now()})
     return connection.execute(_BACK, {"why": INTERRUPTED, "now": _now()}).rowcount
 
 

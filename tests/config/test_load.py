@@ -53,7 +53,7 @@ def path(text: str) -> FieldPath:
 def test_the_repositorys_routes_load() -> None:
     config = load(REPOSITORY)
     assert len(config.routes) == 6
-    assert [route.enabled for route in config.routes] == [True] * 5
+    assert [route.enabled for route in config.routes] == [True] * 6
     first = config.routes[0]
     assert first.condition == All(
         (
@@ -169,10 +169,10 @@ def test_one_thing_may_stand_for_a_list_of_one() -> None:
             "{study: ZDS-1, series: {modality: SR, description: x}}",
             StudyWant(path("ZDS-1"), None, SeriesFilter(("SR",), "x")),
         ),
-        ("{accession: OBR-18}", AccessionWant(path("OBR-18"))),
+        ("{accession: OBR-18}", AccessionWant(path("OBR-18"), patient=path("PID-3.1"))),
         (
             "{accession: OBR-18, series: {modality: [CT, MR]}}",
-            AccessionWant(path("OBR-18"), SeriesFilter(("CT", "MR"))),
+            AccessionWant(path("OBR-18"), SeriesFilter(("CT", "MR")), path("PID-3.1")),
         ),
         (
             "{priors: {}}",

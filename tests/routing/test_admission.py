@@ -33,9 +33,11 @@ def refusal(head: Header, admission: Admission, *routes: Route) -> MessageError 
     try:
         examine(head, admission, routes)
     except MessageError as error:
-        assert error.reject  # an AR
-        return error
-    return None
+        refused = error
+    else:
+        return None
+    assert refused.reject  # an AR
+    return refused
 
 
 def code(head: Header, admission: Admission, *routes: Route) -> tuple[int, str] | None:

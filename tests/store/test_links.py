@@ -105,6 +105,15 @@ async def test_a_task_under_way_serves_a_further_message(tmp_path: Path) -> None
         assert len(settled) == 2
 
 
+async def test_a_task_that_is_held_serves_a_further_message(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        one = await store.journal(message(1, request()))
+        await store.hold(one.task_ids[0], "retrieving is switched off")
+        two = await store.journal(message(2, request()))
+        assert two.task_ids == one.task_ids
+        assert [task.status for task in await store.tasks_of(two.message_id)] == [TaskStatus.HELD]
+
+
 async def test_a_task_that_is_being_stopped_serves_no_further_message(tmp_path: Path) -> None:
     order = Occasion("order", "P1", "")
     async with opened(tmp_path / "journal") as store:

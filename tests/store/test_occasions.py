@@ -110,6 +110,15 @@ async def test_what_has_not_begun_ends_and_says_why(tmp_path: Path) -> None:
         assert await store.next_due("pacs") is None
 
 
+async def test_what_is_held_ends_too(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        asked = await store.journal(asking(1, [P1]))
+        await store.hold(asked.task_ids[0], "retrieving is switched off")
+        assert (await store.journal(canceling(2, P1))).withdrawn == Withdrawn(asked.task_ids)
+        await store.recover()
+        assert await statuses(store, asked) == [S.CANCELED]
+
+
 async def test_what_is_under_way_is_to_be_stopped_and_ends_when_it_has(tmp_path: Path) -> None:
     async with opened(tmp_path / "journal") as store:
         asked = await store.journal(asking(1, [P1], request("1.1"), request("1.2")))

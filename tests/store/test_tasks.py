@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -234,26 +236,47 @@ async def test_a_release_does_not_revive_a_task_that_ended(tmp_path: Path) -> No
         assert task.status is TaskStatus.COMPLETED
 
 
-async def test_a_reason_is_written_only_when_it_is_another(tmp_path: Path) -> None:
+async def test_a_task_that_is_held_waits_for_the_next_start_and_says_why(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     async with opened(path) as store:
         kept = await store.journal(message(1, request()))
         (task_id,) = kept.task_ids
-        await store.hold_reason(task_id, "archive is at its limit")
-        (noted,) = await store.tasks_of(kept.message_id)
-        assert _reason(path, task_id) == "archive is at its limit"
-        await store.hold_reason(task_id, "archive is at its limit")
-        assert await store.tasks_of(kept.message_id) == [noted]
-        await store.hold_reason(task_id, "archive is away")
-        assert _reason(path, task_id) == "archive is away"
+        await store.hold(task_id, "retrieving is switched off")
+        (held,) = await store.tasks_of(kept.message_id)
+        assert (held.status, held.outcome, held.attempts) == (TaskStatus.HELD, None, 0)
+        assert _reason(path, task_id) == "retrieving is switched off"
+        assert await store.settled_by(task_id) == ()
+        assert await store.waiting("pacs", 10) == []
+        assert await store.waiting_archives() == set()
+        assert await store.claim(task_id) is None
+        await store.hold(task_id, "another reason")
+        assert await store.tasks_of(kept.message_id) == [held]
+    async with opened(path) as store:
+        await store.recover()
+        (waiting,) = await store.waiting("pacs", 10)
+        assert (waiting.id, waiting.status) == (task_id, TaskStatus.SCHEDULED)
+        assert _reason(path, task_id) == ""
 
 
-async def test_a_task_that_does_not_wait_has_no_reason(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [status for status in TaskStatus if status is not TaskStatus.SCHEDULED])
+async def test_only_a_task_that_waits_can_be_held(status: TaskStatus, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     async with opened(path) as store:
         task_id = await in_progress(store)
-        await store.hold_reason(task_id, "too late")
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute("UPDATE tasks SET status = ?", (status.value,))
+        before = await store.tasks_of(1)
+        await store.hold(task_id, "too late")
+        assert await store.tasks_of(1) == before
         assert _reason(path, task_id) == ""
+
+
+async def test_a_held_task_may_end(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request()))
+        await store.hold(kept.task_ids[0], "retrieving is switched off")
+        assert await store.finish(kept.task_ids[0], ARRIVED) is None
+        assert await store.finish(kept.task_ids[0], CANCELED) == (kept.message_id,)
 
 
 async def test_recovery_schedules_again_what_a_crash_left_in_progress(tmp_path: Path) -> None:
