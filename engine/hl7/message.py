@@ -239,9 +239,10 @@ def _delimiters(line: str) -> Delimiters:
 
 
 def _require(header: Header) -> None:
-    """Fields without which a message can neither be routed nor acknowledged (HL7 v2 ch. 2.14.9)."""
+    """Fields without which a message can neither be routed nor acknowledged (HL7 v2 ch. 2.14.9); HL7 null is
+    no value either."""
     for value, location in ((header.type_code, "MSH-9"), (header.control_id, "MSH-10")):
-        if not value:
+        if value in ("", NULL):
             raise MessageError(f"{location} is required and empty", code=101, location=location)
 
 
