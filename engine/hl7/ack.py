@@ -106,8 +106,8 @@ def version_tuple(version: str) -> tuple[int, ...]:
 def _msh(header: Header, version: tuple[int, ...], control_id: str, time: dt.datetime) -> list[str]:
     mark = header.delimiters
     kind = ["ACK"]
-    if header.trigger:
-        kind.append(header.trigger)
+    if trigger := _echo(header.trigger):
+        kind.append(trigger)
         if version >= (2, 3, 1):
             kind.append("ACK")  # MSH-9.3, message structure
     zone = time.strftime("%z") if version >= (2, 2) else ""

@@ -64,7 +64,7 @@ class Rules:
     """What holds for every answer of a receiver (HL7 v2 ch. 2.9.2, 2.14.8, 2.14.9)."""
 
     def __init__(self) -> None:
-        self._acknowledged: dict[str, str] = {}
+        self._given: dict[str, tuple[str, str]] = {}
 
     def check(self, answer: Answer) -> None:
         """Raise ``Deviation`` for a rule that is broken."""
@@ -79,11 +79,12 @@ class Rules:
             raise Deviation(f"MSH-7 is not a time of the receiver's own: {shown}")
         if not answer.field("MSH-9") or not answer.field("MSH-11") or not answer.field("MSH-12"):
             raise Deviation(f"MSH-9, MSH-11 or MSH-12 is empty: {shown}")
-        self._check_control_id(answer.field("MSH-10"), answer.field("MSA-2"), shown)
+        self._check_control_id(answer, shown)
 
-    def _check_control_id(self, own: str, acknowledged: str, shown: str) -> None:
+    def _check_control_id(self, answer: Answer, shown: str) -> None:
         """Own, and unique, but that a message sent again may get the same answer again."""
-        if not own or own == acknowledged:
+        own, said = answer.field("MSH-10"), (answer.field("MSA-1"), answer.field("MSA-2"))
+        if not own or own == said[1]:
             raise Deviation(f"MSH-10 is empty or the sender's: {shown}")
-        if self._acknowledged.setdefault(own, acknowledged) != acknowledged:
+        if self._given.setdefault(own, said) != said:
             raise Deviation(f"MSH-10 was in another answer before: {shown}")
