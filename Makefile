@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test peers lint bench clean
+.PHONY: demo test peers lint bench fuzz clean
 
 demo: $(READY)
 	$(BIN)/forefetch demo
@@ -24,6 +24,12 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench.bench_store
+
+# Each target for FUZZ_SECONDS; atheris has wheels for Linux, and for no Python newer than it knows.
+FUZZ_SECONDS ?= 30
+fuzz: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[dev,fuzz]"
+	FUZZ_SECONDS=$(FUZZ_SECONDS) $(BIN)/python -m tests.fuzz
 
 $(READY): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Forefetch needs Python 3.11 or later: make PYTHON=python3.12 ...")'

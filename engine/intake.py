@@ -99,7 +99,10 @@ class Intake:
         """The acknowledgments of a block, whatever it is and whatever happens here."""
         if not is_batch(payload):
             return await self._receive(payload, peer)
-        answers = await asyncio.gather(*(self._receive(it, peer) for it in messages_of_batch(payload)))
+        messages = messages_of_batch(payload)
+        if not messages:
+            return self._refused(best_header(payload), _nak(MessageError("the batch is empty", reject=True)))
+        answers = await asyncio.gather(*(self._receive(it, peer) for it in messages))
         return Answer(
             tuple(block for answer in answers for block in answer.now),
             tuple(later for answer in answers for later in answer.later),

@@ -279,16 +279,20 @@ class _Connection:
             reason = self._reason(block.kind)
             logger.warning("%s sent a block of %d bytes that is refused: %s", self._peer, block.size, reason)
             return Answer((self._receiver.refuse(block.head, reason),))
-        except Exception as exc:  # noqa: BLE001  (no text of it in the log: it may quote the message)
-            where = "".join(traceback.format_tb(exc.__traceback__))
-            logger.error("%s: %s instead of an answer, from\n%s", self._peer, type(exc).__name__, where)
+        except Exception as exc:  # noqa: BLE001  a fault of the receiver ends this connection alone
+            self._log_fault(exc)
             return None
+
+    def _log_fault(self, exc: Exception) -> None:
+        """Without its text, which may quote the message."""
+        where = "".join(traceback.format_tb(exc.__traceback__))
+        logger.error("%s: %s instead of an answer, from\n%s", self._peer, type(exc).__name__, where)
 
     def _reason(self, kind: FaultKind) -> str:
         if kind is FaultKind.OVERSIZE:
             return f"more than {self._settings.max_message_bytes} bytes (max_message_bytes)"
         if self._timed_out:
-            return f"broken off in the middle of a block after {self._settings.frame_timeout:g} s (frame_timeout)"
+            return f"no byte for {self._settings.frame_timeout:g} s in the middle of a block (frame_timeout)"
         return str(kind)
 
     async def _write_answers(self) -> None:
@@ -305,7 +309,7 @@ class _Connection:
         for acknowledgment in answer.now:
             if not self._lost:
                 await self._write(acknowledgment)
-        for awaited in answer.later:
+        for awaited in answer.later if not self._lost else ():
             if len(self._later) >= _MOST_LATER:
                 await asyncio.wait(self._later, return_when=asyncio.FIRST_COMPLETED)
             task = asyncio.create_task(self._deliver_later(awaited))
@@ -313,7 +317,11 @@ class _Connection:
             task.add_done_callback(self._later.discard)
 
     async def _deliver_later(self, awaited: Awaitable[bytes | None]) -> None:
-        acknowledgment = await awaited
+        try:
+            acknowledgment = await awaited
+        except Exception as exc:  # noqa: BLE001  this answer stays away; the connection is not to blame
+            self._log_fault(exc)
+            return
         if acknowledgment is not None and not self._lost:
             await self._write(acknowledgment)
 
@@ -333,6 +341,8 @@ class _Connection:
             logger.warning("%s: closing, %s", self._peer, why)
         self._lost = True
         self._reading = False
+        for task in self._later:
+            task.cancel()
         self.abort()
 
     async def _linger(self) -> None:

@@ -392,3 +392,16 @@ async def test_an_application_ack_that_is_owed_is_sent_after_a_restart(tmp_path:
             async with Engine(site.config, ALLOWED):
                 await eventually(lambda: len(received) == 1)
     assert (field(received[0], "MSA-1"), field(received[0], "MSA-3")) == ("AA", "1 of 1 study arrived")
+
+
+async def test_a_cancel_asks_for_nothing_whatever_its_route(tmp_path: Path) -> None:
+    routes = "routes: [{name: all, messages: '*', studies: {study: ZDS-1.1}, from: main, to: reading}]"
+    with hospital(tmp_path, routes) as site:
+        async with Engine(site.config, ALLOWED) as engine:
+            (ack,) = await send(*engine.address, [order("CA", study=CHEST_CT)])
+            mixed = order("CA", study=CHEST_CT, control_id="M2") + b"ORC|NW|P2\rOBR|2|P2\r"
+            (refused,) = await send(*engine.address, [mixed])
+    assert (field(ack, "MSA-1"), field(ack, "MSA-3")) == ("AA", "nothing was waiting")
+    assert field(refused, "MSA-1") == "AE"
+    assert "send them apart" in field(refused, "ERR-8")
+    assert site.archive.moves == ()

@@ -121,7 +121,7 @@ def version_tuple(version: str) -> tuple[int, ...]:
 
 def _message_type(header: Header, version: tuple[int, ...], response: str) -> list[str]:
     """MSH-9: ``ACK^O01^ACK`` or the response asked for, with the structure where the version has it."""
-    code, _, event = (response or f"ACK^{header.trigger}").partition("^")
+    code, _, event = (response or f"ACK^{_echo(header.trigger)}").partition("^")
     if not event:
         return [code]
     structure = [f"{code}_{event}" if response else code] if version >= (2, 3, 1) else []
@@ -137,7 +137,7 @@ def _msh(header: Header, version: tuple[int, ...], envelope: Envelope) -> list[s
     fields += [_echo(header.receiving_application), _echo(header.receiving_facility)]
     fields += [_echo(header.sending_application), _echo(header.sending_facility)]
     fields += [time.strftime("%Y%m%d%H%M%S") + zone, "", mark.component.join(kind), envelope.control_id]
-    fields += [_echo(header.processing_id) or "P", _echo(header.version) or "2.5.1"]
+    fields += [_echo(header.processing_id) or "P", _echo(header.version_id) or "2.5.1"]
     never = "NE" if envelope.accept_condition else ""  # an acknowledgment has no application acknowledgment
     fields += ["", "", envelope.accept_condition, never, "", _echo(header.character_set)]
     while not fields[-1]:

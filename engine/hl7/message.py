@@ -34,11 +34,16 @@ class Header:
     trigger: str = ""
     control_id: str = ""
     processing_id: str = ""
-    version: str = ""
+    version_id: str = ""
     accept_condition: str = ""
     application_condition: str = ""
     character_set: str = ""
     codec: str = "utf_8"
+
+    @property
+    def version(self) -> str:
+        """MSH-12.1, such as ``2.5.1``."""
+        return self.version_id.partition(self.delimiters.component)[0]
 
     @property
     def application(self) -> str:
@@ -227,7 +232,7 @@ def _header(line: str, codec: str) -> Header:
         trigger=kind[1] if len(kind) > 1 else "",
         control_id=field(10),
         processing_id=field(11),
-        version=field(12).split(delimiters.component)[0],
+        version_id=field(12),
         accept_condition=field(15),
         application_condition=field(16),
         character_set=field(18),
@@ -251,9 +256,10 @@ def _delimiters(line: str) -> Delimiters:
 
 
 def _require(header: Header) -> None:
-    """Fields without which a message can neither be routed nor acknowledged (HL7 v2 ch. 2.14.9)."""
+    """Fields without which a message can neither be routed nor acknowledged (HL7 v2 ch. 2.14.9); HL7 null is
+    no value either."""
     for value, location in ((header.type_code, "MSH-9"), (header.control_id, "MSH-10")):
-        if not value:
+        if value in ("", NULL):
             raise MessageError(f"{location} is required and empty", code=101, location=location)
 
 

@@ -11,10 +11,12 @@ from engine.hl7.encoding import NULL
 from engine.hl7.message import Located, Message
 from engine.hl7.path import FieldPath
 
-_CANCELS = frozenset({"CA", "DC", "OC"})  # table 0119: cancel, discontinue, order canceled
+Kind = Literal["order", "visit", "pre-admission"]
+
+# Table 0119: cancel, discontinue, canceled or discontinued by the filler, and as requested
+_CANCELS = frozenset({"CA", "DC", "OC", "OD", "CR", "DR"})
 _REPLACES = frozenset({"XO"})  # change order: what the earlier message asked for no longer holds
-_CANCELED_VISIT = {"A11": "A01", "A38": "A05"}
-_VISITS = frozenset({"A01", "A04", "A05"})
+_CANCELED_VISIT: dict[str, Kind] = {"A11": "visit", "A38": "pre-admission"}  # of A01 and A04, of A05
 _MERGES = frozenset({"A18", "A40", "A47"})
 
 _PLACER, _FILLER = FieldPath.parse("ORC-2.1"), FieldPath.parse("ORC-3.1")
@@ -27,13 +29,16 @@ _PRIOR = FieldPath.parse("MRG-1.1")
 @dataclass(frozen=True, slots=True)
 class Occasion:
     """The order (placer and filler order number) or the visit (visit number and patient ID) that a retrieve
-    is for. Two name the same one when a number that both have agrees, and none that both have differs."""
+    is for. Two name the same order when a number that both have agrees, and none that both have differs; the
+    same visit when its numbers agree, or where neither has one, the patients."""
 
-    kind: Literal["order", "visit"]
+    kind: Kind
     number: str
     other: str
 
     def same_as(self, occasion: Occasion) -> bool:
+        if self.kind != "order" and (self.number or occasion.number):
+            return self.kind == occasion.kind and self.number == occasion.number
         pairs = [(self.number, occasion.number), (self.other, occasion.other)]
         told = [one == two for one, two in pairs if one and two]
         return self.kind == occasion.kind and any(told) and all(told)
@@ -61,11 +66,13 @@ class Merge:
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """``occasions``: what this message's own retrieves are for. ``withdrawn``: occasions whose retrieves are
-    taken back; ``replaced`` says that this message asks anew for them."""
+    taken back; ``replaced`` says that this message asks anew for them, ``cancels`` that it is a cancel, which
+    asks for nothing, whatever its routes."""
 
     occasions: tuple[Occasion, ...] = ()
     withdrawn: tuple[Occasion, ...] = ()
     replaced: bool = False
+    cancels: bool = False
     merges: tuple[Merge, ...] = ()
 
 
@@ -81,18 +88,20 @@ def meaning_of(message: Message) -> Meaning:
         occasions=_distinct(order for control, order in orders if control not in _CANCELS),
         withdrawn=_distinct(order for control, order in orders if control in _CANCELS | _REPLACES),
         replaced=any(control in _REPLACES for control, _ in orders),
+        cancels=any(control in _CANCELS for control, _ in orders),
     )
 
 
 def _admission(message: Message) -> Meaning:
     event = message.header.trigger
-    visit = Occasion("visit", message.first(_VISIT), message.first(_PATIENT))
+    kind = _CANCELED_VISIT.get(event, "pre-admission" if event == "A05" else "visit")
+    visit = Occasion(kind, message.first(_VISIT), message.first(_PATIENT))
     named = (visit,) if visit.number or visit.other else ()
     if event in _CANCELED_VISIT:
-        return Meaning(withdrawn=named)
+        return Meaning(withdrawn=named, cancels=True)
     if event in _MERGES:
         return Meaning(merges=tuple(_merges(message)))
-    return Meaning(occasions=named if event in _VISITS else ())
+    return Meaning(occasions=named)
 
 
 def _orders(message: Message) -> Iterator[tuple[str, Occasion]]:
@@ -103,8 +112,7 @@ def _orders(message: Message) -> Iterator[tuple[str, Occasion]]:
             return message.first(replace(path, occurrence=position))
 
         order = Occasion("order", at(_PLACER) or at(_OBR_PLACER), at(_FILLER) or at(_OBR_FILLER))
-        if order.number or order.other:
-            yield at(_CONTROL), order
+        yield at(_CONTROL), order
 
 
 def _merges(message: Message) -> Iterator[Merge]:
@@ -132,4 +140,4 @@ def authority_of(message: Message, path: FieldPath, value: Located) -> str:
 
 
 def _distinct(occasions: Iterator[Occasion]) -> tuple[Occasion, ...]:
-    return tuple(dict.fromkeys(occasions))
+    return tuple(dict.fromkeys(it for it in occasions if it.number or it.other))

@@ -88,21 +88,32 @@ def routes_of(decision: Decision) -> tuple[str, ...]:
 def decide(message: Message, routes: Sequence[Route], now: dt.datetime) -> Decision:
     """Try every route. Pure: the same message, routes and time give the same decision."""
     traces = tuple(_trace(route, message, now) for route in routes)
+    meaning = meaning_of(message)
     hits = [route for route, trace in zip(routes, traces, strict=True) if trace.matched]
     if not hits:
-        return Unmatched(traces, meaning_of(message))
+        return Unmatched(traces, meaning)
     waits = [route.deadline for route in hits if route.acknowledge is Acknowledge.OUTCOME]
     return Matched(
         routes=tuple(route.name for route in hits),
-        plan=plan(message, hits, now),
+        plan=_plan(message, hits, meaning, now),
         trace=traces,
         acknowledge=Acknowledge.OUTCOME if waits else Acknowledge.ACCEPTED,
         deadline=min(waits, default=0.0),
         validate=any(route.validate for route in hits),
         profiles=tuple(dict.fromkeys(route.profile for route in hits if route.profile)),
         response=next((route.response for route in hits if route.response), ""),
-        meaning=meaning_of(message),
+        meaning=meaning,
     )
+
+
+def _plan(message: Message, hits: Sequence[Route], meaning: Meaning, now: dt.datetime) -> RetrievePlan:
+    """A cancel asks for nothing. Beside new orders it cannot be told which of the fields are theirs."""
+    if not meaning.cancels:
+        return plan(message, hits, now)
+    if not meaning.occasions:
+        return RetrievePlan()
+    text = "the message cancels one order and asks for another; send them apart"
+    return RetrievePlan(problems=(PlanProblem(hits[0].name, text, 100, "ORC-1"),))
 
 
 def _trace(route: Route, message: Message, now: dt.datetime) -> RouteTrace:

@@ -38,7 +38,7 @@ def test_an_order_is_what_its_retrieves_are_for(control: str) -> None:
 
 @pytest.mark.parametrize("control", ["CA", "DC", "OC"])
 def test_a_canceled_order_is_taken_back(control: str) -> None:
-    assert orders(f"ORC|{control}|P1^RIS|F1^PACS") == Meaning(withdrawn=(order("P1", "F1"),))
+    assert orders(f"ORC|{control}|P1^RIS|F1^PACS") == Meaning(withdrawn=(order("P1", "F1"),), cancels=True)
 
 
 def test_a_changed_order_is_taken_back_and_asked_for_anew() -> None:
@@ -47,14 +47,15 @@ def test_a_changed_order_is_taken_back_and_asked_for_anew() -> None:
 
 @pytest.mark.parametrize("kind", ["ORM^O01", "OMI^O23", "OMG^O19", "ORU^R01", "ORM"])
 def test_orders_are_read_in_every_message_that_has_them(kind: str) -> None:
-    assert meaning_of(message(kind, "ORC|CA|P1")) == Meaning(withdrawn=(order("P1"),))
+    assert meaning_of(message(kind, "ORC|CA|P1")) == Meaning(withdrawn=(order("P1"),), cancels=True)
 
 
 @pytest.mark.parametrize(
     "segment", ["ORC|CA", "ORC|CA||", "ORC|CA|^RIS|^PACS", 'ORC|CA|""|""', "OBR|1|P1|F1"]
 )
 def test_an_order_without_a_number_or_without_orc_names_nothing(segment: str) -> None:
-    assert orders("PID|1||4711", segment) == NO_MEANING
+    cancels = segment.startswith("ORC|CA")  # it asks for nothing all the same
+    assert orders("PID|1||4711", segment) == Meaning(cancels=cancels)
 
 
 def test_a_message_without_orders_means_nothing() -> None:
@@ -107,20 +108,30 @@ def test_numbers_are_read_without_their_escapes() -> None:
 
 
 def test_an_order_in_an_adt_message_is_none() -> None:
-    assert meaning_of(message("ADT^A08", "PID|1||4711", "ORC|CA|P1")) == NO_MEANING
+    assert meaning_of(message("ADT^A08", "PID|1||4711", "ORC|CA|P1")).withdrawn == ()
 
 
 # Visits
 
 
-@pytest.mark.parametrize("event", ["A01", "A04", "A05"])
-def test_an_admission_is_what_its_retrieves_are_for(event: str) -> None:
+@pytest.mark.parametrize("event", ["A01", "A04", "A08"])
+def test_a_visit_is_what_its_retrieves_are_for(event: str) -> None:
     assert admission(event) == Meaning(occasions=(visit("V1", "4711"),))
 
 
-@pytest.mark.parametrize("event", ["A11", "A38"])
-def test_a_canceled_admission_takes_back_its_visit(event: str) -> None:
-    assert admission(event) == Meaning(withdrawn=(visit("V1", "4711"),))
+def test_a_canceled_admission_takes_back_its_visit_and_a_canceled_pre_admission_that() -> None:
+    planned = Occasion("pre-admission", "V1", "4711")
+    assert admission("A05") == Meaning(occasions=(planned,))
+    assert admission("A11") == Meaning(withdrawn=(visit("V1", "4711"),), cancels=True)
+    assert admission("A38") == Meaning(withdrawn=(planned,), cancels=True)
+
+
+def test_a_visit_is_told_by_its_number_and_by_the_patient_only_where_there_is_none() -> None:
+    assert visit("V1", "1").same_as(visit("V1", "2"))  # the patient was merged in between
+    assert not visit("V1", "1").same_as(visit("V2", "1"))
+    assert not visit("V1", "1").same_as(visit("", "1"))
+    assert visit("", "1").same_as(visit("", "1"))
+    assert not visit("", "1").same_as(Occasion("pre-admission", "", "1"))
 
 
 @pytest.mark.parametrize("event", ["A02", "A03", "A12", "A13", "A31"])
@@ -133,8 +144,8 @@ def test_other_events_take_nothing_back_and_merge_nothing(event: str) -> None:
 def test_a_visit_is_known_by_its_number_and_the_patient(event: str) -> None:
     meaning = admission(event, "V1^^^HOSP", "4711^^^HOSP^MR~99^^^INS")
     assert meaning.occasions + meaning.withdrawn == (visit("V1", "4711"),)
-    assert admission(event, "", "") == NO_MEANING
-    assert admission(event, '""', '""') == NO_MEANING
+    for unknown in (admission(event, "", ""), admission(event, '""', '""')):
+        assert unknown.occasions + unknown.withdrawn == ()
 
 
 # Merges

@@ -150,8 +150,8 @@ async def test_application_acknowledgments_are_owed_until_they_are_kept_and_over
         await store.keep_ack(owed[1].message_id, b"MSA|AA", "AA")
     async with opened(tmp_path / "journal") as store:
         assert await store.unanswered() == [
-            Unanswered(owed[0].message_id, b"MSH|0", RECEIVED),
-            Unanswered(owed[2].message_id, b"MSH|2", RECEIVED),
+            Unanswered(owed[0].message_id, b"MSH|0", RECEIVED, '{"routes": []}'),
+            Unanswered(owed[2].message_id, b"MSH|2", RECEIVED, '{"routes": []}'),
         ]
         await store.keep_ack(owed[0].message_id, b"MSA|AE", "AE")
         await store.keep_ack(owed[2].message_id, b"MSA|AA", "AA")

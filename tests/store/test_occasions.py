@@ -72,7 +72,7 @@ async def statuses(store: Store, kept: Journaled) -> list[TaskStatus]:
         (order("P1"), order("p1"), False),
         (order("P1", "F1"), visit("P1", "F1"), False),
         (visit("V1", "4711"), visit("V1", "4711"), True),
-        (visit("V1", "4711"), visit("V1", "4712"), False),
+        (visit("V1", "4711"), visit("V1", "4712"), True),  # merged in between
         (visit("V1", "4711"), visit("V2", "4711"), False),
         (visit("V1", "4711"), visit("V1"), True),
         (visit("V1", "4711"), order("V1", "4711"), False),
