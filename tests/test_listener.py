@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from engine import listener as listener_module
+from engine import connection as connection_module
 from engine.answer import Answer
 from engine.hl7.mllp import frame
 from engine.listener import Listener, ListenError, ListenerSettings
@@ -480,7 +480,7 @@ async def test_a_connection_cut_off_before_its_first_step_is_closed(caplog: pyte
                 task.cancel()
             return True
 
-    caplog.set_level(logging.INFO, "engine.listener")
+    caplog.set_level(logging.INFO, "engine")
     async with house() as h:
         caplog.handler.addFilter(cut_off := CutOff())
         client = await h.client()
@@ -650,7 +650,7 @@ async def test_a_later_answer_that_raises_is_logged_without_its_text(
 
 
 async def test_many_later_answers_hold_back_reading(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener_module, "_MOST_LATER", 2)
+    monkeypatch.setattr(connection_module, "_MOST_LATER", 2)
     async with house(window=1) as h:
         names = [b"%d" % number for number in range(5)]
         later = {name: h.ward.promise(name) for name in names}
