@@ -22,6 +22,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ErrorCode(IntEnum):
+    """Message error condition codes, HL7 table 0357. `engine.hl7.ack` says when each is given."""
+
+    ACCEPTED = 0
+    SEGMENT_SEQUENCE = 100
+    REQUIRED_FIELD_MISSING = 101
+    DATA_TYPE = 102
+    TABLE_VALUE_NOT_FOUND = 103
+    VALUE_TOO_LONG = 104
+    CARDINALITY = 198
+    OTHER_HL7_ERROR = 199
+    UNSUPPORTED_MESSAGE_TYPE = 200
+    UNSUPPORTED_EVENT = 201
+    UNSUPPORTED_PROCESSING_ID = 202
+    UNSUPPORTED_VERSION = 203
+    UNKNOWN_KEY = 204
+    DUPLICATE_KEY = 205
+    RECORD_LOCKED = 206
+    INTERNAL = 207
 
 
 class ForefetchError(Exception):
@@ -58,11 +80,18 @@ class ConfigError(ForefetchError):
 class MessageError(ForefetchError):
     """A message that cannot be accepted as it stands.
 
-    ``code`` is from HL7 table 0357 (message error condition codes); ``location`` is a field in the form
+    ``code`` is an `ErrorCode`; ``location`` is a field in the form
     ``SEG-field``, or empty; ``reject`` says whether the answer is AR (true) or AE (false), HL7 v2 ch. 2.9.2.
     """
 
-    def __init__(self, text: str, *, code: int = 100, location: str = "", reject: bool = False) -> None:
+    def __init__(
+        self,
+        text: str,
+        *,
+        code: int = ErrorCode.SEGMENT_SEQUENCE,
+        location: str = "",
+        reject: bool = False,
+    ) -> None:
         self.text = text
         self.code = code
         self.location = location

@@ -25,7 +25,12 @@ def as_dict(message: Message, decision: Decision) -> dict[str, Any]:
         "routes": list(routes_of(decision)),
         "requests": [request_dict(request) for request in plan.requests],
         "problems": [
-            {"route": problem.route, "text": problem.text, "code": problem.code, "location": problem.location}
+            {
+                "route": problem.route,
+                "text": problem.text,
+                "code": int(problem.code),
+                "location": problem.location,
+            }
             for problem in plan.problems
         ],
         "meaning": list(_meaning(decision.meaning)),
@@ -50,7 +55,7 @@ def _meaning(meaning: Meaning) -> Iterator[str]:
 
 def problems_of(told: str) -> tuple[PlanProblem, ...]:
     """The problems in a decision that was written with ``as_json``."""
-    return tuple(PlanProblem(**problem) for problem in json.loads(told)["problems"])
+    return tuple(PlanProblem(**problem) for problem in json.loads(told).get("problems", []))
 
 
 def request_dict(request: RetrieveRequest) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from engine.answer import Answer
 from engine.config import Config, ReplyRule, reply_rule
 from engine.dispatcher import Dispatcher
-from engine.errors import MessageError, StoreError
+from engine.errors import ErrorCode, MessageError, StoreError
 from engine.explanation import as_json, problems_of
 from engine.hl7.ack import AckCode, AckError, Envelope, Reply, Severity, acknowledge
 from engine.hl7.batch import is_batch, messages_of_batch
@@ -110,7 +110,7 @@ class Intake:
 
     def refuse(self, head: bytes, reason: str) -> bytes:
         """The NAK for a block that could not be taken whole; ``head`` is its beginning."""
-        return self._ack(best_header(head), _nak(MessageError(reason, code=207, reject=True)))
+        return self._ack(best_header(head), _nak(MessageError(reason, code=ErrorCode.INTERNAL, reject=True)))
 
     async def _receive(self, payload: bytes, peer: str) -> Answer:
         try:
@@ -149,7 +149,7 @@ class Intake:
             fault = await asyncio.to_thread(faults_of, received.message, profiles)  # hl7apy takes its time
             if fault:
                 version = received.header.version
-                raise MessageError(f"not valid for HL7 {version}: {fault}", code=100)
+                raise MessageError(f"not valid for HL7 {version}: {fault}", code=ErrorCode.SEGMENT_SEQUENCE)
 
     def _refused(self, header: Header, answer: Reply) -> Answer:
         """A message that is not taken. In enhanced mode CE or CR; where no accept acknowledgment may be sent,
@@ -318,7 +318,7 @@ def _nak(error: MessageError) -> Reply:
 
 
 def _rejected(text: str) -> Reply:
-    return Reply(AckCode.AR, text, (AckError(Severity.ERROR, 207, text),))
+    return Reply(AckCode.AR, text, (AckError(Severity.ERROR, ErrorCode.INTERNAL, text),))
 
 
 def _accept(answer: Reply) -> Reply:

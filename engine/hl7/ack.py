@@ -13,24 +13,59 @@ from enum import StrEnum
 
 import hl7
 
+from engine.errors import ErrorCode
 from engine.hl7.encoding import Delimiters, escape
 from engine.hl7.message import Header
 
-TABLE_0357 = {
-    0: "Message accepted",
-    100: "Segment sequence error",
-    101: "Required field missing",
-    102: "Data type error",
-    103: "Table value not found",
-    104: "Value too long",
-    200: "Unsupported message type",
-    201: "Unsupported event code",
-    202: "Unsupported processing id",
-    203: "Unsupported version id",
-    204: "Unknown key identifier",
-    205: "Duplicate key identifier",
-    206: "Application record locked",
-    207: "Application internal error",
+TABLE_0357: dict[int, str] = {
+    ErrorCode.ACCEPTED: "Message accepted",
+    ErrorCode.SEGMENT_SEQUENCE: "Segment sequence error",
+    ErrorCode.REQUIRED_FIELD_MISSING: "Required field missing",
+    ErrorCode.DATA_TYPE: "Data type error",
+    ErrorCode.TABLE_VALUE_NOT_FOUND: "Table value not found",
+    ErrorCode.VALUE_TOO_LONG: "Value too long",
+    ErrorCode.CARDINALITY: "Non-conformant cardinality",
+    ErrorCode.OTHER_HL7_ERROR: "Other HL7 error",
+    ErrorCode.UNSUPPORTED_MESSAGE_TYPE: "Unsupported message type",
+    ErrorCode.UNSUPPORTED_EVENT: "Unsupported event code",
+    ErrorCode.UNSUPPORTED_PROCESSING_ID: "Unsupported processing id",
+    ErrorCode.UNSUPPORTED_VERSION: "Unsupported version id",
+    ErrorCode.UNKNOWN_KEY: "Unknown key identifier",
+    ErrorCode.DUPLICATE_KEY: "Duplicate key identifier",
+    ErrorCode.RECORD_LOCKED: "Application record locked",
+    ErrorCode.INTERNAL: "Application internal error",
+}
+# When Forefetch gives a code, and with which MSA-1; docs/acknowledgments.md has the same table.
+GIVEN = {
+    ErrorCode.ACCEPTED: ("AA, AE", "this study arrived, or is in progress"),
+    ErrorCode.SEGMENT_SEQUENCE: (
+        "AE, AR",
+        "the message as a whole: not HL7, empty (AR); two messages in one block, a cancel mixed with a new "
+        "order, not valid where a route validates (AE)",
+    ),
+    ErrorCode.REQUIRED_FIELD_MISSING: (
+        "AE",
+        "MSH-9 or MSH-10 is empty, or every field by which a matched route could know its study",
+    ),
+    ErrorCode.DATA_TYPE: (
+        "AE",
+        "a value that must not go on the wire (a list of UIDs, a wild card, no UID), or MSH-1 and MSH-2",
+    ),
+    ErrorCode.TABLE_VALUE_NOT_FOUND: (
+        "AE, AR",
+        "a value that a route's destination map does not have (AE); a sender that is not accepted (AR)",
+    ),
+    ErrorCode.VALUE_TOO_LONG: ("AE", "a field or segment that a rule names occurs more than 1000 times"),
+    ErrorCode.UNSUPPORTED_MESSAGE_TYPE: ("AR", "no route is for this type, and `unrouted: reject`"),
+    ErrorCode.UNSUPPORTED_EVENT: ("AR", "no route is for this event of the type, and `unrouted: reject`"),
+    ErrorCode.UNSUPPORTED_PROCESSING_ID: ("AR", "MSH-11 is not among `processing_ids`"),
+    ErrorCode.UNSUPPORTED_VERSION: ("AR", "MSH-12 is not among `versions`"),
+    ErrorCode.UNKNOWN_KEY: ("AE", "the archive does not have it, or moved nothing"),
+    ErrorCode.INTERNAL: (
+        "AE, AR",
+        "everything else: DICOM failures, a closed gate (AE); a block that is too large or broken off, a "
+        "message that could not be kept, a fault of Forefetch (AR)",
+    ),
 }
 _LOCATION = re.compile(
     r"(?P<segment>[A-Za-z0-9]{3})(?:\((?P<occurrence>\d+|\*)\))?"
@@ -176,7 +211,7 @@ def _err_1(error: AckError, header: Header, version: tuple[int, ...]) -> str:
     where = ["", "", ""]
     if place:
         where = [place["segment"].upper(), _number(place["occurrence"]), place["field"] or ""]
-    code = [str(error.code), TABLE_0357.get(error.code, ""), "HL70357"]
+    code = [str(int(error.code)), TABLE_0357[error.code], "HL70357"]
     if error.application_code is not None:
         code += error.application_code
     return mark.component.join([*where, mark.subcomponent.join(_field(part, header) for part in code)])
@@ -190,7 +225,7 @@ def _err_segment(error: AckError, header: Header) -> list[str]:
         "ERR",
         "",
         _erl(error.location, header.delimiters),
-        coded((str(error.code), TABLE_0357.get(error.code, ""), "HL70357")),
+        coded((str(int(error.code)), TABLE_0357[error.code], "HL70357")),
         error.severity.value,
         coded(error.application_code) if error.application_code else "",
         "",

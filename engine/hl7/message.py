@@ -10,7 +10,7 @@ import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from engine.errors import MessageError
+from engine.errors import ErrorCode, MessageError
 from engine.hl7.charset import declared_sets, decode
 from engine.hl7.encoding import NULL, STANDARD_DELIMITERS, Delimiters, may_change_character_set, unescape
 from engine.hl7.path import Chosen, FieldPath
@@ -158,7 +158,7 @@ class Message:
     def _limit(self, place: str, count: int) -> None:
         if count > MOST_VALUES:
             text = f"{place} occurs {count} times; at most {MOST_VALUES} are read"
-            raise MessageError(text, code=104, location=place)
+            raise MessageError(text, code=ErrorCode.VALUE_TOO_LONG, location=place)
 
     def _is_chosen(self, repetition: str, choice: Chosen) -> bool:
         places = (1, 2) if choice.subcomponent is None else (choice.subcomponent,)
@@ -248,7 +248,7 @@ def _delimiters(line: str) -> Delimiters:
     if any(mark not in string.punctuation for mark in marks) or len(set(marks)) != len(marks):
         raise MessageError(
             f"MSH-1 and MSH-2 {separator + encoding!r} are not distinct punctuation",
-            code=102,
+            code=ErrorCode.DATA_TYPE,
             location="MSH-2",
         )
     field, component, repetition, escape, subcomponent = tuple(marks[:5])
@@ -260,7 +260,9 @@ def _require(header: Header) -> None:
     no value either."""
     for value, location in ((header.type_code, "MSH-9"), (header.control_id, "MSH-10")):
         if value in ("", NULL):
-            raise MessageError(f"{location} is required and empty", code=101, location=location)
+            raise MessageError(
+                f"{location} is required and empty", code=ErrorCode.REQUIRED_FIELD_MISSING, location=location
+            )
 
 
 def best_header(raw: bytes) -> Header:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from engine.errors import ErrorCode
 from engine.retrieve.selector import Selector, SeriesOfStudy, Study
 from engine.retrieve.task import Priority, RetrieveRequest
 
@@ -21,7 +22,7 @@ class PlanProblem:
 
     route: str
     text: str
-    code: int = 103
+    code: int = ErrorCode.TABLE_VALUE_NOT_FOUND
     location: str = ""
 
 

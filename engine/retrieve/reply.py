@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.errors import ErrorCode
 from engine.hl7.ack import AckCode, AckError, Reply, Severity
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.plan import PlanProblem
 from engine.retrieve.task import RetrieveTask
 
-_ACCEPTED = 0
-_UNKNOWN_KEY = 204
-_INTERNAL_ERROR = 207
 _UNKNOWN = frozenset({Cause.NOT_FOUND, Cause.NOTHING_MOVED})
 _DICOM_STATUS = "99DICOM"  # local coding systems, HL7 table 0396
 _CAUSE = "99FOREFETCH"
@@ -63,7 +61,7 @@ def _progress(waiting: Sequence[RetrieveTask]) -> str:
 
 
 def _reply(text: str, errors: list[AckError]) -> Reply:
-    missing = any(error.code != _ACCEPTED for error in errors)
+    missing = any(error.code != ErrorCode.ACCEPTED for error in errors)
     return Reply(AckCode.AE if missing else AckCode.AA, text, tuple(errors))
 
 
@@ -78,11 +76,11 @@ def _line(task: RetrieveTask, tasks: Sequence[RetrieveTask]) -> AckError | None:
     if outcome is None or not task.status.final:
         when = task.request.due
         state = "is in progress" if when is None else f"is due at {when.isoformat(timespec='minutes')}"
-        return AckError(Severity.INFORMATION, _ACCEPTED, f"task {task.id}: {where} {state}")
+        return AckError(Severity.INFORMATION, ErrorCode.ACCEPTED, f"task {task.id}: {where} {state}")
     if not task.is_move and task.status is TaskStatus.COMPLETED:
         if any(child.parent_id == task.id for child in tasks):
             return None
-        return AckError(Severity.INFORMATION, _ACCEPTED, f"{where}: {outcome.text}")
+        return AckError(Severity.INFORMATION, ErrorCode.ACCEPTED, f"{where}: {outcome.text}")
     return AckError(
         severity=_severity(outcome),
         code=_code(outcome),
@@ -100,10 +98,10 @@ def _severity(outcome: Outcome) -> Severity:
     return Severity.ERROR if outcome.status is TaskStatus.FAILED else Severity.WARNING
 
 
-def _code(outcome: Outcome) -> int:
+def _code(outcome: Outcome) -> ErrorCode:
     if outcome.arrived:
-        return _ACCEPTED
-    return _UNKNOWN_KEY if outcome.cause in _UNKNOWN else _INTERNAL_ERROR
+        return ErrorCode.ACCEPTED
+    return ErrorCode.UNKNOWN_KEY if outcome.cause in _UNKNOWN else ErrorCode.INTERNAL
 
 
 def _application_code(outcome: Outcome) -> tuple[str, str, str]:

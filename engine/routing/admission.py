@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from engine.errors import MessageError
+from engine.errors import ErrorCode, MessageError
 from engine.hl7.message import Header
 from engine.routing.rules import Route
 
@@ -41,14 +41,24 @@ ANYTHING = Admission()
 def examine(header: Header, admission: Admission, routes: Iterable[Route]) -> None:
     """MessageError, an AR, for what is not accepted."""
     if admission.senders and not any(sender.matches(header) for sender in admission.senders):
-        raise _rejected("sender is not among those accepted (intake.senders)", 103, "MSH-3.1")
+        raise _rejected(
+            "sender is not among those accepted (intake.senders)", ErrorCode.TABLE_VALUE_NOT_FOUND, "MSH-3.1"
+        )
     processing = header.processing_id.partition(header.delimiters.component)[0]
     if admission.processing_ids and processing not in admission.processing_ids:
         accepted = ", ".join(admission.processing_ids)
-        raise _rejected(f"processing ID {processing!r} is not accepted: {accepted}", 202, "MSH-11.1")
+        raise _rejected(
+            f"processing ID {processing!r} is not accepted: {accepted}",
+            ErrorCode.UNSUPPORTED_PROCESSING_ID,
+            "MSH-11.1",
+        )
     if admission.versions and not any(fnmatchcase(header.version, it) for it in admission.versions):
         accepted = ", ".join(admission.versions)
-        raise _rejected(f"version {header.version!r} is not accepted: {accepted}", 203, "MSH-12.1")
+        raise _rejected(
+            f"version {header.version!r} is not accepted: {accepted}",
+            ErrorCode.UNSUPPORTED_VERSION,
+            "MSH-12.1",
+        )
     if not admission.unrouted:
         _examine_type(header, routes)
 
@@ -58,9 +68,13 @@ def _examine_type(header: Header, routes: Iterable[Route]) -> None:
     if any(pattern.matches(header) for pattern in patterns):
         return
     if any(fnmatchcase(header.type_code, pattern.code) for pattern in patterns):
-        raise _rejected(f"no route is for the event {header.message_type}", 201, "MSH-9.2")
-    raise _rejected(f"no route is for messages of type {header.type_code}", 200, "MSH-9.1")
+        raise _rejected(
+            f"no route is for the event {header.message_type}", ErrorCode.UNSUPPORTED_EVENT, "MSH-9.2"
+        )
+    raise _rejected(
+        f"no route is for messages of type {header.type_code}", ErrorCode.UNSUPPORTED_MESSAGE_TYPE, "MSH-9.1"
+    )
 
 
-def _rejected(text: str, code: int, location: str) -> MessageError:
+def _rejected(text: str, code: ErrorCode, location: str) -> MessageError:
     return MessageError(text, code=code, location=location, reject=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from engine.dicom.identifiers import valid_key, valid_uid
-from engine.errors import IdentifierError
+from engine.errors import ErrorCode, IdentifierError
 from engine.hl7.encoding import NULL, parse_time
 from engine.hl7.message import Located, Message
 from engine.hl7.path import FieldPath
@@ -113,7 +113,7 @@ def _plan(message: Message, hits: Sequence[Route], meaning: Meaning, now: dt.dat
     if not meaning.occasions:
         return RetrievePlan()
     text = "the message cancels one order and asks for another; send them apart"
-    return RetrievePlan(problems=(PlanProblem(hits[0].name, text, 100, "ORC-1"),))
+    return RetrievePlan(problems=(PlanProblem(hits[0].name, text, ErrorCode.SEGMENT_SEQUENCE, "ORC-1"),))
 
 
 def _trace(route: Route, message: Message, now: dt.datetime) -> RouteTrace:
@@ -168,9 +168,14 @@ def _destination(route: str, rule: DestinationRule, message: Message) -> str | P
     if chosen is not None:
         return chosen
     if not named:
-        return PlanProblem(route, f"{rule.field} is empty and names no destination", 101, str(rule.field))
+        return PlanProblem(
+            route,
+            f"{rule.field} is empty and names no destination",
+            ErrorCode.REQUIRED_FIELD_MISSING,
+            str(rule.field),
+        )
     text = f"{rule.field} {named!r} is not in the destination map of route {route}"
-    return PlanProblem(route, text, 103, str(rule.field))
+    return PlanProblem(route, text, ErrorCode.TABLE_VALUE_NOT_FOUND, str(rule.field))
 
 
 def _selectors(route: Route, message: Message, now: dt.datetime) -> tuple[list[Selector], list[PlanProblem]]:
@@ -180,13 +185,13 @@ def _selectors(route: Route, message: Message, now: dt.datetime) -> tuple[list[S
     for want in route.wants:
         for result in _selected(want, message, now):
             if isinstance(result, Located):
-                problems.append(PlanProblem(route.name, result.text, 102, result.location))
+                problems.append(PlanProblem(route.name, result.text, ErrorCode.DATA_TYPE, result.location))
             else:
                 selectors.append(result)
     if not selectors and not problems:
         fields = [str(_key(want)) for want in route.wants]
         text = f"route {route.name} matched, but the message names no study: {' and '.join(fields)} empty"
-        problems.append(PlanProblem(route.name, text, 101, fields[0]))
+        problems.append(PlanProblem(route.name, text, ErrorCode.REQUIRED_FIELD_MISSING, fields[0]))
     return selectors, problems
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from pathlib import Path
 
 import hl7
 import pytest
@@ -219,3 +221,9 @@ def test_no_text_breaks_an_ack(version: str, charset: str, text: str) -> None:
     assert (ack.header.control_id, ack.first(FieldPath.parse("MSA-1"))) == ("FF1", "AE")
     assert ack.raw.count(b"\r") == 3
     assert not {0x0B, 0x1C} & set(ack.raw)
+
+
+def test_the_documentation_has_the_table_of_codes_that_the_code_has() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "acknowledgments.md").read_text(encoding="utf-8")
+    rows = [row.strip("| ").split(" | ") for row in text.splitlines() if re.match(r"\| \d+ \| A", row)]
+    assert rows == [[str(int(code)), msa, when] for code, (msa, when) in GIVEN.items()]
