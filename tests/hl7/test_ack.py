@@ -14,7 +14,7 @@ from hl7apy.parser import parse_message
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.hl7.ack import AckCode, AckError, Envelope, Reply, Severity, acknowledge, version_tuple
+from engine.hl7.ack import GIVEN, AckCode, AckError, Envelope, Reply, Severity, acknowledge, version_tuple
 from engine.hl7.message import Header, Message
 from engine.hl7.path import FieldPath
 
