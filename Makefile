@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+MEDPLUM := build/peers/.ready
 
 .PHONY: demo test peers lint bench fuzz clean
 
@@ -12,9 +13,16 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/pytest -m "not peers"
 
-# Needs Orthanc and DCMTK: apt-get install orthanc dcmtk
-peers: $(READY)
+# Needs Orthanc, DCMTK and Node.js: apt-get install orthanc dcmtk nodejs npm
+peers: $(READY) $(MEDPLUM)
 	$(BIN)/pytest -m peers tests/peers
+
+# Medplum's HL7 sender and receiver
+$(MEDPLUM): tests/peers/medplum/package.json
+	mkdir -p $(@D)
+	cp $< $(@D)
+	npm install --prefix $(@D) --no-package-lock --no-audit --no-fund --loglevel error
+	touch $@
 
 lint: $(READY)
 	$(BIN)/ruff check

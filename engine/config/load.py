@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.config.build import build
-from engine.config.models import AccessionItem, DestinationMap, PriorsItem, RoutesFile, StudyItem
+from engine.config.models import RoutesFile
+from engine.config.references import references
 from engine.config.values import Config
 from engine.config.yamlfile import Document, Where, read
 from engine.errors import Complaint, ConfigError
@@ -49,13 +50,14 @@ def load(path: str | Path) -> Config:
 def parse(text: str, file: str = "routes.yaml") -> Config:
     """The configuration in a text, or ConfigError. ``file`` names it in complaints."""
     document = read(text, file)
+    complaints = list(references(document))
     try:
         model = RoutesFile.model_validate(document.value)
     except ValidationError as error:
-        complaints = [_complaint(document, details) for details in error.errors(include_url=False)]
+        complaints += [_complaint(document, details) for details in error.errors(include_url=False)]
         raise ConfigError(sorted(complaints, key=_place)) from error
-    if faults := list(_references(document, model)):
-        raise ConfigError(sorted(faults, key=_place))
+    if complaints:
+        raise ConfigError(sorted(complaints, key=_place))
     return build(model)
 
 
@@ -131,68 +133,3 @@ def _found(value: object) -> str:
         return f"a list of {len(value)}"
     text = repr(value)
     return text if len(text) <= _LONGEST_FOUND else text[:_LONGEST_FOUND] + "…"
-
-
-def _references(document: Document, file: RoutesFile) -> Iterator[Complaint]:
-    """Names that must be defined elsewhere in the file, or only once."""
-    seen: set[str] = set()
-    for number, route in enumerate(file.routes):
-        here: Where = ("routes", number)
-        if route.name in seen:
-            yield document.complaint((*here, "name"), "a name of its own", f"a second {route.name!r}")
-        seen.add(route.name)
-        yield from _named(document, (*here, "from"), route.from_, "archives", list(file.archives))
-        for where, name in _targets((*here, "to"), route.to):
-            yield from _named(document, where, name, "destinations", list(file.destinations))
-        for index, item in enumerate(route.studies):
-            yield from _series_uid(document, (*here, "studies", index), item)
-    titles: dict[str, str] = {}
-    for name, destination in file.destinations.items():
-        if destination.ae_title in titles:
-            found = f"{destination.ae_title}, which is also destination {titles[destination.ae_title]}"
-            yield document.complaint(("destinations", name, "ae_title"), "an AE title of its own", found)
-        titles[destination.ae_title] = name
-    yield from _senders(document, file)
-
-
-def _senders(document: Document, file: RoutesFile) -> Iterator[Complaint]:
-    """The first reply rule that matches counts: a second one for the same sender would be dead."""
-    seen: set[tuple[str, str]] = set()
-    for number, reply in enumerate(file.replies):
-        sender = reply.application or "*", reply.facility or "*"
-        if sender in seen:
-            found = f"application {sender[0]!r}, facility {sender[1]!r} again"
-            yield document.complaint(("replies", number), "a sender that no rule above names", found)
-        seen.add(sender)
-
-
-def _targets(where: Where, to: str | DestinationMap) -> Iterator[tuple[Where, str]]:
-    if isinstance(to, str):
-        yield where, to
-        return
-    for value, name in to.map.items():
-        yield (*where, "map", value), name
-    if to.otherwise is not None:
-        yield (*where, "otherwise"), to.otherwise
-
-
-def _named(
-    document: Document, where: Where, name: str, section: str, known: list[str]
-) -> Iterator[Complaint]:
-    if name not in known:
-        yield document.complaint(where, f"a name under {section}: {', '.join(known)}", repr(name))
-
-
-def _series_uid(
-    document: Document, where: Where, item: StudyItem | AccessionItem | PriorsItem
-) -> Iterator[Complaint]:
-    """A series UID belongs to one study: it goes with ``study`` only."""
-    section = item.priors if isinstance(item, PriorsItem) else item
-    if isinstance(item, StudyItem) or section.series is None or section.series.uid is None:
-        return
-    yield document.complaint(
-        (*where, "priors", "series", "uid") if isinstance(item, PriorsItem) else (*where, "series", "uid"),
-        "modality or description, since a series UID needs its study's UID beside it",
-        "uid",
-        at_key=True,
-    )

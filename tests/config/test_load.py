@@ -388,3 +388,17 @@ def test_a_file_is_named_in_its_complaints(tmp_path: Path) -> None:
 def test_a_file_with_a_byte_order_mark_loads(tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text("\ufeff" + LINES, encoding="utf-8")
     assert isinstance(load(tmp_path / "r.yaml"), Config)
+
+
+def test_wrong_names_are_told_together_with_mistakes_of_shape() -> None:
+    text = REPOSITORY.read_text(encoding="utf-8").replace("    from: main\n", "    from: mian\n", 1)
+    text = text.replace("listen: 127.0.0.1:2575", "lissen: 127.0.0.1:2575").replace(
+        "to: mammography", "to: mamo"
+    )
+    with pytest.raises(ConfigError) as caught:
+        parse(text)
+    assert [complaint.where for complaint in caught.value.complaints] == [
+        "engine.lissen",
+        "routes[0].from",
+        "routes[3].to",
+    ]

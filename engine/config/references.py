@@ -1,0 +1,93 @@
+"""Names in routes.yaml that must be defined elsewhere in it, or only once.
+
+Works on the values as written, so that its complaints come together with those of a file that has other
+mistakes too: what has the wrong shape is passed over here, for the models complain of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from engine.config.yamlfile import Document, Where
+from engine.errors import Complaint
+
+
+def references(document: Document) -> Iterator[Complaint]:
+    """Every complaint about a name."""
+    file = _mapping(document.value)
+    archives, destinations = _mapping(file.get("archives")), _mapping(file.get("destinations"))
+    names: set[str] = set()
+    for number, section in enumerate(_list(file.get("routes"))):
+        here: Where = ("routes", number)
+        route = _mapping(section)
+        name = route.get("name")
+        if isinstance(name, str) and name in names:
+            yield document.complaint((*here, "name"), "a name of its own", f"a second {name!r}")
+        names.add(str(name))
+        yield from _known(document, (*here, "from"), route.get("from"), "archives", archives)
+        for where, target in _targets((*here, "to"), route.get("to")):
+            yield from _known(document, where, target, "destinations", destinations)
+        for index, item in enumerate(_list(route.get("studies"))):
+            yield from _series_uid(document, (*here, "studies", index), _mapping(item))
+    yield from _ae_titles(document, destinations)
+    yield from _senders(document, _list(file.get("replies")))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    """A list; a single value may stand for a list of one."""
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _targets(where: Where, to: Any) -> Iterator[tuple[Where, Any]]:
+    if not isinstance(to, dict):
+        yield where, to
+        return
+    for value, name in _mapping(to.get("map")).items():
+        yield (*where, "map", value), name
+    yield (*where, "otherwise"), to.get("otherwise")
+
+
+def _known(
+    document: Document, where: Where, name: Any, section: str, known: dict[str, Any]
+) -> Iterator[Complaint]:
+    if isinstance(name, str) and known and name not in known:
+        yield document.complaint(where, f"a name under {section}: {', '.join(known)}", repr(name))
+
+
+def _series_uid(document: Document, where: Where, item: dict[str, Any]) -> Iterator[Complaint]:
+    """A series UID belongs to one study: it goes with ``study`` only."""
+    within = ("priors",) if "priors" in item else ()
+    section = _mapping(item["priors"]) if within else item
+    if "study" not in item and "uid" in _mapping(section.get("series")):
+        expected = "modality or description, since a series UID needs its study's UID beside it"
+        yield document.complaint((*where, *within, "series", "uid"), expected, "uid", at_key=True)
+
+
+def _ae_titles(document: Document, destinations: dict[str, Any]) -> Iterator[Complaint]:
+    owners: dict[str, str] = {}
+    for name, section in destinations.items():
+        title = _mapping(section).get("ae_title")
+        if not isinstance(title, str):
+            continue
+        title = title.strip()
+        if title in owners:
+            found = f"{title}, which is also destination {owners[title]}"
+            yield document.complaint(("destinations", name, "ae_title"), "an AE title of its own", found)
+        owners[title] = name
+
+
+def _senders(document: Document, replies: list[Any]) -> Iterator[Complaint]:
+    """The first reply rule that matches counts: a second one for the same sender would be dead."""
+    seen: set[tuple[str, str]] = set()
+    for number, section in enumerate(replies):
+        reply = _mapping(section)
+        sender = str(reply.get("application") or "*"), str(reply.get("facility") or "*")
+        if sender in seen:
+            found = f"application {sender[0]!r}, facility {sender[1]!r} again"
+            yield document.complaint(("replies", number), "a sender that no rule above names", found)
+        seen.add(sender)
