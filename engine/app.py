@@ -34,10 +34,12 @@ class Engine:
     """A running Forefetch. An async context manager: leaving it drains and stops."""
 
     def __init__(self, config: Config, environment: Mapping[str, str] = os.environ) -> None:
-        """StoreError where the journal cannot be opened; nothing is listening yet."""
+        """ConfigError where a message profile cannot be read, StoreError where the journal cannot; nothing is
+        listening yet."""
         self._config = config
         settings = config.engine
         self._allowed = switch_on(environment)
+        profiles = _profiles(config)
         self._store = Store.open(settings.store)
         self._dispatcher = Dispatcher(
             store=self._store,
@@ -53,7 +55,7 @@ class Engine:
             dispatcher=self._dispatcher,
             clock=clock_of(config),
             outbox=self._outbox,
-            profiles=_profiles(config),
+            profiles=profiles,
         )
         self._listener = Listener(
             ListenerSettings(

@@ -264,7 +264,7 @@ class Dispatcher:
         wants any more ends CANCELED unless it had arrived all the same."""
         arrived = isinstance(result, Outcome) and result.arrived
         if running.withdrawn and not arrived:
-            await self._finish(task, _WITHDRAWN)
+            await self._finish(task, _withdrawn(result))
         elif isinstance(result, Resolution):
             await self._answer(task, result)
         elif self._stopping and not result.arrived:
@@ -312,3 +312,10 @@ class Dispatcher:
                     raise
                 _log.error("an outcome could not be kept; trying again: %s", error)
                 await asyncio.sleep(_STORE_RETRY)
+
+
+def _withdrawn(result: Outcome | Resolution) -> Outcome:
+    """Canceled, with what the archive said of it: some objects may have arrived."""
+    if not isinstance(result, Outcome):
+        return _WITHDRAWN
+    return replace(result, status=_WITHDRAWN.status, cause=_WITHDRAWN.cause, text=_WITHDRAWN.text, cure="")

@@ -90,9 +90,7 @@ def simulated(
 
 
 def demo(
-    samples: Annotated[Path, typer.Option(exists=True, file_okay=False, help="messages to send")] = Path(
-        "samples"
-    ),
+    samples: Annotated[Path, typer.Option(file_okay=False, help="messages to send")] = Path("samples"),
     config: ConfigPath = DEFAULT_CONFIG,
 ) -> None:
     """Simulator, engine and sender in one go: real MLLP, real DICOM, made-up patients. Takes seconds."""
@@ -107,5 +105,6 @@ def demo(
 def _sample_files(folder: Path) -> Sequence[Path]:
     files = sorted(folder.glob("*.hl7"))
     if not files:
-        raise typer.BadParameter(f"no *.hl7 files in {folder}", param_hint="--samples")
+        text = f"no *.hl7 files in {folder}; run the demo in a checkout of the repository, or name a folder"
+        raise typer.BadParameter(text, param_hint="--samples")
     return files
