@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from engine.dicom.node import Archive, Destination
+from engine.dicom.status import CANCEL
 from engine.errors import ForefetchError, StoreError
 from engine.move import Client, move
 from engine.resolve import Resolution, resolve
@@ -318,4 +319,7 @@ def _withdrawn(result: Outcome | Resolution) -> Outcome:
     """Canceled, with what the archive said of it: some objects may have arrived."""
     if not isinstance(result, Outcome):
         return _WITHDRAWN
-    return replace(result, status=_WITHDRAWN.status, cause=_WITHDRAWN.cause, text=_WITHDRAWN.text, cure="")
+    text = _WITHDRAWN.text
+    if result.dicom_status != CANCEL:
+        text += f"; the archive did not confirm it and may still be sending ({result.text})"
+    return replace(result, status=_WITHDRAWN.status, cause=_WITHDRAWN.cause, text=text, cure="")

@@ -341,6 +341,8 @@ async def test_what_is_taken_back_is_stopped_on_the_wire_and_ends_canceled(tmp_p
         assert await dispatcher.settled(kept.message_id, 20)
     (task,) = await outcome_of(tmp_path)
     assert task.status is TaskStatus.CANCELED
+    assert task.outcome is not None
+    assert (task.outcome.dicom_status, task.outcome.counters.completed) == (0xFE00, 1)
 
 
 async def test_what_had_arrived_when_it_was_taken_back_is_said_to_have_arrived(tmp_path: Path) -> None:

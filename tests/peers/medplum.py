@@ -111,7 +111,6 @@ def _running(script: str, *arguments: str) -> Iterator[Medplum]:
         stdout=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        newline="\n",
         env={**os.environ, "NODE_PATH": str(_MODULES)},
     )
     medplum = Medplum(process)
