@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
+from tzlocal import get_localzone
+
 from engine.config import Config
 from engine.dispatcher import Dispatcher
 from engine.errors import Complaint, ConfigError
@@ -25,9 +27,10 @@ _log = logging.getLogger(__name__)
 
 
 def clock_of(config: Config) -> Callable[[], dt.datetime]:
-    """The time now, in the zone that routes.yaml names or the machine's."""
-    zone = config.engine.time_zone
-    return lambda: dt.datetime.now(zone).astimezone(zone)
+    """The time now, in the zone that routes.yaml names or the machine's: a zone with its rules, since an
+    appointment may lie on the other side of a change of the clocks."""
+    zone = config.engine.time_zone or get_localzone()
+    return lambda: dt.datetime.now(zone)
 
 
 class Engine:

@@ -37,7 +37,7 @@ _LINGER = 1.0
 _LONGEST_BLOCK = 10
 """A block may take so many times ``frame_timeout``, however busily its bytes trickle in."""
 _MOST_LATER = 1024
-"""Application acknowledgments that one connection may wait for; reading waits while there are as many."""
+"""Application acknowledgments that one connection may wait for."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +48,9 @@ class Receiver(Protocol):
     async def receive(self, payload: bytes, peer: str) -> Answer:
         """The acknowledgments of one block, all without MLLP framing. ``peer`` is an address for logs."""
 
-    def refuse(self, head: bytes, reason: str) -> bytes:
-        """The best NAK for a block that could not be taken; ``head`` is its beginning, however little."""
+    def refuse(self, head: bytes, reason: str) -> bytes | None:
+        """The best NAK for a block that could not be taken; ``head`` is its beginning, however little. None
+        where none is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class Connection:
                 await self._read_blocks(tasks)
                 self._answers.end()
             if self._later:
-                await asyncio.wait(self._later, timeout=self._settings.idle_timeout)
+                await asyncio.wait(self._later, timeout=self._settings.frame_timeout)
             await self._linger()
         finally:
             for task in self._later:
@@ -115,6 +116,11 @@ class Connection:
             with suppress(OSError):
                 await self._writer.wait_closed()
 
+    @property
+    def ended(self) -> bool:
+        """Whether no message comes any more: only answers are still to go out."""
+        return not self._reading
+
     def abort(self) -> None:
         """Close the socket at once."""
         self._writer.transport.abort()
@@ -122,6 +128,8 @@ class Connection:
     def stop_reading(self) -> None:
         """Answer what was received, then close."""
         self._reading = False
+        for task in self._later:
+            task.cancel()  # what they would have said is kept
         if self._silence is not None and not self._silence.expired():
             self._silence.reschedule(asyncio.get_running_loop().time())
 
@@ -196,7 +204,8 @@ class Connection:
                 return await self._receiver.receive(block.payload, self._peer)
             reason = self._reason(block.kind)
             logger.warning("%s sent a block of %d bytes that is refused: %s", self._peer, block.size, reason)
-            return Answer((self._receiver.refuse(block.head, reason),))
+            refusal = self._receiver.refuse(block.head, reason)
+            return Answer((refusal,) if refusal is not None else ())
         except Exception as exc:  # noqa: BLE001  a fault of the receiver ends this connection alone
             self._log_fault(exc)
             return None
@@ -229,7 +238,8 @@ class Connection:
                 await self._write(acknowledgment)
         for awaited in answer.later if not self._lost else ():
             if len(self._later) >= _MOST_LATER:
-                await asyncio.wait(self._later, return_when=asyncio.FIRST_COMPLETED)
+                logger.warning("%s: %d answers are pending; one will stay away", self._peer, _MOST_LATER)
+                continue  # it is kept: the sender gets it by sending the message again
             task = asyncio.create_task(self._deliver_later(awaited))
             self._later.add(task)
             task.add_done_callback(self._later.discard)

@@ -82,11 +82,12 @@ class Dispatcher:
         self._loops: list[asyncio.Task[None]] = []
         self._waiters: dict[int, list[asyncio.Event]] = {}
         self._stopping = False
-        self._started = dt.datetime.now(dt.UTC)
+        self._earlier = 0  # the newest task of earlier runs
 
     async def start(self) -> None:
         """Take up what an earlier run left, then serve every archive."""
         left = await self._store.recover()
+        self._earlier = await self._store.newest_task()
         if left:
             _log.info("%d tasks were under way when forefetch last stopped; they go on", left)
         for name in await self._store.waiting_archives() - self._lanes.keys():
@@ -195,7 +196,7 @@ class Dispatcher:
     async def _turn_away(self, task: RetrieveTask, reason: str) -> None:
         """A task that is not allowed fails. One of an earlier run was acknowledged when it was allowed: it is
         HELD, and goes on after a start at which it is allowed again."""
-        if task.created < self._started:
+        if task.id <= self._earlier:
             _log.warning("task %d is held: %s", task.id, reason)
             await self._store.hold(task.id, reason)
         else:
@@ -221,14 +222,17 @@ class Dispatcher:
         except Exception:  # noqa: BLE001  nothing is known of the outcome: it is carried out again
             _log.exception("task %d could not be carried out or concluded", task.id)
             await asyncio.sleep(_STORE_RETRY)
-            await self._give_back(task)
+            await self._give_back(task, running)
         finally:
             lane.running.pop(task.id, None)
             lane.wake.set()
 
-    async def _give_back(self, task: RetrieveTask) -> None:
+    async def _give_back(self, task: RetrieveTask, running: _Running) -> None:
         try:
-            await self._store.release(task.id, "forefetch could not carry it out; see its log")
+            if running.withdrawn:
+                await self._finish(task, _WITHDRAWN)
+            else:
+                await self._store.release(task.id, "forefetch could not carry it out; see its log")
         except StoreError as error:
             _log.error("task %d goes on at the next start: %s", task.id, error)
 
@@ -239,7 +243,7 @@ class Dispatcher:
             case PriorsOfPatient():
                 return await self._store.identifiers(selector.patient_id, selector.authority)
             case StudiesOfAccession():
-                known = [await self._store.identifiers(patient_id, "") for patient_id in selector.patient_ids]
+                known = [await self._store.identifiers(*patient) for patient in selector.patient_ids]
                 return tuple(alias for aliases in known for alias in aliases)
             case _:
                 return ()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from engine.answer import Answer
 from engine.config import Config, ReplyRule, reply_rule
@@ -19,16 +20,17 @@ from engine.errors import ErrorCode, MessageError, StoreError
 from engine.explanation import as_json, problems_of
 from engine.hl7.ack import AckCode, AckError, Envelope, Reply, Severity, acknowledge
 from engine.hl7.batch import is_batch, messages_of_batch
-from engine.hl7.message import Header, Message, best_header
+from engine.hl7.message import Header, Message, best_header, is_acknowledgment
 from engine.hl7.mode import Mode, accept_code, mode_of
 from engine.hl7.validation import faults_of
 from engine.outbox import Outbox
 from engine.retrieve import reply
 from engine.retrieve.plan import PlanProblem
 from engine.routing.admission import examine
+from engine.routing.meaning import Meaning
 from engine.routing.router import Decision, Matched, decide, plan_of, routes_of
 from engine.routing.rules import Acknowledge
-from engine.store import Journaled, NewLetter, NewMessage, Store
+from engine.store import Effect, Journaled, NewLetter, NewMessage, Store
 
 _log = logging.getLogger(__name__)
 _NOT_KEPT = "the message could not be kept; send it again later"
@@ -80,14 +82,20 @@ class Intake:
         self._outbox = outbox
         self._profiles = profiles or {}
         self._control_ids = control_ids(time.time_ns())
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by connection
         self._pending: set[asyncio.Task[bytes | None]] = set()
 
     async def start(self) -> None:
         """Take up the application acknowledgments that an earlier run still owed."""
         for owed in await self._store.unanswered():
-            received = self._read(owed.raw, "journal", owed.received_at)
+            try:
+                received = self._read(owed.raw, "journal", owed.received_at)
+            except MessageError as error:
+                number = owed.message_id
+                _log.error("message %d cannot be read as it was; no acknowledgment: %d", number, error.code)
+                continue
             received = replace(received, problems=problems_of(owed.decision))
-            self._in_background(self._application(received, owed.message_id))
+            self._in_background(self._application(received, owed.message_id, owed.effect))
 
     async def stop(self) -> None:
         """Leave what is still owed to the next start."""
@@ -108,18 +116,24 @@ class Intake:
             tuple(later for answer in answers for later in answer.later),
         )
 
-    def refuse(self, head: bytes, reason: str) -> bytes:
-        """The NAK for a block that could not be taken whole; ``head`` is its beginning."""
+    def refuse(self, head: bytes, reason: str) -> bytes | None:
+        """The NAK for a block that could not be taken whole; ``head`` is its beginning. None for an
+        acknowledgment."""
+        if is_acknowledgment(head):
+            return None
         return self._ack(best_header(head), _nak(MessageError(reason, code=ErrorCode.INTERNAL, reject=True)))
 
     async def _receive(self, payload: bytes, peer: str) -> Answer:
+        if is_acknowledgment(payload):
+            _log.info("acknowledgment from %s: not acknowledged", peer)
+            return Answer()
         try:
             received = self._read(payload, peer, self._clock())
-            if received.message.count("MSA"):
-                _log.info("acknowledgment from %s: not acknowledged", peer)
-                return Answer()
-            await self._examine(received)
-            return await self._keep_and_answer(received)
+            # In the order in which they came, though hl7apy takes longer for one than for another
+            async with self._turns.setdefault(peer, asyncio.Lock()):
+                await self._examine(received)
+                keeping = asyncio.create_task(self._keep(received))
+            return await self._answer(received, await keeping)
         except MessageError as error:
             _log.warning(
                 "message from %s refused: HL7 error %d at %s", peer, error.code, error.location or "MSH"
@@ -161,7 +175,8 @@ class Intake:
             return Answer((self._ack(header, _accept(answer)),))
         return Answer((self._ack(header, answer),) if mode.application.wants(success=False) else ())
 
-    async def _keep_and_answer(self, received: _Received) -> Answer:
+    async def _keep(self, received: _Received) -> Journaled:
+        """Journal a message with what can be answered at once."""
         mode, header = received.mode, received.header
         accept = immediate = None
         if mode.enhanced:
@@ -172,27 +187,30 @@ class Intake:
         ack = self._ack(header, immediate, received.response) if immediate is not None else None
         kept = await self._store.journal(_record(received, ack, immediate, accept))
         _log_kept(received, kept)
-        try:
-            return await self._answer(received, kept)
-        except StoreError as error:
-            _log.error("message %d: its outcome cannot be read or kept: %s", kept.message_id, error)
-            return Answer((self._ack(header, _rejected(_NOT_TOLD)),))
-
-    async def _answer(self, received: _Received, kept: Journaled) -> Answer:
-        """What to say of a message that is on the disk. One that was known and has no acknowledgment yet is
-        answered by what was decided on it then."""
-        if not kept.new:
-            received = replace(received, problems=problems_of(kept.decision))
-        mode = received.mode
         if kept.new:
             await self._dispatcher.withdraw(kept.withdrawn)
             self._dispatcher.wake({request.archive for request in plan_of(received.decision).requests})
+        return kept
+
+    async def _answer(self, received: _Received, kept: Journaled) -> Answer:
+        """What to say of a message that is on the disk."""
+        try:
+            return await self._acknowledgments(received, kept)
+        except StoreError as error:
+            _log.error("message %d: its outcome cannot be read or kept: %s", kept.message_id, error)
+            return Answer((self._ack(received.header, _rejected(_NOT_TOLD)),))
+
+    async def _acknowledgments(self, received: _Received, kept: Journaled) -> Answer:
+        """A message that was known and has no acknowledgment yet is answered by what was decided then."""
+        if not kept.new:
+            received = replace(received, problems=problems_of(kept.decision))
+        mode = received.mode
         if not mode.enhanced:
             return Answer((kept.ack or await self._outcome(received, kept),))
         now = (kept.accept_ack,) if kept.accept_ack is not None else ()
         if not mode.application.wants(success=True) and not mode.application.wants(success=False):
             return Answer(now)
-        told = self._in_background(self._application(received, kept.message_id, kept))
+        told = self._in_background(self._application(received, kept.message_id, kept.effect))
         return Answer(now, () if self._reply_rule(received.header) else (told,))
 
     async def _outcome(self, received: _Received, kept: Journaled) -> bytes:
@@ -203,29 +221,27 @@ class Intake:
             deadline = received.decision.deadline if isinstance(received.decision, Matched) else 0.0
             waited = time.monotonic() - received.began
             await self._dispatcher.settled(kept.message_id, max(0.0, deadline - waited))
-        answer = await self._settled(received, kept.message_id, kept)
+        answer = await self._settled(received, kept.message_id, kept.effect)
         ack = self._ack(received.header, answer, received.response)
         return await self._keep_ack(kept.message_id, ack, answer)
 
-    async def _application(
-        self, received: _Received, message_id: int, kept: Journaled | None = None
-    ) -> bytes | None:
+    async def _application(self, received: _Received, message_id: int, effect: Effect) -> bytes | None:
         """Enhanced mode: the application acknowledgment, once every task has ended; None where its outcome is
         not asked for, or cannot be told now (then it is owed, and taken up at the next start)."""
         try:
-            return await self._told(received, message_id, kept)
+            return await self._told(received, message_id, effect)
         except StoreError as error:
             _log.error("message %d is owed its application acknowledgment: %s", message_id, error)
             return None
 
-    async def _told(self, received: _Received, message_id: int, kept: Journaled | None) -> bytes | None:
+    async def _told(self, received: _Received, message_id: int, effect: Effect) -> bytes | None:
         accepted = isinstance(received.decision, Matched) and (
             received.decision.acknowledge is Acknowledge.ACCEPTED
         )
         answer = _immediate(received.decision) if accepted else None
         if answer is None:
             await self._dispatcher.settled(message_id, None)
-            answer = await self._settled(received, message_id, kept)
+            answer = await self._settled(received, message_id, effect)
         wanted = received.mode.application.wants(success=answer.code.positive)
         rule = self._reply_rule(received.header)
         if rule is None or not wanted:
@@ -256,14 +272,13 @@ class Intake:
         await self._keep_ack(message_id, ack, answer, letter)
         self._outbox.wake()
 
-    async def _settled(self, received: _Received, message_id: int, kept: Journaled | None) -> Reply:
+    async def _settled(self, received: _Received, message_id: int, effect: Effect) -> Reply:
         tasks = await self._store.tasks_of(message_id)
-        problems = received.problems
         meaning = received.decision.meaning
-        if tasks or problems:
-            return reply.settled(tasks, problems)
-        if meaning.withdrawn and kept is not None:
-            return reply.withdrawn(len(kept.withdrawn.canceled), len(kept.withdrawn.running))
+        if tasks or received.problems:
+            return reply.settled(tasks, received.problems)
+        if meaning.cancels or meaning.withdrawn or meaning.merges:
+            return reply.effect(effect.canceled, effect.running, effect.wanted, effect.merged)
         return reply.no_route()
 
     async def _keep_ack(
@@ -305,7 +320,8 @@ def _immediate(decision: Decision) -> Reply | None:
     if not plan.requests:
         if plan.problems:
             return reply.settled((), plan.problems)
-        return None if decision.meaning.withdrawn else reply.no_route()
+        meaning = decision.meaning
+        return None if meaning.cancels or meaning.withdrawn or meaning.merges else reply.no_route()
     if isinstance(decision, Matched) and decision.acknowledge is Acknowledge.ACCEPTED:
         return reply.accepted(len(plan.requests), plan.problems)
     return None
@@ -345,8 +361,16 @@ def _record(
         ack_code=answer.code.value if answer is not None else "",
         accept_ack=accept_ack,
         application_due=received.mode.enhanced and received.mode.application.value != "NE",
-        meaning=received.decision.meaning,
+        meaning=_carried_out(received),
     )
+
+
+def _carried_out(received: _Received) -> Meaning:
+    """What is done of a message's meaning: a message that can ask for nothing new takes nothing back."""
+    meaning = received.decision.meaning
+    if received.problems and not plan_of(received.decision).requests:
+        return replace(meaning, withdrawn=(), merges=())
+    return meaning
 
 
 def _log_kept(received: _Received, kept: Journaled) -> None:

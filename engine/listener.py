@@ -11,6 +11,9 @@ from engine.errors import ForefetchError
 
 __all__ = ["ListenError", "Listener", "ListenerSettings", "Receiver"]
 
+_MOST_ENDING = 4
+"""So many times the limit of connections may be there in all, with those that only wait for answers."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -81,7 +84,8 @@ class Listener:
         if not self._accepting:
             writer.transport.abort()
             return
-        if len(self._connections) >= limit:
+        open_ones = sum(not connection.ended for connection in self._connections.values())
+        if open_ones >= limit or len(self._connections) >= _MOST_ENDING * limit:
             writer.transport.abort()
             logger.warning("%s turned away: the limit is %d connections (max_connections)", peer, limit)
             return

@@ -73,7 +73,7 @@ def _known_study(finder: Finder, study: Study) -> Resolution:
 
 def _accession(finder: Finder, wanted: StudiesOfAccession, aliases: Sequence[str]) -> Resolution:
     """The studies with an accession number, of the patient whom the message names."""
-    patients = {*wanted.patient_ids, *aliases}
+    patients = {*aliases, *(patient_id for patient_id, _ in wanted.patient_ids)}
     choices = []
     for study in finder.find_studies(accession=wanted.accession):
         other = bool(patients and study.patient_id and study.patient_id not in patients)

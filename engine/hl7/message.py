@@ -16,6 +16,8 @@ from engine.hl7.encoding import NULL, STANDARD_DELIMITERS, Delimiters, may_chang
 from engine.hl7.path import Chosen, FieldPath
 
 MOST_VALUES = 1000  # of one field or segment: more are no order, and would cost every other sender time
+_ACKNOWLEDGMENT = 4096  # bytes within which MSH-9 and MSA stand
+_MSA = re.compile(rb"(?:^|[\r\n])[ \t]*MSA[^A-Za-z0-9\s]")
 _SEGMENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9]{2}")
 _BLANK = " \t\r\n"
 _BEFORE_MSH = b"\xef\xbb\xbf \t\r\n"  # a UTF-8 byte order mark is no part of the message
@@ -275,3 +277,10 @@ def best_header(raw: bytes) -> Header:
         return _header(decoded.text, codec) if start >= 0 and len(decoded.text) > 8 else Header()
     except MessageError:
         return Header()
+
+
+def is_acknowledgment(block: bytes) -> bool:
+    """Whether a block, however broken, is an acknowledgment (MSH-9.1 is ACK, or there is an MSA): one is
+    never acknowledged, or two systems might do it for ever."""
+    head = block[:_ACKNOWLEDGMENT]
+    return best_header(head).type_code == "ACK" or _MSA.search(head) is not None

@@ -20,12 +20,18 @@ def no_route() -> Reply:
     return Reply(AckCode.AA, "no route asks for anything")
 
 
-def withdrawn(canceled: int, running: int) -> Reply:
+def effect(canceled: int, running: int, wanted: int, merged: int) -> Reply:
     """A message that takes back, or merges, and asks for nothing itself."""
-    if not canceled and not running:
-        return Reply(AckCode.AA, "nothing was waiting")
-    stopping = f", {running} being stopped" if running else ""
-    return Reply(AckCode.AA, f"{_count(canceled, 'retrieve')} canceled{stopping}")
+    parts = []
+    if merged:
+        parts.append(f"{_count(merged, 'patient identifier')} merged")
+    if canceled:
+        parts.append(f"{_count(canceled, 'retrieve')} canceled")
+    if running:
+        parts.append(f"{_count(running, 'retrieve')} being stopped")
+    if wanted:
+        parts.append(f"{_count(wanted, 'retrieve')} still wanted otherwise")
+    return Reply(AckCode.AA, ", ".join(parts) or "nothing was waiting")
 
 
 def accepted(requests: int, problems: Sequence[PlanProblem]) -> Reply:
@@ -54,6 +60,8 @@ def settled(tasks: Sequence[RetrieveTask], problems: Sequence[PlanProblem]) -> R
 
 
 def _progress(waiting: Sequence[RetrieveTask]) -> str:
+    if any(task.status is TaskStatus.HELD for task in waiting):
+        return "accepted, held"
     times = [task.request.due for task in waiting if task.request.due is not None]
     if len(times) < len(waiting):
         return "accepted, in progress"
@@ -76,6 +84,8 @@ def _line(task: RetrieveTask, tasks: Sequence[RetrieveTask]) -> AckError | None:
     if outcome is None or not task.status.final:
         when = task.request.due
         state = "is in progress" if when is None else f"is due at {when.isoformat(timespec='minutes')}"
+        if task.status is TaskStatus.HELD:
+            state = f"is held: {task.reason}"
         return AckError(Severity.INFORMATION, ErrorCode.ACCEPTED, f"task {task.id}: {where} {state}")
     if not task.is_move and task.status is TaskStatus.COMPLETED:
         if any(child.parent_id == task.id for child in tasks):

@@ -64,12 +64,13 @@ class SeriesOfStudy:
 
 @dataclass(frozen=True, slots=True)
 class StudiesOfAccession:
-    """The studies with an accession number. ``patient_ids``: whose they may be; empty: anybody's."""
+    """The studies with an accession number. ``patient_ids``: whose they may be, with the assigning authority
+    that the message gives each; empty: anybody's."""
 
     accession: str
     series: SeriesFilter | None = None
     kind: Literal["accession"] = "accession"
-    patient_ids: tuple[str, ...] = ()
+    patient_ids: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         return f"studies with accession number {self.accession}"

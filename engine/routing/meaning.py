@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from engine.dicom.identifiers import valid_key
+from engine.errors import IdentifierError
 from engine.hl7.encoding import NULL
 from engine.hl7.message import Located, Message
 from engine.hl7.path import FieldPath
 
-Kind = Literal["order", "visit", "pre-admission"]
+Kind = Literal["order", "visit", "pre-admission", "visit or pre-admission"]
 
 # Table 0119: cancel, discontinue, canceled or discontinued by the filler, and as requested
 _CANCELS = frozenset({"CA", "DC", "OC", "OD", "CR", "DR"})
 _REPLACES = frozenset({"XO"})  # change order: what the earlier message asked for no longer holds
+_EITHER: Kind = "visit or pre-admission"
+_ADMISSIONS: dict[str, Kind] = {"A01": "visit", "A04": "visit", "A05": "pre-admission"}
 _CANCELED_VISIT: dict[str, Kind] = {"A11": "visit", "A38": "pre-admission"}  # of A01 and A04, of A05
 _MERGES = frozenset({"A18", "A40", "A47"})
 
@@ -24,27 +28,63 @@ _OBR_PLACER, _OBR_FILLER = FieldPath.parse("OBR-2.1"), FieldPath.parse("OBR-3.1"
 _CONTROL = FieldPath.parse("ORC-1")
 _VISIT, _PATIENT = FieldPath.parse("PV1-19.1"), FieldPath.parse("PID-3.1")
 _PRIOR = FieldPath.parse("MRG-1.1")
+_EI_NAMESPACE, _CX_AUTHORITY = 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number and who gave it: entity ID and namespace (EI-1, EI-2), or ID and authority (CX-1, CX-4)."""
+
+    value: str = ""
+    giver: str = ""
+
+    def agrees(self, other: Number) -> bool | None:
+        """Whether two are the same number; None where one of them is not there. Numbers are unique for their
+        giver only; one that does not name it may be anybody's."""
+        if not self.value or not other.value:
+            return None
+        return self.value == other.value and (self.giver == other.giver or not self.giver or not other.giver)
+
+
+NO_NUMBER = Number()
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """The order (placer and filler order number) or the visit (visit number and patient ID) that a retrieve
-    is for. Two name the same order when a number that both have agrees, and none that both have differs; the
-    same visit when its numbers agree, or where neither has one, the patients."""
+    """The order (``number`` of the placer, ``other`` of the filler) or the visit (``number``; ``other`` is
+    the patient ID) that a retrieve is for, and the IDs of its patient.
+
+    Two name the same order when a number that both have agrees, and none that both have differs; the same
+    visit when its numbers agree, or where neither has one, the patients.
+    """
 
     kind: Kind
-    number: str
-    other: str
+    number: Number
+    other: Number
+    patients: tuple[str, ...] = ()
 
     def same_as(self, occasion: Occasion) -> bool:
-        if self.kind != "order" and (self.number or occasion.number):
-            return self.kind == occasion.kind and self.number == occasion.number
-        pairs = [(self.number, occasion.number), (self.other, occasion.other)]
-        told = [one == two for one, two in pairs if one and two]
-        return self.kind == occasion.kind and any(told) and all(told)
+        """As far as the numbers tell; whether it is the same patient is known to the store, which knows of
+        merges."""
+        if not _alike(self.kind, occasion.kind):
+            return False
+        number, other = self.number.agrees(occasion.number), self.other.agrees(occasion.other)
+        if self.kind != "order":
+            return bool(number) if self.number.value or occasion.number.value else bool(other)
+        told = [agrees for agrees in (number, other) if agrees is not None]
+        return bool(told) and all(told)
+
+    @property
+    def named(self) -> bool:
+        return bool(self.number.value or self.other.value)
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.number or '-'}/{self.other or '-'}"
+        return f"{self.kind} {self.number.value or '-'}/{self.other.value or '-'}"
+
+
+def _alike(one: Kind, other: Kind) -> bool:
+    """An event that is neither admission nor pre-admission (A08) may be of either."""
+    return one == other or ("order" not in (one, other) and _EITHER in (one, other))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +107,14 @@ class Merge:
 class Meaning:
     """``occasions``: what this message's own retrieves are for. ``withdrawn``: occasions whose retrieves are
     taken back; ``replaced`` says that this message asks anew for them, ``cancels`` that it is a cancel, which
-    asks for nothing, whatever its routes."""
+    asks for nothing, whatever its routes. ``fault``: why the merge that is asked for cannot be made."""
 
     occasions: tuple[Occasion, ...] = ()
     withdrawn: tuple[Occasion, ...] = ()
     replaced: bool = False
     cancels: bool = False
     merges: tuple[Merge, ...] = ()
+    fault: str = ""
 
 
 NO_MEANING = Meaning()
@@ -94,25 +135,54 @@ def meaning_of(message: Message) -> Meaning:
 
 def _admission(message: Message) -> Meaning:
     event = message.header.trigger
-    kind = _CANCELED_VISIT.get(event, "pre-admission" if event == "A05" else "visit")
-    visit = Occasion(kind, message.first(_VISIT), message.first(_PATIENT))
-    named = (visit,) if visit.number or visit.other else ()
-    if event in _CANCELED_VISIT:
-        return Meaning(withdrawn=named, cancels=True)
     if event in _MERGES:
-        return Meaning(merges=tuple(_merges(message)))
-    return Meaning(occasions=named)
+        return _merging(message)
+    kind = _CANCELED_VISIT.get(event) or _ADMISSIONS.get(event, _EITHER)
+    patient = next(_numbers(message, _PATIENT, _CX_AUTHORITY), NO_NUMBER)
+    number = next(_numbers(message, _VISIT, _CX_AUTHORITY), NO_NUMBER)
+    visit = _distinct(iter([Occasion(kind, number, patient, _patients(message))]))
+    if event in _CANCELED_VISIT:
+        return Meaning(withdrawn=visit, cancels=True)
+    return Meaning(occasions=visit)
 
 
 def _orders(message: Message) -> Iterator[tuple[str, Occasion]]:
     """Order control and numbers of each ORC; what ORC lacks is taken from the OBR of the same place."""
+    patients = _patients(message)
     for position in range(1, message.count("ORC") + 1):
 
-        def at(path: FieldPath, position: int = position) -> str:
-            return message.first(replace(path, occurrence=position))
+        def at(first: FieldPath, second: FieldPath, position: int = position) -> Number:
+            places = (replace(path, occurrence=position) for path in (first, second))
+            found = (number for path in places for number in _numbers(message, path, _EI_NAMESPACE))
+            return next(found, NO_NUMBER)
 
-        order = Occasion("order", at(_PLACER) or at(_OBR_PLACER), at(_FILLER) or at(_OBR_FILLER))
-        yield at(_CONTROL), order
+        order = Occasion("order", at(_PLACER, _OBR_PLACER), at(_FILLER, _OBR_FILLER), patients)
+        yield message.first(replace(_CONTROL, occurrence=position)), order
+
+
+def _numbers(message: Message, path: FieldPath, giver: int) -> Iterator[Number]:
+    """The values of a path with the component of their repetition that names who gave them."""
+    for value in message.values(path):
+        if value.text != NULL:
+            yield Number(value.text, _beside(message, path, value, giver))
+
+
+def _patients(message: Message) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(number.value for number in _numbers(message, _PATIENT, _CX_AUTHORITY)))
+
+
+def _merging(message: Message) -> Meaning:
+    merges = tuple(_merges(message))
+    named = [value.text for value in message.values(_PRIOR) if value.text != NULL]
+    for merge in merges:
+        for identifier in (merge.old, merge.new):
+            try:
+                valid_key(identifier.id, "patient ID")
+            except IdentifierError as error:
+                return Meaning(fault=f"not merged: {error}")
+    if named and not merges and not set(named) <= set(_patients(message)):
+        return Meaning(fault="not merged: PID-3 has no ID of the authority that MRG-1 names")
+    return Meaning(merges=merges)
 
 
 def _merges(message: Message) -> Iterator[Merge]:
@@ -127,17 +197,19 @@ def _merges(message: Message) -> Iterator[Merge]:
 
 
 def _identifiers(message: Message, field: FieldPath, position: int) -> Iterator[PatientIdentifier]:
-    path = replace(field, occurrence=position)
-    for value in message.values(path):
-        if value.text != NULL:
-            yield PatientIdentifier(value.text, authority_of(message, path, value))
+    for number in _numbers(message, replace(field, occurrence=position), _CX_AUTHORITY):
+        yield PatientIdentifier(number.value, number.giver)
 
 
 def authority_of(message: Message, path: FieldPath, value: Located) -> str:
     """The assigning authority (component 4, namespace ID) of the repetition in which an ID stands."""
+    return _beside(message, path, value, _CX_AUTHORITY)
+
+
+def _beside(message: Message, path: FieldPath, value: Located, component: int) -> str:
     place = replace(path, occurrence=value.occurrence, repetition=value.repetition, chosen=())
-    return message.first(replace(place, component=4, subcomponent=1))
+    return message.first(replace(place, component=component, subcomponent=1))
 
 
 def _distinct(occasions: Iterator[Occasion]) -> tuple[Occasion, ...]:
-    return tuple(dict.fromkeys(it for it in occasions if it.number or it.other))
+    return tuple(dict.fromkeys(it for it in occasions if it.named))

@@ -90,7 +90,7 @@ def decide(message: Message, routes: Sequence[Route], now: dt.datetime) -> Decis
     traces = tuple(_trace(route, message, now) for route in routes)
     meaning = meaning_of(message)
     hits = [route for route, trace in zip(routes, traces, strict=True) if trace.matched]
-    if not hits:
+    if not hits and not meaning.fault:
         return Unmatched(traces, meaning)
     waits = [route.deadline for route in hits if route.acknowledge is Acknowledge.OUTCOME]
     return Matched(
@@ -108,6 +108,8 @@ def decide(message: Message, routes: Sequence[Route], now: dt.datetime) -> Decis
 
 def _plan(message: Message, hits: Sequence[Route], meaning: Meaning, now: dt.datetime) -> RetrievePlan:
     """A cancel asks for nothing. Beside new orders it cannot be told which of the fields are theirs."""
+    if meaning.fault:
+        return RetrievePlan(problems=(PlanProblem("", meaning.fault, ErrorCode.DATA_TYPE, "MRG-1"),))
     if not meaning.cancels:
         return plan(message, hits, now)
     if not meaning.occasions:
@@ -155,8 +157,11 @@ def _due(schedule: Schedule, message: Message, now: dt.datetime) -> dt.datetime 
     or there is none."""
     zone = now.tzinfo or dt.UTC
     times = [parse_time(value.text, zone) for value in message.values(schedule.field)]
-    due = min((time for time in times if time is not None), default=None)
-    return due - schedule.before if due is not None and due - schedule.before > now else None
+    try:
+        due = min(time - schedule.before for time in times if time is not None)
+    except (ValueError, OverflowError):  # none of them a time; or one at the beginning of time
+        return None
+    return due if due > now else None
 
 
 def _destination(route: str, rule: DestinationRule, message: Message) -> str | PlanProblem:
@@ -234,8 +239,11 @@ def _checked(value: Located, make: _Make) -> Selector | Located:
 
 
 def _accession(want: AccessionWant, message: Message, text: str) -> Selector:
-    named = _present(message, want.patient) if want.patient is not None else []
-    patient_ids = tuple(dict.fromkeys(value.text for value in named))
+    ids: dict[tuple[str, str], None] = {}
+    if want.patient is not None:
+        for value in _present(message, want.patient):
+            ids[value.text, authority_of(message, want.patient, value)] = None
+    patient_ids = tuple(ids)
     accession = valid_key(text, "accession number")
     return StudiesOfAccession(accession, want.series, patient_ids=patient_ids)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import Priority, RetrieveRequest
@@ -22,13 +23,22 @@ Wanted = tuple[int, RetrieveRequest]  # message, and what it asks for
 
 _ALIKE = select(tasks).where(
     tasks.c.selector.in_(bindparam("selectors", expanding=True)),
-    tasks.c.status.in_(LIVE),
+    or_(
+        tasks.c.status == TaskStatus.SCHEDULED.value,
+        # A search under way would leave its studies to the routes and the priority of its beginning
+        (tasks.c.status == TaskStatus.IN_PROGRESS.value) & (tasks.c.kind == "study"),
+    ),
     tasks.c.cancel_requested.is_(False),
 )
 _PULL = (
     update(tasks)
     .where(tasks.c.id == bindparam("task"))
-    .values(due_at=bindparam("due"), priority=bindparam("urgency"), updated_at=bindparam("now"))
+    .values(
+        due_at=bindparam("due"),
+        priority=bindparam("urgency"),
+        routes=bindparam("all_routes"),
+        updated_at=bindparam("now"),
+    )
 )
 _ADD = insert(tasks).returning(tasks, sort_by_parameter_order=True)
 _MESSAGES = select(links.c.message_id).where(links.c.task_id == bindparam("task"))
@@ -43,8 +53,9 @@ _UNSETTLED = (
 def attach(
     connection: Connection, wanted: Sequence[Wanted], now: dt.datetime, *, parent_id: int | None = None
 ) -> list[Row[Any]]:
-    """Link each message to a task for each of its requests. One that is alike and has not ended serves both,
-    and is pulled forward where the new request is earlier or more urgent. Returns the rows of new tasks."""
+    """Link each message to a task for each of its requests. One that is alike and waits, or a C-MOVE
+    under way, serves both, and is pulled forward where the new request is earlier or more urgent.
+    Returns the rows of new tasks."""
     if not wanted:
         return []
     keys = [_key(request) for _, request in wanted]
@@ -65,7 +76,7 @@ def attach(
     for key, terms in pulled.items():
         due = terms["due_at"] if terms["due_at"] > now else alike[key].created_at  # due: in its place by age
         changed = {"task": ids[key], "due": due, "urgency": terms["priority"], "now": now}
-        connection.execute(_PULL, changed)
+        connection.execute(_PULL, {**changed, "all_routes": terms["routes"]})
     link(connection, [(message_id, ids[key]) for key, (message_id, _) in zip(keys, wanted, strict=True)])
     return list(rows)
 
@@ -95,12 +106,14 @@ def _key(request: RetrieveRequest) -> _Key:
 
 
 def _terms(row: Row[Any]) -> dict[str, Any]:
-    return {"due_at": row.due_at, "priority": row.priority}
+    return {"due_at": row.due_at, "priority": row.priority, "routes": row.routes}
 
 
 def _sooner(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """The earlier time and the more urgent priority of two."""
+    """The earlier time, the more urgent priority and the routes of both."""
+    routes = dict.fromkeys(json.loads(one["routes"]) + json.loads(other["routes"]))
     return {
+        "routes": json.dumps(list(routes), ensure_ascii=False),
         "due_at": min(one["due_at"], other["due_at"]),
         "priority": min(one["priority"], other["priority"], key=_URGENCY.index),
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -15,7 +16,7 @@ from engine.routing.meaning import NO_MEANING, Meaning
 from engine.store import occasions, schema
 from engine.store.dialect import insert_unless_known
 from engine.store.links import attach
-from engine.store.occasions import NOTHING_WITHDRAWN, Withdrawn
+from engine.store.occasions import NO_EFFECT, NOTHING_WITHDRAWN, Effect, Withdrawn
 from engine.store.outbox import NewLetter, post
 
 
@@ -52,7 +53,7 @@ class Journaled:
     """Where a message is kept. ``new`` is false where it was known: then the acknowledgments and ``task_ids``
     (in order, with those that its questions led to) are what the first one has got so far. ``withdrawn`` are
     the tasks of earlier messages that this one has taken back. ``decision`` is the explanation of a known
-    one."""
+    one, ``effect`` what it did to earlier ones."""
 
     message_id: int
     new: bool
@@ -61,6 +62,7 @@ class Journaled:
     accept_ack: bytes | None = None
     withdrawn: Withdrawn = NOTHING_WITHDRAWN
     decision: str = ""
+    effect: Effect = NO_EFFECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Unanswered:
     raw: bytes
     received_at: dt.datetime
     decision: str
+    effect: Effect = NO_EFFECT
 
 
 _KNOWN = select(schema.messages).where(
@@ -79,10 +82,13 @@ _KNOWN = select(schema.messages).where(
 _TASK_IDS = select(schema.links.c.message_id, schema.links.c.task_id).where(
     schema.links.c.message_id.in_(bindparam("messages", expanding=True))
 )
+_KEEP_EFFECT = (
+    update(schema.messages)
+    .where(schema.messages.c.id == bindparam("message"))
+    .values(effect=bindparam("told"))
+)
 _UNANSWERED = (
-    select(
-        schema.messages.c.id, schema.messages.c.raw, schema.messages.c.received_at, schema.messages.c.decision
-    )
+    select(schema.messages)
     .where(schema.messages.c.application_due.is_(True), schema.messages.c.ack.is_(None))
     .order_by(schema.messages.c.id)
 )
@@ -141,7 +147,14 @@ def keep_ack(
 
 def unanswered(connection: Connection) -> list[Unanswered]:
     """Messages in enhanced mode whose application acknowledgment is still to come, oldest first."""
-    return [Unanswered(*row) for row in connection.execute(_UNANSWERED)]
+    return [
+        Unanswered(row.id, row.raw, row.received_at, row.decision, _effect_of(row.effect))
+        for row in connection.execute(_UNANSWERED)
+    ]
+
+
+def _effect_of(told: str | None) -> Effect:
+    return NO_EFFECT if told is None else Effect(**json.loads(told))
 
 
 def _message_row(message: NewMessage, now: dt.datetime) -> dict[str, Any]:
@@ -188,8 +201,12 @@ def _effect(
     """A message that takes back or merges, and then what it asks for itself."""
     withdrawn = occasions.withdraw(connection, message_id, message.meaning.withdrawn, now)
     occasions.merge(connection, message_id, message.meaning.merges, now)
+    effect = Effect(
+        len(withdrawn.canceled), len(withdrawn.running), len(withdrawn.wanted), len(message.meaning.merges)
+    )
+    connection.execute(_KEEP_EFFECT, {"message": message_id, "told": json.dumps(asdict(effect))})
     kept = _attach(connection, [(message_id, message)], now)
-    return {key: replace(one, withdrawn=withdrawn) for key, one in kept.items()}
+    return {key: replace(one, withdrawn=withdrawn, effect=effect) for key, one in kept.items()}
 
 
 def _attach(
@@ -219,7 +236,13 @@ def _known(connection: Connection, fingerprints: Iterable[bytes]) -> dict[bytes,
     ids = _by_message(connection.execute(_TASK_IDS, {"messages": [row.id for row in found]}))
     return {
         row.fingerprint: Journaled(
-            row.id, False, row.ack, ids.get(row.id, ()), row.accept_ack, decision=row.decision
+            row.id,
+            False,
+            row.ack,
+            ids.get(row.id, ()),
+            row.accept_ack,
+            decision=row.decision,
+            effect=_effect_of(row.effect),
         )
         for row in found
     }

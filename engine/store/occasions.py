@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.selector import PriorsOfPatient
-from engine.routing.meaning import Merge, Occasion, PatientIdentifier
+from engine.routing.meaning import Merge, Number, Occasion, PatientIdentifier
 from engine.store.links import LIVE
 from engine.store.rows import end_row, selector_text, task
 from engine.store.schema import links, merges, occasions, tasks
 
 _NAMED = select(occasions).where(
     occasions.c.withdrawn_at.is_(None),
-    occasions.c.kind == bindparam("kind"),
     occasions.c.message_id != bindparam("message"),
     or_(
         (occasions.c.number == bindparam("number")) & (occasions.c.number != ""),
@@ -47,30 +47,59 @@ _REQUEST_CANCEL = (
     .where(tasks.c.id == bindparam("task"))
     .values(cancel_requested=True, updated_at=bindparam("now"))
 )
+_LATEST = (
+    select(merges.c.new_id)
+    .where(merges.c.old_id == bindparam("old"), merges.c.authority == bindparam("authority"))
+    .order_by(merges.c.id.desc())
+    .limit(1)
+)
+_INTO = select(merges.c.old_id).where(
+    merges.c.new_id == bindparam("new"), merges.c.authority == bindparam("authority")
+)
 _CANCELED = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "the order or visit was canceled")
 
 
 @dataclass(frozen=True, slots=True)
+class Effect:
+    """What a message has done to the tasks of earlier ones, in numbers: ended CANCELED, to be canceled on the
+    wire, left alone since something else wants them too; and how many identifiers it has merged."""
+
+    canceled: int = 0
+    running: int = 0
+    wanted: int = 0
+    merged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """The tasks that ended CANCELED by it, and those under way that have to be canceled on the wire."""
+    """The tasks that ended CANCELED, those under way that have to be canceled on the wire, and those that
+    stay since something else wants them too."""
 
     canceled: tuple[int, ...] = ()
     running: tuple[int, ...] = ()
+    wanted: tuple[int, ...] = field(default=(), compare=False)
 
 
 NOTHING_WITHDRAWN = Withdrawn()
+NO_EFFECT = Effect()
 
 
 def keep(connection: Connection, message_id: int, named: Sequence[Occasion]) -> None:
     """Remember what a message's tasks are for."""
     if named:
-        connection.execute(
-            insert(occasions),
-            [
-                {"message_id": message_id, "kind": it.kind, "number": it.number, "other": it.other}
-                for it in named
-            ],
-        )
+        connection.execute(insert(occasions), [_row(message_id, it) for it in named])
+
+
+def _row(message_id: int, occasion: Occasion) -> dict[str, object]:
+    return {
+        "message_id": message_id,
+        "kind": occasion.kind,
+        "number": occasion.number.value,
+        "number_giver": occasion.number.giver,
+        "other": occasion.other.value,
+        "other_giver": occasion.other.giver,
+        "patients": json.dumps(occasion.patients),
+    }
 
 
 def withdraw(
@@ -83,26 +112,40 @@ def withdraw(
         return NOTHING_WITHDRAWN
     connection.execute(_WITHDRAW, {"ids": [row_id for row_id, _ in found], "now": now})
     affected = sorted({of_message for _, of_message in found})
-    standing = set(connection.execute(_STANDING, {"messages": affected}).scalars())
-    gone = [it for it in affected if it not in standing]
-    canceled, running = [], []
-    for row in connection.execute(_LIVE_TASKS, {"messages": gone}).all() if gone else ():
+    canceled, running, wanted = [], [], []
+    for row in connection.execute(_LIVE_TASKS, {"messages": affected}).all():
         if not _wholly_withdrawn(connection, row.id):
-            continue
-        if row.status == TaskStatus.IN_PROGRESS.value:
+            wanted.append(row.id)
+        elif row.status == TaskStatus.IN_PROGRESS.value:
             connection.execute(_REQUEST_CANCEL, {"task": row.id, "now": now})
             running.append(row.id)
         else:
             connection.execute(update(tasks).where(tasks.c.id == row.id).values(end_row(_CANCELED, now)))
             canceled.append(row.id)
-    return Withdrawn(tuple(canceled), tuple(running))
+    return Withdrawn(tuple(canceled), tuple(running), tuple(wanted))
 
 
 def _rows_named(connection: Connection, message_id: int, occasion: Occasion) -> Iterable[tuple[int, int]]:
-    terms = {"kind": occasion.kind, "message": message_id, "number": occasion.number, "other": occasion.other}
+    """The rows of the same order or visit, of a patient who may be the same."""
+    terms = {"message": message_id, "number": occasion.number.value, "other": occasion.other.value}
+    own = _all_ids(connection, occasion.patients)
     for row in connection.execute(_NAMED, terms):
-        if Occasion(row.kind, row.number, row.other).same_as(occasion):
+        number, other = Number(row.number, row.number_giver), Number(row.other, row.other_giver)
+        theirs = set(json.loads(row.patients))
+        if Occasion(row.kind, number, other).same_as(occasion) and not (
+            own and theirs and own.isdisjoint(theirs)
+        ):
             yield row.id, row.message_id
+
+
+def _all_ids(connection: Connection, patients: Sequence[str]) -> set[str]:
+    """These IDs and those that were merged with them by whomever: here they only confirm a number."""
+    known = list(patients)
+    for current in known:  # grows while it is walked
+        query = select(merges).where(or_(merges.c.old_id == current, merges.c.new_id == current))
+        for row in connection.execute(query):
+            known += [it for it in (row.old_id, row.new_id) if it not in known]
+    return set(known)
 
 
 def _wholly_withdrawn(connection: Connection, task_id: int) -> bool:
@@ -112,49 +155,51 @@ def _wholly_withdrawn(connection: Connection, task_id: int) -> bool:
     return waiting <= withdrawn - standing
 
 
-def merge(connection: Connection, message_id: int, pairs: Sequence[Merge], now: dt.datetime) -> int:
-    """Remember that identifiers are one patient, and give waiting searches the surviving one. How many."""
+def merge(connection: Connection, message_id: int, pairs: Sequence[Merge], now: dt.datetime) -> None:
+    """Remember that identifiers are one patient, and give waiting searches the surviving one."""
     for pair in pairs:
         values = {"message_id": message_id, "old_id": pair.old.id, "new_id": pair.new.id}
         connection.execute(insert(merges), {**values, "authority": pair.old.authority})
-    waiting = select(tasks).where(
-        tasks.c.status.in_([TaskStatus.SCHEDULED.value, TaskStatus.HELD.value]), tasks.c.kind == "priors"
-    )
-    changed = 0
-    for row in connection.execute(waiting).all() if pairs else ():
-        selector = task(row).request.selector
-        new = _surviving(selector, pairs) if isinstance(selector, PriorsOfPatient) else None
-        if new is not None:
-            rekeyed = {"selector": selector_text(new), "updated_at": now}
-            connection.execute(update(tasks).where(tasks.c.id == row.id).values(rekeyed))
-            changed += 1
-    return changed
+        waiting = select(tasks).where(
+            tasks.c.status.in_([TaskStatus.SCHEDULED.value, TaskStatus.HELD.value]),
+            tasks.c.kind == "priors",
+            tasks.c.selector.contains(json.dumps(pair.old.id, ensure_ascii=False), autoescape=True),
+        )
+        for row in connection.execute(waiting).all():
+            selector = task(row).request.selector
+            if isinstance(selector, PriorsOfPatient) and pair.old == _patient(selector):
+                rekeyed = selector_text(replace(selector, patient_id=pair.new.id))
+                values = {"selector": rekeyed, "updated_at": now}
+                connection.execute(update(tasks).where(tasks.c.id == row.id).values(values))
 
 
-def _surviving(selector: PriorsOfPatient, pairs: Sequence[Merge]) -> PriorsOfPatient | None:
-    own = PatientIdentifier(selector.patient_id, selector.authority)
-    for pair in pairs:
-        if _same(own, pair.old):
-            return replace(selector, patient_id=pair.new.id)
-    return None
-
-
-def _same(one: PatientIdentifier, other: PatientIdentifier) -> bool:
-    """Equal IDs; authorities equal, or one of them unknown."""
-    return one.id == other.id and (
-        one.authority == other.authority or not one.authority or not other.authority
-    )
+def _patient(selector: PriorsOfPatient) -> PatientIdentifier:
+    return PatientIdentifier(selector.patient_id, selector.authority)
 
 
 def identifiers(connection: Connection, patient_id: str, authority: str) -> tuple[str, ...]:
-    """Every ID that merges have made one with this patient's, the given one first."""
-    known = [PatientIdentifier(patient_id, authority)]
+    """The given ID, and every other that merges of its authority have made the same patient's.
+
+    An ID that was merged twice is the later patient's: an ID for unknown patients, used again and again,
+    links nobody to anybody else.
+    """
+    survivor = _survivor(connection, patient_id, authority)
+    known = [survivor]
     for current in known:  # grows while it is walked
-        query = select(merges).where(or_(merges.c.old_id == current.id, merges.c.new_id == current.id))
-        for row in connection.execute(query):
-            if not _same(current, PatientIdentifier(current.id, row.authority)):
-                continue
-            told = current.authority or row.authority  # a chain keeps to the authority it has met first
-            both = (PatientIdentifier(row.old_id, told), PatientIdentifier(row.new_id, told))
-            known += [it for it in both if it not in known]
-    return tuple(dict.fromkeys(it.id for it in known))
+        for old in connection.execute(_INTO, {"new": current, "authority": authority}).scalars():
+            if old not in known and _survivor(connection, old, authority) == survivor:
+                known.append(old)
+    return tuple(dict.fromkeys([patient_id, *known]))
+
+
+def _survivor(connection: Connection, patient_id: str, authority: str) -> str:
+    """Whom the latest merges have made of an ID. Merges in a ring make one patient, whoever comes last."""
+    seen = [patient_id]
+    while True:
+        terms = {"old": seen[-1], "authority": authority}
+        new = connection.execute(_LATEST, terms).scalar()
+        if new is None:
+            return seen[-1]
+        if new in seen:
+            return min(seen[seen.index(new) :])
+        seen.append(new)

@@ -32,6 +32,7 @@ _RECOVER = each(tasks.recover)
 _TASKS_OF = each(tasks.tasks_of)
 _SETTLED_BY = each(tasks.settled_by)
 _NEXT_DUE = each(tasks.next_due)
+_NEWEST = each(tasks.newest)
 _UNANSWERED = each(messages.unanswered)
 _IDENTIFIERS = each(occasions.identifiers)
 _DUE_LETTERS = each(outbox.due_letters)
@@ -104,6 +105,10 @@ class Store:
     async def next_due(self, archive: str) -> dt.datetime | None:
         """When the next task of an archive falls due that is not due yet."""
         return await self._writer.run(_NEXT_DUE, archive)
+
+    async def newest_task(self) -> int:
+        """The number of the newest task, 0 where there is none."""
+        return await self._writer.run(_NEWEST)
 
     async def unanswered(self) -> list[Unanswered]:
         """Messages in enhanced mode that are still owed their application acknowledgment."""

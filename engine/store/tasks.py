@@ -36,6 +36,7 @@ _WAITING_ARCHIVES = select(tasks.c.archive).distinct().where(tasks.c.status == T
 _NEXT_DUE = select(func.min(tasks.c.due_at)).where(
     tasks.c.status == TaskStatus.SCHEDULED.value,
     tasks.c.archive == bindparam("archive"),
+    tasks.c.priority == bindparam("priority"),
     tasks.c.due_at > bindparam("now"),
 )
 _CLAIM = (
@@ -111,7 +112,14 @@ def claim(connection: Connection, task_id: int) -> RetrieveTask | None:
 
 def next_due(connection: Connection, archive: str) -> dt.datetime | None:
     """When the next task of an archive falls due that is not due yet."""
-    return connection.execute(_NEXT_DUE, {"archive": archive, "now": _now()}).scalar()
+    terms = {"archive": archive, "now": _now()}
+    each = (connection.execute(_NEXT_DUE, {**terms, "priority": it.value}).scalar() for it in _URGENCY)
+    return min((due for due in each if due is not None), default=None)
+
+
+def newest(connection: Connection) -> int:
+    """The number of the newest task, 0 where there is none."""
+    return connection.execute(select(func.max(tasks.c.id))).scalar() or 0
 
 
 def finish(connection: Connection, task_id: int, outcome: Outcome) -> tuple[int, ...] | None:

@@ -133,7 +133,8 @@ class CheckIntake:
     def __call__(self, data: bytes) -> None:
         """Both ways in: a whole block, and the head of a broken one."""
         refusal = self._intake.refuse(data[:4096], "end block missing")
-        for ack in (*self._loop.run_until_complete(self._answers(data)), refusal):
+        answers = self._loop.run_until_complete(self._answers(data))
+        for ack in answers if refusal is None else (*answers, refusal):
             check_acknowledgment(ack)
             assert b"fault in forefetch" not in ack, "a fault of ours"
 

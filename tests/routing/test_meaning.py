@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.hl7.message import Message
-from engine.routing.meaning import NO_MEANING, Meaning, Merge, Occasion, PatientIdentifier, meaning_of
+from engine.routing.meaning import (
+    NO_MEANING,
+    Kind,
+    Meaning,
+    Merge,
+    Number,
+    Occasion,
+    PatientIdentifier,
+    meaning_of,
+)
 
 
 def message(kind: str, *segments: str) -> Message:
     return Message("\r".join([f"MSH|^~\\&|A|B|C|D|||{kind}|1|P|2.5", *segments]).encode())
 
 
+def number_of(text: str) -> Number:
+    """``P1`` or, with who gave it, ``P1^RIS``."""
+    value, _, giver = text.partition("^")
+    return Number(value, giver)
+
+
 def order(placer: str = "", filler: str = "") -> Occasion:
-    return Occasion("order", placer, filler)
+    return Occasion("order", number_of(placer), number_of(filler))
 
 
 def visit(number: str = "", patient: str = "") -> Occasion:
-    return Occasion("visit", number, patient)
+    return Occasion("visit", number_of(number), number_of(patient), (patient,) if patient else ())
 
 
 def orders(*segments: str) -> Meaning:
@@ -33,12 +50,14 @@ def admission(event: str, number: str = "V1", patient: str = "4711") -> Meaning:
 
 @pytest.mark.parametrize("control", ["NW", "SN", "SC", "RE", "XX", ""])
 def test_an_order_is_what_its_retrieves_are_for(control: str) -> None:
-    assert orders(f"ORC|{control}|P1^RIS|F1^PACS") == Meaning(occasions=(order("P1", "F1"),))
+    assert orders(f"ORC|{control}|P1^RIS|F1^PACS") == Meaning(occasions=(order("P1^RIS", "F1^PACS"),))
 
 
 @pytest.mark.parametrize("control", ["CA", "DC", "OC"])
 def test_a_canceled_order_is_taken_back(control: str) -> None:
-    assert orders(f"ORC|{control}|P1^RIS|F1^PACS") == Meaning(withdrawn=(order("P1", "F1"),), cancels=True)
+    assert orders(f"ORC|{control}|P1^RIS|F1^PACS") == Meaning(
+        withdrawn=(order("P1^RIS", "F1^PACS"),), cancels=True
+    )
 
 
 def test_a_changed_order_is_taken_back_and_asked_for_anew() -> None:
@@ -104,7 +123,7 @@ def test_an_order_that_is_named_twice_is_one() -> None:
 
 
 def test_numbers_are_read_without_their_escapes() -> None:
-    assert orders("ORC|NW|P\\S\\1|F\\T\\1").occasions == (order("P^1", "F&1"),)
+    assert orders("ORC|NW|P\\S\\1|F\\T\\1").occasions == (Occasion("order", Number("P^1"), Number("F&1")),)
 
 
 def test_an_order_in_an_adt_message_is_none() -> None:
@@ -114,24 +133,35 @@ def test_an_order_in_an_adt_message_is_none() -> None:
 # Visits
 
 
-@pytest.mark.parametrize("event", ["A01", "A04", "A08"])
+@pytest.mark.parametrize("event", ["A01", "A04"])
 def test_a_visit_is_what_its_retrieves_are_for(event: str) -> None:
     assert admission(event) == Meaning(occasions=(visit("V1", "4711"),))
 
 
+def of_kind(kind: Kind, number: str = "V1", patient: str = "4711") -> Occasion:
+    return replace(visit(number, patient), kind=kind)
+
+
 def test_a_canceled_admission_takes_back_its_visit_and_a_canceled_pre_admission_that() -> None:
-    planned = Occasion("pre-admission", "V1", "4711")
+    planned = of_kind("pre-admission")
     assert admission("A05") == Meaning(occasions=(planned,))
     assert admission("A11") == Meaning(withdrawn=(visit("V1", "4711"),), cancels=True)
     assert admission("A38") == Meaning(withdrawn=(planned,), cancels=True)
 
 
+def test_what_an_update_asks_for_is_taken_back_with_the_visit_that_it_updates() -> None:
+    (updated,) = admission("A08").occasions
+    assert all(updated.same_as(of_kind(kind)) for kind in ("visit", "pre-admission"))
+    assert not of_kind("visit").same_as(of_kind("pre-admission"))
+    assert not updated.same_as(order("V1", "4711"))
+
+
 def test_a_visit_is_told_by_its_number_and_by_the_patient_only_where_there_is_none() -> None:
-    assert visit("V1", "1").same_as(visit("V1", "2"))  # the patient was merged in between
+    assert visit("V1", "1").same_as(visit("V1", "2"))  # the store knows whether they were merged
     assert not visit("V1", "1").same_as(visit("V2", "1"))
+    assert not visit("V1^LAKE", "1").same_as(visit("V1^FOREST", "1"))
     assert not visit("V1", "1").same_as(visit("", "1"))
     assert visit("", "1").same_as(visit("", "1"))
-    assert not visit("", "1").same_as(Occasion("pre-admission", "", "1"))
 
 
 @pytest.mark.parametrize("event", ["A02", "A03", "A12", "A13", "A31"])
@@ -143,7 +173,8 @@ def test_other_events_take_nothing_back_and_merge_nothing(event: str) -> None:
 @pytest.mark.parametrize("event", ["A01", "A11"])
 def test_a_visit_is_known_by_its_number_and_the_patient(event: str) -> None:
     meaning = admission(event, "V1^^^HOSP", "4711^^^HOSP^MR~99^^^INS")
-    assert meaning.occasions + meaning.withdrawn == (visit("V1", "4711"),)
+    known = Occasion("visit", Number("V1", "HOSP"), Number("4711", "HOSP"), ("4711", "99"))
+    assert meaning.occasions + meaning.withdrawn == (known,)
     for unknown in (admission(event, "", ""), admission(event, '""', '""')):
         assert unknown.occasions + unknown.withdrawn == ()
 
@@ -207,3 +238,13 @@ def test_several_merges_of_one_message_are_not_mixed_up() -> None:
         *("PID|2||20^^^A", "MRG|10^^^A~11^^^A"),
     )
     assert found == (merge("1", "2", "A"), merge("10", "20", "A"), merge("11", "20", "A"))
+
+
+@pytest.mark.parametrize(
+    "segments",
+    [("PID|1||2^^^A", "MRG|FF-99*^^^A"), ("PID|1||2\\E\\1^^^A", "MRG|1^^^A"), ("PID|1||2^^^A", "MRG|1")],
+)
+def test_a_merge_that_cannot_be_made_is_a_fault(segments: tuple[str, ...]) -> None:
+    meaning = meaning_of(message("ADT^A40", *segments))
+    assert meaning.merges == ()
+    assert meaning.fault.startswith("not merged: ")

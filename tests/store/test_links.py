@@ -11,7 +11,7 @@ import pytest
 from engine.retrieve.outcome import Outcome, TaskStatus
 from engine.retrieve.selector import SeriesFilter, SeriesOfStudy, Study
 from engine.retrieve.task import Priority, RetrieveRequest
-from engine.routing.meaning import Meaning, Occasion
+from engine.routing.meaning import Meaning, Number, Occasion
 from engine.store import list_tasks
 
 from . import ARRIVED, CANCELED, FAILED, PRIORS, RESOLVED, message, opened, request
@@ -50,7 +50,16 @@ async def test_messages_of_one_commit_share_a_task_that_is_the_first_ones(tmp_pa
         )
         assert {one.task_ids for one in kept} == {kept[0].task_ids}
         (task,) = await store.tasks_of(kept[-1].message_id)
-        assert (task.message_id, task.request.routes) == (kept[0].message_id, ("route 0",))
+        every = tuple(f"route {n}" for n in range(5))  # one that is allowed is enough
+        assert (task.message_id, task.request.routes) == (kept[0].message_id, every)
+
+
+async def test_a_task_that_is_joined_later_has_the_routes_of_both(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        await store.journal(message(1, request("1.1", routes=("a",))))
+        two = await store.journal(message(2, request("1.1", routes=("b", "a"))))
+        (task,) = await store.tasks_of(two.message_id)
+        assert task.request.routes == ("a", "b")
 
 
 async def test_a_message_that_asks_twice_for_the_same_waits_for_one_task(tmp_path: Path) -> None:
@@ -105,17 +114,27 @@ async def test_a_task_under_way_serves_a_further_message(tmp_path: Path) -> None
         assert len(settled) == 2
 
 
-async def test_a_task_that_is_held_serves_a_further_message(tmp_path: Path) -> None:
+async def test_a_task_that_is_held_serves_no_further_message(tmp_path: Path) -> None:
+    """What holds it may not hold the new one."""
     async with opened(tmp_path / "journal") as store:
         one = await store.journal(message(1, request()))
         await store.hold(one.task_ids[0], "retrieving is switched off")
         two = await store.journal(message(2, request()))
-        assert two.task_ids == one.task_ids
-        assert [task.status for task in await store.tasks_of(two.message_id)] == [TaskStatus.HELD]
+        assert two.task_ids != one.task_ids
+        assert [task.status for task in await store.tasks_of(two.message_id)] == [TaskStatus.SCHEDULED]
+
+
+async def test_a_search_under_way_serves_no_further_message(tmp_path: Path) -> None:
+    """It would leave its studies to the routes, the priority and the patient of its beginning."""
+    async with opened(tmp_path / "journal") as store:
+        one = await store.journal(message(1, request(PRIORS)))
+        await store.claim(one.task_ids[0])
+        two = await store.journal(message(2, request(PRIORS)))
+        assert two.task_ids != one.task_ids
 
 
 async def test_a_task_that_is_being_stopped_serves_no_further_message(tmp_path: Path) -> None:
-    order = Occasion("order", "P1", "")
+    order = Occasion("order", Number("P1"), Number())
     async with opened(tmp_path / "journal") as store:
         one = await store.journal(message(1, request(), meaning=Meaning(occasions=(order,))))
         await store.claim(one.task_ids[0])
@@ -215,8 +234,8 @@ async def test_a_task_that_is_pulled_forward_to_now_has_no_time_of_its_own(tmp_p
 async def test_the_children_of_a_shared_question_serve_all_its_messages(tmp_path: Path) -> None:
     async with opened(tmp_path / "journal") as store:
         one = await store.journal(message(1, request(PRIORS)))
-        await store.claim(1)
         two = await store.journal(message(2, request(PRIORS), request("1.5")))
+        await store.claim(1)
         question, own = two.task_ids
         assert one.task_ids == (question,)
         resolved = await store.resolve(question, RESOLVED, [], [request("1.5"), request("1.6")])
