@@ -34,6 +34,8 @@ from engine.hl7.mllp import (
 CHUNK = 2**16
 _LINGER = 1.0
 """Seconds for a peer to close after our last answer."""
+_DRAINING = 5.0
+"""Seconds for pending application acknowledgments when the engine is to stop."""
 _LONGEST_BLOCK = 10
 """A block may take so many times ``frame_timeout``, however busily its bytes trickle in."""
 _MOST_LATER = 1024
@@ -93,6 +95,7 @@ class Connection:
         self._writing = asyncio.Lock()
         self._silence: asyncio.Timeout | None = None
         self._block_began: float | None = None
+        self._draining = False
         self._reading = True
         self._timed_out = False
         self._lost = False
@@ -106,7 +109,8 @@ class Connection:
                 await self._read_blocks(tasks)
                 self._answers.end()
             if self._later:
-                await asyncio.wait(self._later, timeout=self._settings.frame_timeout)
+                patience = _DRAINING if self._draining else self._settings.frame_timeout
+                await asyncio.wait(self._later, timeout=patience)  # then kept for the message sent again
             await self._linger()
         finally:
             for task in self._later:
@@ -128,8 +132,7 @@ class Connection:
     def stop_reading(self) -> None:
         """Answer what was received, then close."""
         self._reading = False
-        for task in self._later:
-            task.cancel()  # what they would have said is kept
+        self._draining = True
         if self._silence is not None and not self._silence.expired():
             self._silence.reschedule(asyncio.get_running_loop().time())
 

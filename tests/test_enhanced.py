@@ -405,3 +405,69 @@ async def test_a_cancel_asks_for_nothing_whatever_its_route(tmp_path: Path) -> N
     assert field(refused, "MSA-1") == "AE"
     assert "send them apart" in field(refused, "ERR-8")
     assert site.archive.moves == ()
+
+
+async def test_a_cancel_behind_an_order_that_takes_longer_to_examine_is_kept_behind_it(
+    tmp_path: Path,
+) -> None:
+    routes = VISITS.replace("schedule:", "validate: true\n    schedule:")
+    with hospital(tmp_path, routes) as site:
+        async with Engine(site.config, ALLOWED) as engine:
+            for number in range(5):
+                visits = [visit("A05", f"a{number}", f"V{number}"), visit("A38", f"b{number}", f"V{number}")]
+                admitted, canceled = await send(*engine.address, visits, pipelined=True)
+                assert field(admitted, "MSA-2") == f"a{number}"
+                assert field(canceled, "MSA-3") == "1 retrieve canceled"
+        assert {task.status for task in list_tasks(site.config.engine.store)} == {TaskStatus.CANCELED}
+
+
+async def test_a_cancel_that_is_sent_again_gets_the_answer_of_the_first(tmp_path: Path) -> None:
+    in_two_days = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
+    with hospital(tmp_path, SCHEDULED) as site:
+        async with Engine(site.config, ALLOWED) as engine:
+            await send(*engine.address, [appointment(in_two_days)])
+            copies = [send(*engine.address, [order("CA", control_id="C1")]) for _ in range(4)]
+            answers = {ack for (ack,) in await asyncio.gather(*copies)}
+    assert [field(ack, "MSA-3") for ack in answers] == ["1 retrieve canceled"]
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"MSH|^~\\&|A|B|C|D|||ACK||P|2.5\rMSA|AA|1\r",
+        b"MSH|^^^^|A|B|C|D|||ACK|1|P|2.5\rMSA|AA|1\r",
+        b"MSH|^~\\&|A|B|C|D||||1|P|2.5\rMSA|AA|1\r",
+        b"MSH|^~\\&|A|B|C|D|||ACK|1|P|2.5\r",
+        b"MSH|^~\\&|A|B|C|D|||ACK|1|P|2.5\rMSA|AA|1\rMSH|^~\\&|A|B|C|D|||ACK|1|P|2.5\rMSA|AA|1\r",
+    ],
+)
+async def test_a_broken_acknowledgment_is_not_acknowledged_either(site: Hospital, broken: bytes) -> None:
+    async with Engine(site.config, ALLOWED) as engine, line(engine) as connection:
+        connection.send(broken)
+        connection.writer.write(b"\x0b" + broken)  # without its end block
+        connection.send(order("HD"))
+        assert await connection.rest() == ["AA"]
+
+
+async def test_a_merge_that_cannot_be_made_is_an_error(site: Hospital) -> None:
+    merge = (
+        b"MSH|^~\\&|HIS|HOSP|FOREFETCH|RAD|20261124||ADT^A40|A1|P|2.5.1\r"
+        b"EVN|A40|20261124\rPID|1||FF-1001^^^FOREST^MR||Aalto^Mira\rMRG|FF-99*^^^FOREST^MR\r"
+    )
+    async with Engine(site.config, ALLOWED) as engine:
+        (ack,) = await send(*engine.address, [merge])
+        (after,) = await send(*engine.address, [order(control_id="M2")])
+    assert (field(ack, "MSA-1"), field(ack, "ERR-2.1")) == ("AE", "MRG")
+    assert field(after, "MSA-3") == "3 of 3 studies arrived"
+
+
+@pytest.mark.parametrize("when", ["0001", "00010101", "99991231235959", "soon", '""'])
+async def test_a_date_that_is_none_or_out_of_all_bounds_is_now_or_late_but_no_fault(
+    tmp_path: Path, when: str
+) -> None:
+    message = order(study=CHEST_CT).replace(b"^CT Chest^L", b"^CT Chest^L" + b"|" * 32 + when.encode(), 1)
+    with hospital(tmp_path, SCHEDULED) as site:
+        async with Engine(site.config, ALLOWED) as engine:
+            (ack,) = await send(*engine.address, [message])
+    assert field(ack, "MSA-1") == "AA"
+    assert ("is due at" in field(ack, "ERR-8")) is when.startswith("9999")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -118,11 +119,18 @@ def test_the_words_of_the_archive_are_passed_on() -> None:
     assert error.diagnostics == "task 1; no READING here"
 
 
-@pytest.mark.parametrize("status", [TaskStatus.SCHEDULED, TaskStatus.HELD, TaskStatus.IN_PROGRESS])
+@pytest.mark.parametrize("status", [TaskStatus.SCHEDULED, TaskStatus.IN_PROGRESS])
 def test_what_is_not_final_is_in_progress(status: TaskStatus) -> None:
     reply = settled([task(1, ARRIVED), task(7, status), task(8, status)], ())
     assert (reply.code, reply.text) == (AckCode.AA, "accepted, in progress: task 7, 8")
     assert reply.errors[1] == AckError(Severity.INFORMATION, 0, "task 7: study 1.7 to room is in progress")
+
+
+def test_what_is_held_says_why() -> None:
+    held = replace(task(7, TaskStatus.HELD), reason="retrieval is switched off")
+    reply = settled([held], ())
+    assert (reply.code, reply.text) == (AckCode.AA, "accepted, held: task 7")
+    assert reply.errors[0].text == "task 7: study 1.7 to room is held: retrieval is switched off"
 
 
 def test_an_outcome_of_an_earlier_attempt_does_not_end_a_task() -> None:
