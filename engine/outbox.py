@@ -142,7 +142,10 @@ class Outbox:
             async with asyncio.timeout(self._answer_timeout):
                 await connection.write([letter.payload])
                 await connection.flush()
-                return await _accept(connection, letter) if letter.wait_for_accept else ""
+                if letter.wait_for_accept:
+                    return await _accept(connection, letter)
+                await connection.end()
+                return ""
         except TimeoutError as exc:
             text = f"the receiver did not accept it within {self._answer_timeout:g} s; look in its log"
             raise SendError(text) from exc

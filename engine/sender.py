@@ -24,6 +24,7 @@ from engine.hl7.mode import Condition, Mode, mode_of
 from engine.hl7.path import FieldPath
 
 _CHUNK = 2**16
+_LINGER = 1.0  # seconds for a receiver to close after our last message
 _MAX_ACKNOWLEDGMENT_BYTES = 16 * 2**20
 
 
@@ -177,6 +178,15 @@ class Connection:
         """Wait until the kernel has taken every byte."""
         self._writer.transport.set_write_buffer_limits(0)
         await self._writer.drain()
+
+    async def end(self) -> None:
+        """Say that nothing more comes, and let the receiver close: to close with its answer unread would
+        reset the connection, and may cost it what was sent (RFC 1122, 4.2.2.13)."""
+        with suppress(OSError, TimeoutError):
+            self._writer.write_eof()
+            async with asyncio.timeout(_LINGER):
+                while await self._reader.read(_CHUNK):
+                    pass
 
     async def close(self) -> None:
         """Close at once; what the kernel has taken is still delivered."""

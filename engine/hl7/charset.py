@@ -63,7 +63,14 @@ _ALSO_SEEN = {
     "cp1252": "CP1252 WINDOWS1252",
 }
 # What a sender on Windows writes under the name of the standard's set.
-_LARGER = {"shift_jis": "cp932", "euc_kr": "cp949", "big5": "cp950"}
+_LARGER = {
+    "shift_jis": "cp932",
+    "iso2022_jp": "cp932",
+    "iso2022_jp_1": "cp932",
+    "iso2022_jp_ext": "cp932",
+    "euc_kr": "cp949",
+    "big5": "cp950",
+}
 
 # ISO 2022 designations, as they follow ESC or stand in \C..\ and \M..\; the codec of the bytes after each.
 # The iso2022 codecs want the designation before the bytes. ESC ( B returns to the set of the message.
