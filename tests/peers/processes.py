@@ -16,6 +16,7 @@ from typing import NoReturn
 import pytest
 
 _START = 30.0  # seconds
+_QUIET = 0.2  # seconds without a line
 _END = 30.0
 _POLL = 0.05
 LOG_SHOWN = 8_000  # characters of a log, where something fails
@@ -101,8 +102,12 @@ class Peer:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def mark(self) -> None:
-        """From here on counts ``log_since_mark``."""
-        self._mark = self._log.stat().st_size
+        """From here on counts ``log_since_mark``: once the log has been quiet for a moment, since a peer that
+        forks for each association may write of an earlier one late."""
+        size, self._mark = -1, self._log.stat().st_size
+        while size != self._mark:
+            time.sleep(_QUIET)
+            size, self._mark = self._mark, self._log.stat().st_size
 
     def log_since_mark(self) -> str:
         return self._log.read_bytes()[self._mark :].decode("utf-8", "replace")
