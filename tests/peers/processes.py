@@ -102,8 +102,12 @@ class Peer:
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def mark(self) -> None:
-        """From here on counts ``log_since_mark``: once the log has been quiet for a moment, since a peer that
-        forks for each association may write of an earlier one late."""
+        """From here on counts ``log_since_mark``."""
+        self._mark = self._log.stat().st_size
+
+    def mark_when_quiet(self) -> None:
+        """The same, once the log has been quiet for a moment: a peer that forks for each association may write
+        of an earlier one late."""
         size, self._mark = -1, self._log.stat().st_size
         while size != self._mark:
             time.sleep(_QUIET)

@@ -21,7 +21,7 @@ def test_ten_orders_one_after_another_use_one_association(
     request: pytest.FixtureRequest, archive: str, reading: StorageNode, ports: Ports, tmp_path: Path
 ) -> None:
     node: ArchiveNode = request.getfixturevalue(archive)
-    node.process.mark()
+    node.process.mark_when_quiet()
     with forefetch(routes_file(tmp_path, (node.ae_title, node.port), ports, concurrency=1)) as engine:
         assert [engine.send(omi(NEW)).code for _ in range(10)] == ["AA"] * 10
     assert (node.moves(), node.associations()) == (20, 1)
