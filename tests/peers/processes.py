@@ -106,8 +106,8 @@ class Peer:
         self._mark = self._log.stat().st_size
 
     def mark_when_quiet(self) -> None:
-        """The same, once the log has been quiet for a moment: a peer that forks for each association may write
-        of an earlier one late."""
+        """The same, once the log has been quiet for a moment: a peer that forks for each association may
+        write of an earlier one late."""
         size, self._mark = -1, self._log.stat().st_size
         while size != self._mark:
             time.sleep(_QUIET)
