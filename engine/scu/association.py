@@ -58,6 +58,7 @@ class NodeAssociation:
         AssociationAborted and NodeTimeout."""
         self._node = node
         self._message_id = 0
+        self.spent = False  # set: to be released, not used again
         self._negotiation = Negotiation(node, timeouts)
         self._association = self._request(valid_ae_title(calling_ae_title), timeouts, sop_classes)
         if not self._association.is_established:

@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from engine.dicom import status as dimse_status
 from engine.dicom.identifiers import valid_ae_title, valid_key, valid_uid
 from engine.dicom.node import Archive, Node, Timeouts
+from engine.dicom.status import MoveStatus, move_status
 from engine.dicom.study import SeriesRecord, StudyRecord
 from engine.errors import AssociationAborted, NodeError, QueryFailed
 from engine.retrieve.outcome import MoveResponse, SubOperations
@@ -24,6 +25,11 @@ from engine.scu.pool import AssociationPool, NotSent
 
 _log = logging.getLogger(__name__)
 
+_USABLE_AFTER = {
+    MoveStatus.SUCCESS,
+    MoveStatus.SUBOPERATIONS_FAILED,
+    MoveStatus.CANCELED,
+}  # an association after a C-MOVE
 MAX_RESULTS = 10_000  # of one C-FIND; more are no answer to a question about one patient or study
 
 Record = TypeVar("Record", StudyRecord, SeriesRecord)
@@ -186,6 +192,8 @@ class ArchiveClient:
                 progress(pending)
 
         status, identifier = association.move(query, destination, priority, bounds, report)
+        # DCMTK's dcmqrscp keeps its index locked after a C-MOVE that it refuses, until the association ends
+        association.spent = move_status(status.Status) not in _USABLE_AFTER
         return MoveResponse(
             status=status.Status,
             counters=identifiers.suboperations(status),

@@ -99,7 +99,7 @@ class AssociationPool:
             self._drop(association)
             raise
         with self._lock:
-            keep = not self._closed
+            keep = not self._closed and not association.spent
             if keep:
                 self._idle.append((association, time.monotonic()))
         if not keep:

@@ -32,6 +32,20 @@ def test_operations_after_each_other_share_one_association(connect: Connect) -> 
         assert eventually(lambda: scp.released == 1)
 
 
+@pytest.mark.parametrize(("status", "associations"), [(0xA702, 2), (0xA801, 2), (0xC000, 2), (0xB000, 1)])
+def test_an_association_is_not_used_again_after_a_move_that_was_refused(
+    connect: Connect, status: int, associations: int
+) -> None:
+    """dcmqrscp keeps its index locked after one, until the association ends."""
+    with scripted_scp(answer(Reply(status))) as scp:
+        client = connect(scp.port)
+        assert client.move("1.2.3", "VIEW").status == status
+        assert client.open_associations == 2 - associations
+        client.move("1.2.3", "VIEW")
+        assert scp.associations == associations
+        assert eventually(lambda: scp.released == 2 * (associations - 1))
+
+
 def test_operations_at_the_same_time_have_as_many_associations_as_allowed_and_no_more(
     connect: Connect,
 ) -> None:
