@@ -184,9 +184,9 @@ class Dispatcher:
             return  # the next one that ends wakes this lane
         for task in await self._store.waiting(lane.archive.name, free):
             verdict = admit(task, self._policy, len(lane.running))
-            if isinstance(verdict, Closed) and not verdict.final:
-                return  # the next one that ends wakes this lane
             if isinstance(verdict, Closed):
+                if not verdict.final:
+                    return  # the next one that ends wakes this lane
                 await self._turn_away(task, verdict.reason)
                 lane.wake.set()
                 continue

@@ -20,7 +20,7 @@ from engine.errors import ErrorCode, MessageError, StoreError
 from engine.explanation import as_json, problems_of
 from engine.hl7.ack import AckCode, AckError, Envelope, Reply, Severity, acknowledge
 from engine.hl7.batch import is_batch, messages_of_batch
-from engine.hl7.message import Header, Message, best_header, is_acknowledgment
+from engine.hl7.message import Header, Message, best_header, has_msa, is_acknowledgment
 from engine.hl7.mode import Mode, accept_code, mode_of
 from engine.hl7.validation import faults_of
 from engine.outbox import Outbox
@@ -109,7 +109,7 @@ class Intake:
             return await self._receive(payload, peer)
         messages = messages_of_batch(payload)
         if not messages:
-            return self._refused(best_header(payload), _nak(MessageError("the batch is empty", reject=True)))
+            return self._turned_down(payload, _nak(MessageError("the batch is empty", reject=True)))
         answers = await asyncio.gather(*(self._receive(it, peer) for it in messages))
         return Answer(
             tuple(block for answer in answers for block in answer.now),
@@ -124,11 +124,12 @@ class Intake:
         return self._ack(best_header(head), _nak(MessageError(reason, code=ErrorCode.INTERNAL, reject=True)))
 
     async def _receive(self, payload: bytes, peer: str) -> Answer:
-        if is_acknowledgment(payload):
-            _log.info("acknowledgment from %s: not acknowledged", peer)
-            return Answer()
+        if has_msa(payload):
+            return _unacknowledged(peer)
         try:
             received = self._read(payload, peer, self._clock())
+            if received.header.type_code == "ACK":
+                return _unacknowledged(peer)
             # In the order in which they came, though hl7apy takes longer for one than for another
             async with self._turns.setdefault(peer, asyncio.Lock()):
                 await self._examine(received)
@@ -138,13 +139,13 @@ class Intake:
             _log.warning(
                 "message from %s refused: HL7 error %d at %s", peer, error.code, error.location or "MSH"
             )
-            return self._refused(best_header(payload), _nak(error))
+            return self._turned_down(payload, _nak(error))
         except StoreError as error:
             _log.error("message from %s could not be kept: %s", peer, error)
-            return self._refused(best_header(payload), _rejected(_NOT_KEPT))
+            return self._turned_down(payload, _rejected(_NOT_KEPT))
         except Exception:  # noqa: BLE001  a fault of ours is answered too: the sender waits
             _log.exception("message from %s failed by a fault of forefetch", peer)
-            return self._refused(best_header(payload), _rejected(_FAULT))
+            return self._turned_down(payload, _rejected(_FAULT))
 
     def _read(self, payload: bytes, peer: str, at: dt.datetime) -> _Received:
         message = Message(payload, self._config.engine.default_charset)
@@ -165,9 +166,12 @@ class Intake:
                 version = received.header.version
                 raise MessageError(f"not valid for HL7 {version}: {fault}", code=ErrorCode.SEGMENT_SEQUENCE)
 
-    def _refused(self, header: Header, answer: Reply) -> Answer:
-        """A message that is not taken. In enhanced mode CE or CR; where no accept acknowledgment may be sent,
-        the application acknowledgment is the only way to tell."""
+    def _turned_down(self, payload: bytes, answer: Reply) -> Answer:
+        """A message that is not taken; an acknowledgment gets none even so. In enhanced mode CE or CR; where
+        no accept acknowledgment may be sent, the application acknowledgment is the only way to tell."""
+        if is_acknowledgment(payload):
+            return Answer()
+        header = best_header(payload)
         mode = mode_of(header)
         if not mode.enhanced:
             return Answer((self._ack(header, answer),))
@@ -298,6 +302,11 @@ class Intake:
     def _ack(self, header: Header, answer: Reply, response: str = "", accept_condition: str = "") -> bytes:
         envelope = Envelope(next(self._control_ids), self._clock(), response, accept_condition)
         return acknowledge(header, answer, envelope)
+
+
+def _unacknowledged(peer: str) -> Answer:
+    _log.info("acknowledgment from %s: not acknowledged", peer)
+    return Answer()
 
 
 def control_ids(start: int) -> Iterator[str]:

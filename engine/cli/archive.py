@@ -91,7 +91,7 @@ def _report(outcome: Outcome, study: Study, target: Destination) -> str:
     if study.series_uid:
         lines.append(f"Series UID: {study.series_uid}")
     lines.append(f"Destination: {target.ae_title}")
-    lines.append(f"Message: {outcome.text}" + (f" ({outcome.cure})" if outcome.cure else ""))
+    lines.append(f"Message: {outcome.sentence}")
     lines.append(f"Completed: {count(outcome.counters.completed)}")
     lines.append(f"Failed: {count(outcome.counters.failed)}")
     lines.append(f"Warnings: {count(outcome.counters.warning)}")

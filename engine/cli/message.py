@@ -12,7 +12,6 @@ from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load
 
 if TYPE_CHECKING:
     from engine.config import Config
-    from engine.retrieve.outcome import Outcome
     from engine.routing.router import Decision
 
 MessageFile = Annotated[
@@ -115,15 +114,11 @@ def _found(settings: Config, decision: Decision) -> list[dict[str, Any]]:
                 for choice in answer.choices
             ]
             moves = [{"study": study.study_uid, "series": study.series_uid} for study in answer.studies]
-            told.append({"outcome": _said(answer.outcome), "choices": choices, "moves": moves})
+            told.append({"outcome": answer.outcome.sentence, "choices": choices, "moves": moves})
     finally:
         for client in clients.values():
             client.close()
     return told
-
-
-def _said(outcome: Outcome) -> str:
-    return f"{outcome.text} ({outcome.cure})" if outcome.cure else outcome.text
 
 
 def send(

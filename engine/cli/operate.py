@@ -77,8 +77,7 @@ def tasks(
     found = list_tasks(path, statuses=wanted, message_id=message, limit=limit)
     table = Table("task", "message", "status", "what", "from", "to", "tries", "outcome", box=None)
     for task in found:
-        outcome = task.outcome.text if task.outcome is not None else task.reason
-        cure = f" ({task.outcome.cure})" if task.outcome is not None and task.outcome.cure else ""
+        outcome = task.outcome.sentence if task.outcome is not None else task.reason
         table.add_row(
             str(task.id),
             str(task.message_id or ""),
@@ -87,7 +86,7 @@ def tasks(
             task.request.archive,
             task.request.destination,
             str(task.attempts),
-            outcome + cure,
+            outcome,
             style=style(task.status),
         )
     out = console()

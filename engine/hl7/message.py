@@ -279,8 +279,12 @@ def best_header(raw: bytes) -> Header:
         return Header()
 
 
+def has_msa(block: bytes) -> bool:
+    """Whether a block, however broken, has an MSA, as every acknowledgment should."""
+    return _MSA.search(block[:_ACKNOWLEDGMENT]) is not None
+
+
 def is_acknowledgment(block: bytes) -> bool:
-    """Whether a block, however broken, is an acknowledgment (MSH-9.1 is ACK, or there is an MSA): one is
+    """Whether a block that cannot be read is an acknowledgment (MSH-9.1 is ACK, or there is an MSA): one is
     never acknowledged, or two systems might do it for ever."""
-    head = block[:_ACKNOWLEDGMENT]
-    return best_header(head).type_code == "ACK" or _MSA.search(head) is not None
+    return has_msa(block) or best_header(block[:_ACKNOWLEDGMENT]).type_code == "ACK"

@@ -125,6 +125,11 @@ class Outcome:
     failed_instances: tuple[str, ...] = ()
     cure: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """The text with the cure, where there is one."""
+        return f"{self.text} ({self.cure})" if self.cure else self.text
+
 
 _CURES = {
     Cause.UNCOUNTED: "check at the destination; the archive does not count what it sends",

@@ -94,7 +94,7 @@ def _line(task: RetrieveTask, tasks: Sequence[RetrieveTask]) -> AckError | None:
     return AckError(
         severity=_severity(outcome),
         code=_code(outcome),
-        text=f"{where}: {outcome.text}" + (f" ({outcome.cure})" if outcome.cure else ""),
+        text=f"{where}: {outcome.sentence}",
         application_code=_application_code(outcome),
         diagnostics="; ".join(
             part for part in (f"task {task.id}", _counts(outcome), outcome.comment) if part
