@@ -1,0 +1,64 @@
+"""From checked models to values."""
+
+from __future__ import annotations
+
+from engine.config.build.nodes import archive, destination
+from engine.config.build.routes import route
+from engine.config.models import RoutesFile
+from engine.config.models.engine import EngineSection, IntakeSection
+from engine.config.models.replies import ReplySection
+from engine.config.values import Config, EngineSettings, ReplyRule
+from engine.routing.admission import Admission, Sender
+
+
+def build(file: RoutesFile) -> Config:
+    """The values; names are taken to be checked."""
+    return Config(
+        engine=_engine(file.engine),
+        intake=_intake(file.intake),
+        archives={name: archive(name, section, file.engine) for name, section in file.archives.items()},
+        destinations={name: destination(name, section) for name, section in file.destinations.items()},
+        routes=tuple(route(section) for section in file.routes),
+        replies=tuple(_reply(section) for section in file.replies),
+    )
+
+
+def _engine(section: EngineSection) -> EngineSettings:
+    host, port = section.listen
+    return EngineSettings(
+        host=host,
+        port=port,
+        store=section.store,
+        ae_title=section.ae_title,
+        time_zone=section.time_zone,
+        default_charset=section.default_charset,
+        max_message_bytes=section.max_message_bytes,
+        max_connections=section.max_connections,
+        window=section.window,
+        idle_timeout=section.idle_timeout.total_seconds(),
+        frame_timeout=section.frame_timeout.total_seconds(),
+        drain_timeout=section.drain_timeout.total_seconds(),
+    )
+
+
+def _intake(section: IntakeSection) -> Admission:
+    return Admission(
+        senders=tuple(Sender(sender.application, sender.facility) for sender in section.senders),
+        processing_ids=tuple(section.processing_ids),
+        versions=tuple(section.versions),
+        unrouted=section.unrouted == "accept",
+    )
+
+
+def _reply(section: ReplySection) -> ReplyRule:
+    host, port = section.to
+    return ReplyRule(
+        application=section.application or "*",
+        facility=section.facility or "*",
+        host=host,
+        port=port,
+        wait_for_accept=section.accept == "AL",
+        first=section.retry.first.total_seconds(),
+        longest=section.retry.longest.total_seconds(),
+        give_up=section.retry.give_up.total_seconds(),
+    )

@@ -1,0 +1,45 @@
+"""Archives and destinations."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from engine.config.fields import AeTitle, Port, PositiveDuration
+from engine.config.models.base import Section, default
+
+
+class TimeoutsSection(Section):
+    """How long to wait for an archive."""
+
+    connect: PositiveDuration = default("5s", "TCP connection")
+    acse: PositiveDuration = default("10s", "association request and release")
+    dimse: PositiveDuration = default("5m", "silence between two responses")
+    total: PositiveDuration = default("1h", "one C-FIND or C-MOVE as a whole")
+
+
+class ArchiveSection(Section):
+    """A Query/Retrieve SCP to retrieve from."""
+
+    ae_title: AeTitle
+    host: str
+    port: Port
+    calling_ae_title: AeTitle | None = default(None, "default: engine.ae_title")
+    concurrency: Annotated[int, Field(ge=1, le=256)] = default(2, "associations at a time")
+    idle: PositiveDuration = default("10s", "keep an unused association open for")
+    timeouts: TimeoutsSection = default({}, "how long to wait")
+
+
+class DestinationSection(Section):
+    """A C-MOVE destination that retrieval is allowed to. The archive must know its AE title too."""
+
+    ae_title: AeTitle
+    host: str | None = default(None, "for forefetch echo")
+    port: Port | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> DestinationSection:
+        if (self.host is None) is not (self.port is None):
+            raise ValueError("host and port, both or neither")
+        return self
