@@ -68,6 +68,12 @@ class Cause(StrEnum):
     NOT_FOUND = "not-found"
     INVALID = "invalid"
     GATE_CLOSED = "gate-closed"
+    DRY_RUN = "dry-run"
+    EXPIRED = "approval-expired"
+    ALREADY_THERE = "already-there"
+    MISSING = "missing-at-destination"
+    UNVERIFIED = "unverified"
+    BUSY = "node-busy"
     INTERNAL = "internal-error"
 
 

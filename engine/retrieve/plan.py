@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 from engine.errors import ErrorCode
 from engine.retrieve.selector import Selector, SeriesOfStudy, Study
-from engine.retrieve.task import Priority, RetrieveRequest
+from engine.retrieve.task import RetrieveRequest
 
-_URGENCY = (Priority.HIGH, Priority.MEDIUM, Priority.LOW)
 _Key = tuple[Selector, str, str]  # what, from where, to where
 
 
@@ -65,7 +64,7 @@ def _merge(one: RetrieveRequest, other: RetrieveRequest) -> RetrieveRequest:
     return replace(
         one,
         routes=tuple(dict.fromkeys(one.routes + other.routes)),
-        priority=min(one.priority, other.priority, key=_URGENCY.index),
+        priority=min(one.priority, other.priority),
         due=None if one.due is None or other.due is None else min(one.due, other.due),
     )
 

@@ -11,18 +11,33 @@ from engine.retrieve.selector import Selector, Study
 
 
 class Priority(IntEnum):
-    """DIMSE priority (PS3.7 table 9.1-7). The values are those on the wire."""
+    """How urgent a retrieve is, the most urgent first."""
 
-    MEDIUM = 0
+    STAT = 0
     HIGH = 1
-    LOW = 2
+    MEDIUM = 2
+    LOW = 3
+
+    @property
+    def dimse(self) -> int:
+        """On the wire (PS3.7 table 9.1-7), which knows nothing above HIGH."""
+        return _DIMSE[self]
+
+    @classmethod
+    def of_dimse(cls, value: int) -> Priority:
+        """From the wire; what PS3.7 does not define is MEDIUM."""
+        return {1: cls.HIGH, 2: cls.LOW}.get(value, cls.MEDIUM)
+
+
+_DIMSE = {Priority.STAT: 1, Priority.HIGH: 1, Priority.MEDIUM: 0, Priority.LOW: 2}
 
 
 @dataclass(frozen=True, slots=True)
 class RetrieveRequest:
     """One thing to bring from an archive to a destination (names of routes.yaml), and the routes that ask.
 
-    ``due``: not before this time; None is now.
+    ``due``: not before this time; None is now. ``patient`` is the patient ID that budgets are kept by, empty
+    where the message names none. ``instances`` is how many objects the archive counted, where it was asked.
     """
 
     selector: Selector
@@ -31,6 +46,8 @@ class RetrieveRequest:
     routes: tuple[str, ...]
     priority: Priority = Priority.MEDIUM
     due: dt.datetime | None = None
+    patient: str = ""
+    instances: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +66,9 @@ class RetrieveTask:
 
     A task whose selector is a Study is a C-MOVE. Any other is a question: it ends by leaving one task
     a study (its children), with ``choices`` saying what was taken or left. ``reason`` is what a task that is
-    not final waits for, where something is known.
+    not final waits for, where something is known. ``failures`` counts the attempts that failed (``attempts``
+    also those that were interrupted), ``missing`` are the series that an earlier attempt is known to have left
+    out. ``approved`` and ``expedited``: a person said so.
     """
 
     id: int
@@ -63,6 +82,10 @@ class RetrieveTask:
     outcome: Outcome | None = None
     choices: tuple[Choice, ...] = ()
     reason: str = ""
+    failures: int = 0
+    missing: tuple[str, ...] = ()
+    approved: bool = False
+    expedited: bool = False
 
     @property
     def is_move(self) -> bool:

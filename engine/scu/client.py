@@ -191,7 +191,7 @@ class ArchiveClient:
             if progress is not None:
                 progress(pending)
 
-        status, identifier = association.move(query, destination, priority, bounds, report)
+        status, identifier = association.move(query, destination, priority.dimse, bounds, report)
         # DCMTK's dcmqrscp keeps its index locked after a C-MOVE that it refuses, until the association ends
         association.spent = move_status(status.Status) not in _USABLE_AFTER
         return MoveResponse(

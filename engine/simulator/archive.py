@@ -150,5 +150,5 @@ def _asked(event: Event) -> MoveAsked:
         destination=(event.move_destination or "").strip(),
         study_uid=study,
         series_uid=series,
-        priority=Priority(cast(C_MOVE, event.request).Priority or 0),
+        priority=Priority.of_dimse(cast(C_MOVE, event.request).Priority or 0),
     )

@@ -10,13 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from engine.retrieve.outcome import TaskStatus
-from engine.retrieve.task import Priority, RetrieveRequest
+from engine.retrieve.task import RetrieveRequest
 from engine.store.dialect import insert_unless_known
 from engine.store.rows import selector_text, task_row
 from engine.store.schema import links, tasks
 
 LIVE = [status.value for status in TaskStatus if not status.final]
-_URGENCY = (Priority.HIGH.value, Priority.MEDIUM.value, Priority.LOW.value)
 
 _Key = tuple[str, str, str]
 Wanted = tuple[int, RetrieveRequest]  # message, and what it asks for
@@ -115,5 +114,5 @@ def _sooner(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return {
         "routes": json.dumps(list(routes), ensure_ascii=False),
         "due_at": min(one["due_at"], other["due_at"]),
-        "priority": min(one["priority"], other["priority"], key=_URGENCY.index),
+        "priority": min(one["priority"], other["priority"]),
     }

@@ -17,7 +17,6 @@ from engine.store.schema import links, tasks
 _MAY_BECOME = {
     later: [earlier.value for earlier in TaskStatus if later in TRANSITIONS[earlier]] for later in TaskStatus
 }
-_URGENCY = (Priority.HIGH, Priority.MEDIUM, Priority.LOW)
 INTERRUPTED = "interrupted by a stop; will be tried again"
 
 _THIS = tasks.c.id == bindparam("task")
@@ -91,7 +90,7 @@ def waiting(connection: Connection, archive: str, limit: int) -> list[RetrieveTa
     """SCHEDULED tasks of an archive that are due: the most urgent first, and then those due first."""
     found: list[RetrieveTask] = []
     now = _now()
-    for priority in _URGENCY:
+    for priority in Priority:
         terms = {"archive": archive, "priority": priority.value, "limit": limit - len(found), "now": now}
         found += [task(row) for row in connection.execute(_WAITING, terms)]
         if len(found) == limit:
@@ -113,7 +112,7 @@ def claim(connection: Connection, task_id: int) -> RetrieveTask | None:
 def next_due(connection: Connection, archive: str) -> dt.datetime | None:
     """When the next task of an archive falls due that is not due yet."""
     terms = {"archive": archive, "now": _now()}
-    each = (connection.execute(_NEXT_DUE, {**terms, "priority": it.value}).scalar() for it in _URGENCY)
+    each = (connection.execute(_NEXT_DUE, {**terms, "priority": it.value}).scalar() for it in Priority)
     return min((due for due in each if due is not None), default=None)
 
 
