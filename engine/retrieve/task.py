@@ -68,7 +68,8 @@ class RetrieveTask:
     a study (its children), with ``choices`` saying what was taken or left. ``reason`` is what a task that is
     not final waits for, where something is known. ``failures`` counts the attempts that failed (``attempts``
     also those that were interrupted), ``missing`` are the series that an earlier attempt is known to have
-    left out. ``approved`` and ``expedited``: a person said so.
+    left out. ``approved`` and ``expedited``: a person said so. ``gate`` is the gate that holds it,
+    ``not_before`` when it may be tried first, or again.
     """
 
     id: int
@@ -86,6 +87,8 @@ class RetrieveTask:
     missing: tuple[str, ...] = ()
     approved: bool = False
     expedited: bool = False
+    gate: str = ""
+    not_before: dt.datetime | None = None
 
     @property
     def is_move(self) -> bool:

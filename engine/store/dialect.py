@@ -76,6 +76,13 @@ def allow_readers(connection: Connection) -> None:
         driver.execute("PRAGMA journal_mode = WAL")
 
 
+def changes(connection: Connection) -> int:
+    """A number that differs from the last one where another connection has written to the database."""
+    if connection.dialect.name != "sqlite":
+        raise NotImplementedError
+    return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+
 def insert_unless_known(connection: Connection, table: Table) -> Insert:
     """An INSERT that leaves out the rows that a unique constraint would refuse."""
     return _INSERT[connection.dialect.name](table).on_conflict_do_nothing()

@@ -34,6 +34,7 @@ _PULL = (
     .where(tasks.c.id == bindparam("task"))
     .values(
         due_at=bindparam("due"),
+        appointment=bindparam("at_appointment"),
         priority=bindparam("urgency"),
         routes=bindparam("all_routes"),
         updated_at=bindparam("now"),
@@ -75,7 +76,9 @@ def attach(
     for key, terms in pulled.items():
         due = terms["due_at"] if terms["due_at"] > now else alike[key].created_at  # due: in its place by age
         changed = {"task": ids[key], "due": due, "urgency": terms["priority"], "now": now}
-        connection.execute(_PULL, {**changed, "all_routes": terms["routes"]})
+        connection.execute(
+            _PULL, {**changed, "all_routes": terms["routes"], "at_appointment": terms["appointment"]}
+        )
     link(connection, [(message_id, ids[key]) for key, (message_id, _) in zip(keys, wanted, strict=True)])
     return list(rows)
 
@@ -105,7 +108,8 @@ def _key(request: RetrieveRequest) -> _Key:
 
 
 def _terms(row: Row[Any]) -> dict[str, Any]:
-    return {"due_at": row.due_at, "priority": row.priority, "routes": row.routes}
+    terms = ("due_at", "appointment", "priority", "routes")
+    return {name: getattr(row, name) for name in terms}
 
 
 def _sooner(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -114,5 +118,6 @@ def _sooner(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return {
         "routes": json.dumps(list(routes), ensure_ascii=False),
         "due_at": min(one["due_at"], other["due_at"]),
+        "appointment": min(both) if all(both := (one["appointment"], other["appointment"])) else None,
         "priority": min(one["priority"], other["priority"]),
     }

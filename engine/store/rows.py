@@ -20,7 +20,7 @@ _SELECTOR: TypeAdapter[Selector] = TypeAdapter(
 )
 _OUTCOME: TypeAdapter[Outcome | None] = TypeAdapter(Outcome | None, config=_CONFIG)
 _CHOICES: TypeAdapter[tuple[Choice, ...]] = TypeAdapter(tuple[Choice, ...], config=_CONFIG)
-_ROUTES: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...], config=_CONFIG)
+_TEXTS: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...], config=_CONFIG)
 
 
 def task_row(
@@ -32,7 +32,7 @@ def task_row(
     return {
         "message_id": message_id,
         "parent_id": parent_id,
-        "routes": _ROUTES.dump_json(request.routes).decode(),
+        "routes": _TEXTS.dump_json(request.routes).decode(),
         "archive": request.archive,
         "destination": request.destination,
         "kind": selector.kind,
@@ -42,9 +42,19 @@ def task_row(
         "priority": request.priority.value,
         "status": TaskStatus.SCHEDULED.value,
         "attempts": 0,
+        "patient": request.patient,
+        "instances": request.instances,
+        "failures": 0,
+        "missing": None,
+        "gate": "",
+        "approved": False,
+        "expedited": False,
         "reason": "",
         "cause": "",
+        "appointment": request.due,
         "due_at": request.due or now,
+        "began_at": None,
+        "expires_at": None,
         "cancel_requested": False,
         "created_at": now,
         "updated_at": now,
@@ -52,12 +62,18 @@ def task_row(
 
 
 def end_row(outcome: Outcome, now: dt.datetime, choices: Sequence[Choice] = ()) -> dict[str, Any]:
-    """The columns that change when a task ends."""
+    """The columns that change when a task ends. What was stored, where it was counted, is what budgets go
+    by from then on."""
+    counters = outcome.counters
+    counted = {"instances": (counters.completed or 0) + (counters.warning or 0)} if counters.stated else {}
     return {
+        **counted,
         "status": outcome.status.value,
         "cause": outcome.cause.value,
         "reason": "",
-        "outcome": _OUTCOME.dump_json(outcome).decode(),
+        "gate": "",
+        "expires_at": None,
+        "outcome": outcome_text(outcome),
         "choices": _CHOICES.dump_json(tuple(choices)).decode() if choices else None,
         "updated_at": now,
     }
@@ -75,9 +91,15 @@ def task(row: Row[Any]) -> RetrieveTask:
             message_id=row.message_id,
             parent_id=row.parent_id,
             attempts=row.attempts,
-            outcome=None if row.outcome is None else _OUTCOME.validate_json(row.outcome),
+            outcome=outcome_of(row.outcome),
             choices=() if row.choices is None else _CHOICES.validate_json(row.choices),
             reason=row.reason,
+            failures=row.failures,
+            missing=() if row.missing is None else _TEXTS.validate_json(row.missing),
+            approved=row.approved,
+            expedited=row.expedited,
+            gate=row.gate,
+            not_before=row.due_at,
         )
     except ValidationError as exc:
         raise StoreError(f"task {row.id} in the journal cannot be understood") from exc
@@ -90,10 +112,27 @@ def _request(row: Row[Any]) -> RetrieveRequest:
         selector=_SELECTOR.validate_json(row.selector),
         archive=row.archive,
         destination=row.destination,
-        routes=_ROUTES.validate_json(row.routes),
+        routes=_TEXTS.validate_json(row.routes),
         priority=Priority(row.priority),
-        due=row.due_at if row.due_at > row.created_at else None,
+        due=row.appointment,
+        patient=row.patient,
+        instances=row.instances,
     )
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """An outcome as the journal writes it."""
+    return _OUTCOME.dump_json(outcome).decode()
+
+
+def outcome_of(text: str | None) -> Outcome | None:
+    """An outcome from the journal."""
+    return None if text is None else _OUTCOME.validate_json(text)
+
+
+def texts(values: Sequence[str]) -> str | None:
+    """Several texts in one column; None for none."""
+    return _TEXTS.dump_json(tuple(values)).decode() if values else None
 
 
 def selector_text(selector: Selector) -> str:

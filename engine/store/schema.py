@@ -28,7 +28,7 @@ from sqlalchemy import (
 from engine.errors import StoreError
 from engine.store.dialect import Identity
 
-VERSION = 2
+VERSION = 3
 
 
 class UtcDateTime(TypeDecorator[dt.datetime]):
@@ -95,15 +95,52 @@ tasks = Table(
     Column("attempts", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Column("cause", Text, nullable=False),
+    Column("patient", Text, nullable=False),
+    Column("instances", Integer),
+    Column("failures", Integer, nullable=False),
+    Column("missing", Text),
+    Column("gate", Text, nullable=False),
+    Column("approved", Boolean, nullable=False),
+    Column("expedited", Boolean, nullable=False),
+    Column("appointment", UtcDateTime),
     Column("due_at", UtcDateTime, nullable=False),
+    Column("began_at", UtcDateTime),
+    Column("expires_at", UtcDateTime),
     Column("cancel_requested", Boolean, nullable=False),
     Column("outcome", Text),
     Column("choices", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
-    # One archive's waiting tasks of one priority, those due first, without sorting.
-    Index("tasks_waiting", "status", "archive", "priority", "due_at", "id"),
+    # One archive's waiting tasks of one priority, those due first, without sorting; the last ones are there so
+    # that tasks behind a closed gate are passed over without being read.
+    Index("tasks_waiting", "status", "archive", "priority", "due_at", "id", "destination", "kind", "expedited"),
     Index("tasks_alike", "selector"),
+    Index("tasks_of_patient", "patient", "began_at"),
+)
+
+# What happened to a task before its present state: attempts that failed, and what people did. A task that
+# goes well has no line here.
+story = Table(
+    "story",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("task_id", ForeignKey("tasks.id"), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("outcome", Text),
+    Index("story_of_task", "task_id"),
+)
+
+# Gates that hold everything at an archive or for a destination, for those who ask why nothing moves.
+closures = Table(
+    "closures",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("gate", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("until", UtcDateTime),
 )
 
 # Which messages wait for a task: the one that it was made for, and those that asked for the same thing while

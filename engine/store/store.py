@@ -14,11 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine.errors import StoreError
 from engine.retrieve.outcome import Outcome
 from engine.retrieve.task import Choice, RetrieveRequest, RetrieveTask
-from engine.store import messages, occasions, outbox, schema, tasks
-from engine.store.dialect import BUSY_TIMEOUT, allow_readers, explain, open_engine
+from engine.store import gates, messages, occasions, outbox, schema, tasks
+from engine.store.dialect import BUSY_TIMEOUT, allow_readers, changes, explain, open_engine
+from engine.store.gates import Used
+from engine.store.links import settled
 from engine.store.lock import JournalLock
 from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.outbox import Letter, NewLetter
+from engine.store.tasks import Sieve
 from engine.store.writer import Writer, each
 
 _WAITING = each(tasks.waiting)
@@ -27,7 +30,17 @@ _CLAIM = each(tasks.claim)
 _FINISH = each(tasks.finish)
 _RESOLVE = each(tasks.resolve)
 _RELEASE = each(tasks.release)
-_HOLD = each(tasks.hold)
+_RESCHEDULE = each(tasks.reschedule)
+_HOLD = each(gates.hold)
+_DEFER_TASK = each(gates.defer)
+_EXPIRE = each(gates.expire)
+_NEXT_EXPIRY = each(gates.next_expiry)
+_USED = each(gates.used)
+_CLOSE_GATE = each(gates.close_gate)
+_OPEN_GATE = each(gates.open_gate)
+_CHANGES = each(changes)
+_TO_CANCEL = each(tasks.to_cancel)
+_SETTLED_AMONG = each(settled)
 _RECOVER = each(tasks.recover)
 _TASKS_OF = each(tasks.tasks_of)
 _SETTLED_BY = each(tasks.settled_by)
@@ -41,6 +54,9 @@ _DELIVERED = each(outbox.delivered)
 _REFUSED = each(outbox.refused)
 _DEFER = each(outbox.defer)
 _GIVE_UP = each(outbox.give_up)
+
+DEFAULT_AGING = dt.timedelta(minutes=30)
+EVERYTHING = Sieve()
 
 
 class Store:
@@ -90,9 +106,17 @@ class Store:
         """
         return await self._writer.run(messages.keep_ack, message_id, ack, code, letter)
 
-    async def waiting(self, archive: str, limit: int) -> list[RetrieveTask]:
-        """SCHEDULED tasks of an archive that are due: HIGH, MEDIUM, LOW, and in each those due first."""
-        return await self._writer.run(_WAITING, archive, limit)
+    async def waiting(
+        self,
+        archive: str,
+        limit: int,
+        *,
+        aging: dt.timedelta = DEFAULT_AGING,
+        sieve: Sieve = EVERYTHING,
+    ) -> list[RetrieveTask]:
+        """SCHEDULED tasks of an archive that are due and that the sieve lets through, in their order: by
+        priority, each level of which counts as much as ``aging`` of waiting."""
+        return await self._writer.run(_WAITING, archive, limit, aging, sieve)
 
     async def waiting_archives(self) -> set[str]:
         """The archives that have SCHEDULED tasks, also those that are not configured any more."""
@@ -138,13 +162,65 @@ class Store:
         """
         return await self._writer.run(_RESOLVE, task_id, outcome, choices, found)
 
-    async def release(self, task_id: int, reason: str) -> None:
-        """IN_PROGRESS back to SCHEDULED; nothing happens to a task that is not IN_PROGRESS."""
-        await self._writer.run(_RELEASE, task_id, reason)
+    async def release(self, task_id: int, reason: str, due: dt.datetime | None = None) -> None:
+        """IN_PROGRESS back to SCHEDULED, not before ``due``; the attempt does not count as a failure. Nothing
+        happens to a task that is not IN_PROGRESS."""
+        await self._writer.run(_RELEASE, task_id, reason, due)
 
-    async def hold(self, task_id: int, reason: str) -> None:
-        """SCHEDULED to HELD, since the gate is closed; until the next `recover`."""
-        await self._writer.run(_HOLD, task_id, reason)
+    async def reschedule(
+        self, task_id: int, outcome: Outcome, due: dt.datetime, reason: str, missing: Sequence[str] = ()
+    ) -> list[int] | None:
+        """IN_PROGRESS back to SCHEDULED, for another attempt at ``due``; ``missing``: only these series.
+
+        Returns the messages that wait for it. None, and nothing is changed: it is to be canceled, or is not
+        IN_PROGRESS.
+        """
+        return await self._writer.run(_RESCHEDULE, task_id, outcome, due, reason, missing)
+
+    async def hold(
+        self, task_id: int, gate: str, reason: str, expires: dt.datetime | None = None
+    ) -> list[int]:
+        """SCHEDULED to HELD; the messages that wait for it. What the switch or a list holds is let go by the
+        next `recover`, anything else by a person, or ends at ``expires``."""
+        return await self._writer.run(_HOLD, task_id, gate, reason, expires)
+
+    async def defer_task(self, task_id: int, due: dt.datetime, gate: str, reason: str) -> list[int]:
+        """A SCHEDULED task is not looked at before ``due``; the messages that wait for it."""
+        return await self._writer.run(_DEFER_TASK, task_id, due, gate, reason)
+
+    async def expire(self) -> list[tuple[int, tuple[int, ...]]]:
+        """End HELD tasks whose time is over; each with the messages all of whose tasks have ended by it."""
+        return await self._writer.run(_EXPIRE)
+
+    async def next_expiry(self) -> dt.datetime | None:
+        """When the first HELD task expires."""
+        return await self._writer.run(_NEXT_EXPIRY)
+
+    async def used(self, task: RetrieveTask, since: dt.datetime) -> Used:
+        """What was moved for the order of a task, and for its patient since a time."""
+        return await self._writer.run(_USED, task, since)
+
+    async def close_gate(
+        self, scope: str, name: str, gate: str, reason: str, until: dt.datetime | None
+    ) -> None:
+        """Note for others why nothing moves from an archive, or to a destination."""
+        await self._writer.run(_CLOSE_GATE, scope, name, gate, reason, until)
+
+    async def open_gate(self, scope: str, name: str, gate: str) -> None:
+        """Take that note away."""
+        await self._writer.run(_OPEN_GATE, scope, name, gate)
+
+    async def changes(self) -> int:
+        """A number that differs from the last one where another process has written to the journal."""
+        return await self._writer.run(_CHANGES)
+
+    async def to_cancel(self) -> list[int]:
+        """Tasks that are IN_PROGRESS and that nobody wants any more."""
+        return await self._writer.run(_TO_CANCEL)
+
+    async def settled_among(self, messages: Sequence[int]) -> tuple[int, ...]:
+        """Those of these messages all of whose tasks have ended."""
+        return await self._writer.run(_SETTLED_AMONG, messages)
 
     async def recover(self) -> int:
         """For the start: whatever a crash left IN_PROGRESS is SCHEDULED again. Returns how many."""

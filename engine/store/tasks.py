@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, Integer, bindparam, func, select, update
+from sqlalchemy import Boolean, Connection, Integer, and_, bindparam, func, or_, select, update
 
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.plan import uncovered
 from engine.retrieve.task import TRANSITIONS, Choice, Priority, RetrieveRequest, RetrieveTask
+from engine.store.gates import forget_gates
 from engine.store.links import attach, messages_of, settled
-from engine.store.rows import end_row, task
+from engine.store.rows import end_row, task, texts
 from engine.store.schema import links, tasks
+from engine.store.story import Event, tell
 
 _MAY_BECOME = {
     later: [earlier.value for earlier in TaskStatus if later in TRANSITIONS[earlier]] for later in TaskStatus
 }
 INTERRUPTED = "interrupted by a stop; will be tried again"
+
+
+
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """Which waiting tasks are worth a look: ``moves``: C-MOVEs at all, ``unhurried``: also those that nobody
+    has expedited; ``without``: none to these destinations, ``slowed``: only expedited ones to these."""
+
+    moves: bool = True
+    unhurried: bool = True
+    without: frozenset[str] = frozenset()
+    slowed: frozenset[str] = frozenset()
+
 
 _THIS = tasks.c.id == bindparam("task")
 _WAITING = (
@@ -27,6 +43,20 @@ _WAITING = (
         tasks.c.archive == bindparam("archive"),
         tasks.c.priority == bindparam("priority"),
         tasks.c.due_at <= bindparam("now"),
+        or_(
+            tasks.c.kind != "study",
+            and_(
+                bindparam("moves", type_=Boolean).is_(True),
+                tasks.c.destination.not_in(bindparam("without", expanding=True)),
+                or_(
+                    tasks.c.expedited.is_(True),
+                    and_(
+                        bindparam("unhurried", type_=Boolean).is_(True),
+                        tasks.c.destination.not_in(bindparam("slowed", expanding=True)),
+                    ),
+                ),
+            ),
+        ),
     )
     .order_by(tasks.c.due_at, tasks.c.id)
     .limit(bindparam("limit", type_=Integer))
@@ -45,6 +75,8 @@ _CLAIM = (
         status=TaskStatus.IN_PROGRESS.value,
         attempts=tasks.c.attempts + 1,
         reason="",
+        gate="",
+        began_at=bindparam("now"),
         updated_at=bindparam("now"),
     )
     .returning(tasks)
@@ -57,22 +89,8 @@ _BACK = (
     .where(tasks.c.status == TaskStatus.IN_PROGRESS.value, tasks.c.cancel_requested.is_(False))
     .values(status=TaskStatus.SCHEDULED.value, reason=bindparam("why"), updated_at=bindparam("now"))
 )
-_RELEASE = _BACK.where(_THIS)
-_HOLD = (
-    update(tasks)
-    .where(_THIS, tasks.c.status == TaskStatus.SCHEDULED.value)
-    .values(
-        status=TaskStatus.HELD.value,
-        cause=Cause.GATE_CLOSED.value,
-        reason=bindparam("why"),
-        updated_at=bindparam("now"),
-    )
-)
-_LET_GO = (
-    update(tasks)
-    .where(tasks.c.status == TaskStatus.HELD.value, tasks.c.cause == Cause.GATE_CLOSED.value)
-    .values(status=TaskStatus.SCHEDULED.value, cause="", reason="", updated_at=bindparam("now"))
-)
+_RELEASE = _BACK.where(_THIS).values(due_at=func.coalesce(bindparam("due"), tasks.c.due_at))
+_AGAIN = _RELEASE.values(failures=tasks.c.failures + 1, missing=bindparam("parts")).returning(tasks.c.id)
 _TASKS_OF = (
     select(tasks)
     .join(links, links.c.task_id == tasks.c.id)
@@ -86,16 +104,31 @@ _TAKEN_BACK = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "the order or visit w
 _CANCELED = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "canceled while forefetch was stopped")
 
 
-def waiting(connection: Connection, archive: str, limit: int) -> list[RetrieveTask]:
-    """SCHEDULED tasks of an archive that are due: the most urgent first, and then those due first."""
-    found: list[RetrieveTask] = []
-    now = _now()
-    for priority in Priority:
-        terms = {"archive": archive, "priority": priority.value, "limit": limit - len(found), "now": now}
-        found += [task(row) for row in connection.execute(_WAITING, terms)]
-        if len(found) == limit:
-            break
-    return found
+def waiting(
+    connection: Connection,
+    archive: str,
+    limit: int,
+    aging: dt.timedelta,
+    sieve: Sieve,
+) -> list[RetrieveTask]:
+    """SCHEDULED tasks of an archive that are due and that the sieve lets through, at most ``limit`` in their
+    order: each level of priority counts as much as ``aging`` of waiting, so that none waits for ever."""
+    terms = {
+        "archive": archive,
+        "limit": limit,
+        "now": _now(),
+        "moves": sieve.moves,
+        "unhurried": sieve.unhurried,
+        "without": sorted(sieve.without),
+        "slowed": sorted(sieve.slowed),
+    }
+    rows = [
+        row
+        for priority in Priority
+        for row in connection.execute(_WAITING, {**terms, "priority": priority.value})
+    ]
+    rows.sort(key=lambda row: (row.due_at + row.priority * aging, row.id))
+    return [task(row) for row in rows[:limit]]
 
 
 def waiting_archives(connection: Connection) -> set[str]:
@@ -155,23 +188,41 @@ def resolve(
     return [task(row) for row in rows], settled(connection, messages)
 
 
-def release(connection: Connection, task_id: int, reason: str) -> None:
-    """IN_PROGRESS back to SCHEDULED."""
-    connection.execute(_RELEASE, {"task": task_id, "why": reason, "now": _now()})
+def release(connection: Connection, task_id: int, reason: str, due: dt.datetime | None) -> None:
+    """IN_PROGRESS back to SCHEDULED: the attempt does not count as a failure. ``due``: not before."""
+    connection.execute(_RELEASE, {"task": task_id, "why": reason, "due": due, "now": _now()})
 
 
-def hold(connection: Connection, task_id: int, reason: str) -> None:
-    """SCHEDULED to HELD, since the gate is closed; until the next `recover`."""
-    connection.execute(_HOLD, {"task": task_id, "why": reason, "now": _now()})
+def reschedule(
+    connection: Connection,
+    task_id: int,
+    outcome: Outcome,
+    due: dt.datetime,
+    reason: str,
+    missing: Sequence[str],
+) -> list[int] | None:
+    """IN_PROGRESS back to SCHEDULED after an attempt that failed, for another one at ``due``; the messages
+    that wait for it. None where it is to be canceled, or is not IN_PROGRESS."""
+    now = _now()
+    terms = {"task": task_id, "why": reason, "due": due, "parts": texts(missing), "now": now}
+    if connection.execute(_AGAIN, terms).one_or_none() is None:
+        return None
+    tell(connection, task_id, Event.ATTEMPT_FAILED, reason, outcome)
+    return messages_of(connection, task_id)
 
 
 def recover(connection: Connection) -> int:
     """For a start: what is IN_PROGRESS back to SCHEDULED, or to its end if it was to be canceled; how many.
-    What a closed gate holds may try again."""
+    What a closed gate holds or delays may try again."""
     for task_id in connection.execute(_TO_CANCEL).scalars().all():
         _end(connection, task_id, _CANCELED, ())
-    connection.execute(_LET_GO, {"now": _now()})
+    forget_gates(connection, _now())
     return connection.execute(_BACK, {"why": INTERRUPTED, "now": _now()}).rowcount
+
+
+def to_cancel(connection: Connection) -> list[int]:
+    """Tasks that are IN_PROGRESS and that nobody wants any more."""
+    return list(connection.execute(_TO_CANCEL).scalars())
 
 
 def tasks_of(connection: Connection, message_id: int | None) -> list[RetrieveTask]:

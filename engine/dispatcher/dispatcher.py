@@ -1,0 +1,285 @@
+"""The dispatcher: owns every task from SCHEDULED to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeVar
+
+from engine.dicom.node import Archive
+from engine.dicom.status import CANCEL
+from engine.dispatcher.breakers import Breakers
+from engine.dispatcher.entrance import Admitted, Entrance
+from engine.dispatcher.lane import STORE_RETRY, Lane, Running
+from engine.dispatcher.meters import Meters, Probe
+from engine.dispatcher.waiters import Waiters
+from engine.dispatcher.work import Place, Result, Work, aliases_of
+from engine.errors import StoreError
+from engine.move import Client
+from engine.resolve import Resolution
+from engine.retrieve.outcome import Cause, Outcome, TaskStatus
+from engine.retrieve.policy import Policy, terms
+from engine.retrieve.retry import Again, decide
+from engine.retrieve.task import RetrieveTask
+from engine.store import Store, Withdrawn
+from engine.store.store import DEFAULT_AGING
+
+_log = logging.getLogger(__name__)
+_LOOK = 0.5  # seconds between looks for what other processes have written to the journal
+_LATER = "forefetch could not carry it out; see its log"
+_WITHDRAWN = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "it was canceled during the retrieve")
+_T = TypeVar("_T")
+
+
+class Dispatcher:
+    """Carries out tasks until they have ended. Used from one event loop."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        policy: Policy,
+        archives: Mapping[str, Archive],
+        clients: Mapping[str, Client],
+        places: Mapping[str, Place],
+        aging: dt.timedelta = DEFAULT_AGING,
+        verify_within: float = 10.0,
+    ) -> None:
+        """``clients`` are those of the archives, ``places`` the destinations. ``verify_within``: seconds that
+        a destination may take to index what has arrived."""
+        self._store = store
+        self._policy = policy
+        self._places = places
+        self._verify_within = verify_within
+        self._waiters = Waiters(store)
+        archive_probes: dict[str, Probe] = {name: client.echo for name, client in clients.items()}
+        probes = {name: place.probe for name, place in places.items() if place.probe is not None}
+        self._meters = Meters(policy, archive_probes, probes)
+        self._breakers = Breakers(store, self._meters, self._wake_all)
+        self._entrance = Entrance(store, policy, self._meters, self._waiters, self._refuse)
+        self._lanes = {
+            name: Lane(
+                archive,
+                clients[name],
+                store,
+                self._entrance,
+                ThreadPoolExecutor(archive.concurrency, thread_name_prefix=f"archive-{name}"),
+                aging,
+            )
+            for name, archive in archives.items()
+        }
+        self._loops: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Take up what an earlier run left, then serve every archive."""
+        left = await self._store.recover()
+        self._entrance.earlier = await self._store.newest_task()
+        if left:
+            _log.info("%d tasks were under way when forefetch last stopped; they go on", left)
+        for name in await self._store.waiting_archives() - self._lanes.keys():
+            await self._entrance.turn_away_all(name)
+        self._loops = [asyncio.create_task(lane.serve(self._run)) for lane in self._lanes.values()]
+        self._loops.append(asyncio.create_task(self._watch()))
+        self._wake_all()
+
+    def wake(self, archives: Iterable[str]) -> None:
+        """Tell that tasks may be waiting at these archives."""
+        for name in archives:
+            if name in self._lanes:
+                self._lanes[name].wake.set()
+
+    async def withdraw(self, taken_back: Withdrawn) -> None:
+        """Stop on the wire what was taken back, and tell who waits for what has ended by it."""
+        self._stop_running(taken_back.running)
+        for task_id in taken_back.canceled:
+            self._waiters.tell(await self._store.settled_by(task_id))
+
+    async def settled(self, message_id: int, timeout: float | None) -> bool:
+        """Wait until every task of a message is final; whether it is. With a ``timeout`` (seconds) no longer
+        than that, and no longer than something can come of it."""
+        return await self._waiters.settled(message_id, timeout)
+
+    async def stop(self, timeout: float) -> None:
+        """Start nothing more; give moves under way ``timeout`` seconds, then cancel them. A canceled one is
+        SCHEDULED again and goes on at the next start."""
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._breakers.stop()
+        running = [task for lane in self._lanes.values() for task in lane.running.values()]
+        workers = [task.worker for task in running if task.worker is not None]
+        if workers:
+            _log.info("waiting up to %g s for %d retrieves under way", timeout, len(workers))
+            await asyncio.wait(workers, timeout=timeout)
+        self._stopping = True
+        for task in running:
+            task.stop.set()
+        for lane in self._lanes.values():
+            lane.client.stop()
+        await asyncio.gather(*workers, return_exceptions=True)
+        for lane in self._lanes.values():
+            await asyncio.get_running_loop().run_in_executor(lane.workers, lane.client.close)
+            lane.workers.shutdown(wait=True)
+
+    def _wake_all(self) -> None:
+        self.wake(self._lanes)
+
+    def _stop_running(self, task_ids: Iterable[int]) -> None:
+        for lane in self._lanes.values():
+            for task_id in task_ids:
+                if task_id in lane.running:
+                    lane.running[task_id].withdrawn = True
+                    lane.running[task_id].stop.set()
+
+    async def _watch(self) -> None:
+        """Notice what people do to tasks from outside, and what waits for approval in vain."""
+        seen = None
+        while True:
+            try:
+                now = await self._store.changes()
+                if now != seen and seen is not None:
+                    self._stop_running(await self._store.to_cancel())
+                    self._waiters.tell(self._waiters.messages)
+                    self._wake_all()
+                seen = now
+                for task_id, messages in await self._store.expire():
+                    _log.warning("task %d has failed: nobody approved it in time", task_id)
+                    self._waiters.tell(messages)
+            except StoreError as error:
+                _log.error("the journal cannot be looked at: %s", error)
+            await asyncio.sleep(_LOOK)
+
+    async def _refuse(self, task: RetrieveTask, reason: str) -> None:
+        await self._finish(task, Outcome(TaskStatus.FAILED, Cause.GATE_CLOSED, reason))
+
+    async def _run(self, lane: Lane, admitted: Admitted, running: Running) -> None:
+        """One claimed task to its end, whatever happens."""
+        task = admitted.task
+        try:
+            work = Work(
+                task=task,
+                terms=terms(self._policy, task.request.routes),
+                dry_run=admitted.dry_run,
+                aliases=await aliases_of(self._store, task),
+                verify_within=self._verify_within,
+            )
+            result = await asyncio.get_running_loop().run_in_executor(
+                lane.workers, work, lane.client, lane.archive, self._places, running.stop
+            )
+            await self._conclude(lane, work, result, running)
+        except Exception:  # noqa: BLE001  nothing is known of the outcome: it is carried out again
+            _log.exception("task %d could not be carried out or concluded", task.id)
+            await asyncio.sleep(STORE_RETRY)
+            await self._give_back(task, running)
+        finally:
+            lane.running.pop(task.id, None)
+            self._meters.end(task)
+            self._wake_all()  # it may have been the one too many at its destination
+
+    async def _give_back(self, task: RetrieveTask, running: Running) -> None:
+        try:
+            if running.withdrawn:
+                await self._finish(task, _WITHDRAWN)
+            else:
+                await self._store.release(task.id, _LATER)
+        except StoreError as error:
+            _log.error("task %d goes on at the next start: %s", task.id, error)
+
+    async def _conclude(self, lane: Lane, work: Work, result: Result, running: Running) -> None:
+        """Keep the outcome; a retrieve that we stopped ourselves goes back into the queue, one that nobody
+        wants any more ends CANCELED unless it had arrived all the same, one that failed may be tried again."""
+        task, outcome = work.task, result.outcome
+        if not running.withdrawn and not self._stopping:
+            self._breakers.note(task, outcome)
+        if running.withdrawn and not outcome.arrived:
+            await self._finish(task, _withdrawn(result))
+        elif isinstance(result, Resolution) and outcome.status is TaskStatus.COMPLETED:
+            lane.relax()
+            await self._answer(task, result)
+        elif self._stopping and not outcome.arrived:
+            await self._store.release(task.id, "forefetch was stopped during the retrieve")
+            _log.info("task %d goes on at the next start", task.id)
+        elif outcome.cause is Cause.BUSY:
+            due = lane.back_off()
+            _log.warning("archive %s is at its limit of associations; waiting", lane.archive.name)
+            await self._store.release(task.id, outcome.text, due)
+        else:
+            lane.relax()
+            await self._finish_or_retry(work, result)
+
+    async def _finish_or_retry(self, work: Work, result: Result) -> None:
+        task, outcome = work.task, result.outcome
+        failures = task.failures + 1
+        decision = decide(outcome, failures, work.terms.retry, _now(), random.random())
+        if not isinstance(decision, Again):
+            if task.failures and not outcome.arrived:
+                outcome = replace(outcome, text=f"{outcome.text}; {decision.text}")
+            if isinstance(result, Resolution):
+                await self._answer(task, replace(result, outcome=outcome))
+            else:
+                await self._finish(task, outcome)
+            return
+        missing = () if isinstance(result, Resolution) else result.missing
+        waiting = await self._persist(
+            lambda: self._store.reschedule(task.id, outcome, decision.at, decision.text, missing)
+        )
+        if waiting is None:
+            await self._finish(task, _withdrawn(result))
+            return
+        _log.warning("task %d failed (%s); tried again at %s", task.id, outcome.cause, decision.at)
+        self._waiters.tell(waiting)
+
+    async def _answer(self, task: RetrieveTask, resolution: Resolution) -> None:
+        """Finish a question and leave one task for each study that it found."""
+        request = task.request
+        found = [replace(request, selector=study) for study in resolution.studies]
+        kept = await self._persist(
+            lambda: self._store.resolve(task.id, resolution.outcome, resolution.choices, found)
+        )
+        if kept is None:
+            return
+        children, settled = kept
+        _log.info("task %d: %s", task.id, resolution.outcome.text)
+        self.wake(child.request.archive for child in children)
+        self._waiters.tell(settled)
+
+    async def _finish(self, task: RetrieveTask, outcome: Outcome) -> None:
+        settled = await self._persist(lambda: self._store.finish(task.id, outcome))
+        if settled is None:
+            _log.info("task %d had ended before; this late outcome is dropped: %s", task.id, outcome.cause)
+            return
+        level = logging.INFO if outcome.arrived else logging.WARNING
+        _log.log(level, "task %d %s: %s (%s)", task.id, outcome.status, outcome.cause, outcome.counters)
+        self._waiters.tell(settled)
+
+    async def _persist(self, write: Callable[[], Awaitable[_T]]) -> _T:
+        """Write an outcome, again and again while the store is out of order: what an archive has said must
+        not get lost while this process is to live."""
+        while True:
+            try:
+                return await write()
+            except StoreError as error:
+                if self._stopping:
+                    raise
+                _log.error("an outcome could not be kept; trying again: %s", error)
+                await asyncio.sleep(STORE_RETRY)
+
+
+def _withdrawn(result: Result) -> Outcome:
+    """Canceled, with what the archive said of it: some objects may have arrived."""
+    if isinstance(result, Resolution):
+        return _WITHDRAWN
+    text, outcome = _WITHDRAWN.text, result.outcome
+    if outcome.dicom_status != CANCEL:
+        text += f"; the archive did not confirm it and may still be sending ({outcome.text})"
+    return replace(outcome, status=_WITHDRAWN.status, cause=_WITHDRAWN.cause, text=text, cure="")
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

@@ -1,0 +1,173 @@
+"""One archive: which of its waiting tasks may start now."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.dicom.node import Archive
+from engine.dispatcher.entrance import Admitted, Entrance
+from engine.errors import StoreError
+from engine.move import Client
+from engine.retrieve.gate import Closed, Gate, Scope
+from engine.retrieve.task import RetrieveTask
+from engine.store import Sieve, Store
+
+_log = logging.getLogger(__name__)
+STORE_RETRY = 1.0  # seconds between attempts after the store failed
+_BACK_OFF = dt.timedelta(seconds=1)  # after "local limit exceeded"; doubles up to
+_LONGEST_BACK_OFF = dt.timedelta(minutes=1)
+_FOR_THE_UNHURRIED = frozenset({Gate.WINDOW, Gate.RATE})  # what is expedited passes these
+
+
+@dataclass(slots=True)
+class Running:
+    """A task under way. ``stop`` ends it on the wire; ``withdrawn``: because nobody wants it any more."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    withdrawn: bool = False
+    worker: asyncio.Task[None] | None = None
+
+
+Run = Callable[["Lane", Admitted, Running], Coroutine[Any, Any, None]]
+
+
+@dataclass(slots=True)
+class Shut:
+    """The gates that one turn of a lane has found closed for everything of their kind."""
+
+    destinations: set[str] = field(default_factory=set)
+    slowed: set[str] = field(default_factory=set)
+    moves: bool = True
+    unhurried: bool = True
+    entirely: bool = False
+    opens: dt.datetime | None = None
+    rates: dict[tuple[str, str], Closed] = field(default_factory=dict)
+
+    def note(self, task: RetrieveTask, verdict: Closed) -> None:
+        """What a task was turned away for need not be asked again of those that it holds as well."""
+        if verdict.until is not None:
+            self.opens = verdict.until if self.opens is None else min(self.opens, verdict.until)
+        if verdict.gate is Gate.RATE:
+            name = task.request.archive if verdict.scope is Scope.ARCHIVE else task.request.destination
+            self.rates[verdict.scope.value, name] = verdict
+        hurried_pass = verdict.gate in _FOR_THE_UNHURRIED
+        if verdict.scope is Scope.DESTINATION:
+            (self.slowed if hurried_pass else self.destinations).add(task.request.destination)
+        elif hurried_pass:
+            self.unhurried = False
+        elif task.is_move and self.moves:
+            self.moves = False
+        else:
+            self.entirely = True  # not even questions
+
+    def sieve(self) -> Sieve:
+        return Sieve(self.moves, self.unhurried, frozenset(self.destinations), frozenset(self.slowed))
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """An archive, its client, its worker threads and the tasks under way."""
+
+    archive: Archive
+    client: Client
+    store: Store
+    entrance: Entrance
+    workers: ThreadPoolExecutor
+    aging: dt.timedelta
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    running: dict[int, Running] = field(default_factory=dict)
+    quiet_until: dt.datetime | None = None
+    _pause: dt.timedelta = _BACK_OFF
+    _told: set[tuple[str, str]] = field(default_factory=set)
+    _tidying: asyncio.Task[None] | None = None
+
+    async def serve(self, run: Run) -> None:
+        """Keep the archive as busy as the gates allow. Nothing that goes wrong may end this: it would be missed
+        only when images are."""
+        rest = 0.0
+        while True:
+            try:
+                async with asyncio.timeout(rest):
+                    await self.wake.wait()
+            except TimeoutError:
+                pass  # looked at all the same: a task may be due, or a wake-up have got lost
+            self.wake.clear()
+            try:
+                self._tidy()
+                opens = await self._start_waiting(run)
+                rest = await self._rest(opens)
+            except Exception:  # noqa: BLE001  see above
+                _log.exception("archive %s: tasks could not be started; trying again", self.archive.name)
+                await asyncio.sleep(STORE_RETRY)
+                rest = 0.0
+
+    def back_off(self) -> dt.datetime:
+        """The archive is at its own limit: start nothing until a time, later each time; that time."""
+        self.quiet_until = _now() + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_BACK_OFF)
+        return self.quiet_until
+
+    def relax(self) -> None:
+        """The archive serves us."""
+        self._pause = _BACK_OFF
+
+    def _tidy(self) -> None:
+        """Release unused associations, beside the work: a release may take as long as the ACSE timeout."""
+        if self._tidying is None or self._tidying.done():
+            self._tidying = asyncio.create_task(asyncio.to_thread(self.client.close_idle))
+
+    async def _rest(self, opens: dt.datetime | None) -> float:
+        """Seconds until there may be something to do of itself: a task falls due, a gate opens, an
+        association has been unused for long."""
+        try:
+            times = [await self.store.next_due(self.archive.name), opens]
+        except StoreError:
+            return STORE_RETRY
+        waits = [max(0.0, (time - _now()).total_seconds()) for time in times if time is not None]
+        return min([self.archive.idle, *waits])
+
+    async def _start_waiting(self, run: Run) -> dt.datetime | None:
+        """Start what may start, in the order of the store, until nothing more may. The earliest time at which
+        a gate opens that holds everything of its kind, where one is known."""
+        shut = Shut()
+        while (free := self.archive.concurrency - len(self.running)) > 0 and not shut.entirely:
+            if self.quiet_until is not None and self.quiet_until > _now():
+                return self.quiet_until
+            waiting = await self.store.waiting(self.archive.name, free, aging=self.aging, sieve=shut.sieve())
+            if not waiting:
+                break
+            for task in waiting:
+                verdict = await self.entrance.enter(task)
+                if isinstance(verdict, Admitted):
+                    self._start(verdict, run)
+                elif verdict is not None and verdict.scope is Scope.TASK:
+                    await self.entrance.turn_away(task, verdict)
+                elif verdict is not None:
+                    shut.note(task, verdict)
+                    break  # the others may be behind the same gate: asked for again without these
+        await self._publish(shut.rates)
+        return shut.opens
+
+    async def _publish(self, rates: dict[tuple[str, str], Closed]) -> None:
+        """For those who ask why nothing moves. A breaker publishes itself; windows and limits can be seen."""
+        for scope, name in self._told - rates.keys():
+            await self.store.open_gate(scope, name, Gate.RATE.value)
+        for (scope, name), verdict in rates.items():
+            if (scope, name) not in self._told:
+                await self.store.close_gate(scope, name, Gate.RATE.value, verdict.reason, verdict.until)
+        self._told = set(rates)
+
+    def _start(self, admitted: Admitted, run: Run) -> None:
+        running = self.running[admitted.task.id] = Running()
+        running.worker = asyncio.create_task(run(self, admitted, running))
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

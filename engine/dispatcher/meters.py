@@ -1,0 +1,77 @@
+"""What goes on at each archive and destination now, as the gates need to know it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from engine.retrieve.breaker import Breaker
+from engine.retrieve.gate import Scope, Traffic
+from engine.retrieve.policy import NodeRule, Policy
+from engine.retrieve.rate import MINUTE, Passed
+from engine.retrieve.task import RetrieveRequest, RetrieveTask
+
+Probe = Callable[[], None]
+"""C-ECHO to a node; blocking. Raises NodeError where it does not answer."""
+
+
+@dataclass(slots=True)
+class Meter:
+    """One archive or destination. ``probe``: how to ask whether it is there, None where it cannot be."""
+
+    scope: Scope
+    name: str
+    rule: NodeRule
+    probe: Probe | None = None
+    running: int = 0
+    passed: deque[Passed] = field(default_factory=deque)
+    breaker: Breaker = field(default_factory=Breaker)
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.name}"
+
+    def traffic(self, now: dt.datetime) -> Traffic:
+        """The state of the moment as a value."""
+        while self.passed and self.passed[0].at <= now - MINUTE:
+            self.passed.popleft()
+        return Traffic(self.running, tuple(self.passed), self.breaker)
+
+
+class Meters:
+    """Those of every node in routes.yaml, by name."""
+
+    def __init__(
+        self, policy: Policy, archive_probes: dict[str, Probe], destination_probes: dict[str, Probe]
+    ) -> None:
+        self.archives = {
+            name: Meter(Scope.ARCHIVE, name, rule, archive_probes.get(name))
+            for name, rule in policy.archives.items()
+        }
+        self.destinations = {
+            name: Meter(Scope.DESTINATION, name, rule, destination_probes.get(name))
+            for name, rule in policy.destinations.items()
+        }
+
+    def begin(self, task: RetrieveTask, now: dt.datetime) -> None:
+        """A task has been let through. Questions do not count at the destination, nor for rates."""
+        for meter in self._of(task):
+            meter.running += 1
+            if task.is_move:
+                meter.passed.append(Passed(now, task.request.instances or 0))
+
+    def end(self, task: RetrieveTask) -> None:
+        """It is under way no more."""
+        for meter in self._of(task):
+            meter.running -= 1
+
+    def traffic(self, request: RetrieveRequest, now: dt.datetime) -> tuple[Traffic, Traffic]:
+        """At the archive and at the destination of a request; nothing at one that is not listed."""
+        nodes = self.archives.get(request.archive), self.destinations.get(request.destination)
+        archive, destination = (Traffic() if it is None else it.traffic(now) for it in nodes)
+        return archive, destination
+
+    def _of(self, task: RetrieveTask) -> list[Meter]:
+        archive = [self.archives[task.request.archive]]
+        return [*archive, self.destinations[task.request.destination]] if task.is_move else archive

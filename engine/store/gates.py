@@ -1,0 +1,191 @@
+"""What gates do to tasks in the journal, and what they have to know from it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Integer, bindparam, delete, func, insert, or_, select, update
+
+from engine.retrieve.outcome import Cause, Outcome, TaskStatus
+from engine.retrieve.task import RetrieveTask
+from engine.store.links import messages_of, settled
+from engine.store.rows import end_row
+from engine.store.schema import closures, links, occasions, tasks
+from engine.store.story import Event, tell
+
+_RECONSIDERED = ("switch", "lists")  # what a new start may allow
+
+_THIS = tasks.c.id == bindparam("task")
+_SCHEDULED = tasks.c.status == TaskStatus.SCHEDULED.value
+_DEFER = (
+    update(tasks)
+    .where(_THIS, _SCHEDULED)
+    .values(
+        due_at=bindparam("due"), gate=bindparam("by"), reason=bindparam("why"), updated_at=bindparam("now")
+    )
+)
+_HOLD = (
+    update(tasks)
+    .where(_THIS, _SCHEDULED)
+    .values(
+        status=TaskStatus.HELD.value,
+        gate=bindparam("by"),
+        reason=bindparam("why"),
+        expires_at=bindparam("expires"),
+        updated_at=bindparam("now"),
+    )
+    .returning(tasks.c.id)
+)
+_LET_GO = (
+    update(tasks)
+    .where(tasks.c.status == TaskStatus.HELD.value, tasks.c.gate.in_(_RECONSIDERED))
+    .values(status=TaskStatus.SCHEDULED.value, gate="", reason="", updated_at=bindparam("now"))
+)
+_RECONSIDER = (
+    update(tasks)
+    .where(_SCHEDULED, tasks.c.gate != "")
+    .values(gate="", reason="", due_at=func.coalesce(tasks.c.appointment, tasks.c.created_at))
+)
+_EXPIRED = select(tasks.c.id).where(
+    tasks.c.status == TaskStatus.HELD.value, tasks.c.expires_at <= bindparam("now")
+)
+_NEXT_EXPIRY = select(func.min(tasks.c.expires_at)).where(tasks.c.status == TaskStatus.HELD.value)
+_UNAPPROVED = Outcome(
+    TaskStatus.FAILED,
+    Cause.EXPIRED,
+    "nobody approved it in time",
+    cure="forefetch retry brings it back, forefetch approve lets it go",
+)
+
+_SIBLINGS = (
+    select(links.c.message_id, func.count())
+    .join(tasks, tasks.c.id == links.c.task_id)
+    .where(links.c.message_id.in_(bindparam("messages", expanding=True)), tasks.c.kind == "study")
+    .group_by(links.c.message_id)
+)
+_GONE = tasks.c.status.in_(
+    [TaskStatus.IN_PROGRESS.value, TaskStatus.COMPLETED.value, TaskStatus.WARNING.value]
+)
+_COUNTED = (func.count(), func.coalesce(func.sum(tasks.c.instances), 0, type_=Integer))
+_OF_PATIENT = select(*_COUNTED).where(
+    tasks.c.patient == bindparam("patient"),
+    tasks.c.began_at >= bindparam("since"),
+    tasks.c.kind == "study",
+    tasks.c.id != bindparam("task"),
+    _GONE,
+)
+_ORDERS = select(occasions).where(
+    occasions.c.message_id.in_(bindparam("messages", expanding=True)), occasions.c.kind == "order"
+)
+_SAME_ORDER = select(occasions.c.message_id).where(
+    occasions.c.kind == "order",
+    or_(
+        (occasions.c.number == bindparam("number"))
+        & (occasions.c.number_giver == bindparam("giver"))
+        & (occasions.c.number != ""),
+        (occasions.c.other == bindparam("other"))
+        & (occasions.c.other_giver == bindparam("other_giver"))
+        & (occasions.c.other != ""),
+    ),
+)
+_OF_MESSAGES = select(*_COUNTED).where(
+    tasks.c.id.in_(
+        select(links.c.task_id).where(links.c.message_id.in_(bindparam("messages", expanding=True)))
+    ),
+    tasks.c.kind == "study",
+    tasks.c.id != bindparam("task"),
+    _GONE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """``siblings``: the C-MOVEs of the same message, itself among them. The others are (studies, instances)
+    that were moved, or are being moved, for the same order, and for the same patient since a time."""
+
+    siblings: int
+    order: tuple[int, int]
+    patient: tuple[int, int]
+
+
+def used(connection: Connection, task: RetrieveTask, since: dt.datetime) -> Used:
+    """What budgets and approval have to know of a task."""
+    messages = messages_of(connection, task.id)
+    counts = [count for _, count in connection.execute(_SIBLINGS, {"messages": messages})]
+    orders = _of_same_orders(connection, messages)
+    order = connection.execute(_OF_MESSAGES, {"messages": orders, "task": task.id}).one()
+    patient = (0, 0)
+    if task.request.patient:
+        terms = {"patient": task.request.patient, "since": since, "task": task.id}
+        patient = tuple(connection.execute(_OF_PATIENT, terms).one())
+    return Used(min(counts, default=1), tuple(order), patient)
+
+
+def _of_same_orders(connection: Connection, messages: list[int]) -> list[int]:
+    """These messages and the others that name the same orders."""
+    found = set(messages)
+    for row in connection.execute(_ORDERS, {"messages": messages}).all():
+        numbers = {"number": row.number, "giver": row.number_giver}
+        others = {"other": row.other, "other_giver": row.other_giver}
+        found.update(connection.execute(_SAME_ORDER, {**numbers, **others}).scalars())
+    return sorted(found)
+
+
+def defer(connection: Connection, task_id: int, due: dt.datetime, gate: str, reason: str) -> list[int]:
+    """A SCHEDULED task is not looked at before ``due``; the messages that wait for it."""
+    terms = {"task": task_id, "due": due, "by": gate, "why": reason, "now": _now()}
+    connection.execute(_DEFER, terms)
+    return messages_of(connection, task_id)
+
+
+def hold(
+    connection: Connection, task_id: int, gate: str, reason: str, expires: dt.datetime | None
+) -> list[int]:
+    """SCHEDULED to HELD; the messages that wait for it. What the switch or a list holds is let go by the next
+    `recover`; anything else by a person, or by `expire`."""
+    terms = {"task": task_id, "by": gate, "why": reason, "expires": expires, "now": _now()}
+    if connection.execute(_HOLD, terms).one_or_none() is not None:
+        tell(connection, task_id, Event.HELD, reason)
+    return messages_of(connection, task_id)
+
+
+def expire(connection: Connection) -> list[tuple[int, tuple[int, ...]]]:
+    """HELD tasks whose time is over end FAILED; each with the messages all of whose tasks have ended."""
+    now = _now()
+    ended = list(connection.execute(_EXPIRED, {"now": now}).scalars())
+    for task_id in ended:
+        connection.execute(update(tasks).where(tasks.c.id == task_id).values(end_row(_UNAPPROVED, now)))
+        tell(connection, task_id, Event.EXPIRED, _UNAPPROVED.text)
+    return [(task_id, settled(connection, messages_of(connection, task_id))) for task_id in ended]
+
+
+def next_expiry(connection: Connection) -> dt.datetime | None:
+    """When the first HELD task expires."""
+    return connection.execute(_NEXT_EXPIRY).scalar()
+
+
+def forget_gates(connection: Connection, now: dt.datetime) -> None:
+    """For a start: every gate is asked anew, save those that wait for a person."""
+    connection.execute(_LET_GO, {"now": now})
+    connection.execute(_RECONSIDER)
+    connection.execute(delete(closures))
+
+
+def close_gate(
+    connection: Connection, scope: str, name: str, gate: str, reason: str, until: dt.datetime | None
+) -> None:
+    """Note for others that a gate holds everything of an archive or for a destination."""
+    open_gate(connection, scope, name, gate)
+    values = {"scope": scope, "name": name, "gate": gate, "reason": reason, "until": until}
+    connection.execute(insert(closures), values)
+
+
+def open_gate(connection: Connection, scope: str, name: str, gate: str) -> None:
+    """It does no more."""
+    this = (closures.c.scope == scope, closures.c.name == name, closures.c.gate == gate)
+    connection.execute(delete(closures).where(*this))
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
