@@ -16,8 +16,10 @@ from engine.dicom.status import CANCEL
 from engine.errors import ForefetchError, StoreError
 from engine.move import Client, move
 from engine.resolve import Resolution, resolve
-from engine.retrieve.gate import Closed, Policy, admit
+from engine.retrieve.gate import Closed, admit
+from engine.retrieve.load import Load, Traffic
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus, failure
+from engine.retrieve.policy import Policy
 from engine.retrieve.selector import PriorsOfPatient, StudiesOfAccession, Study
 from engine.retrieve.task import RetrieveTask
 from engine.store import Store, Withdrawn
@@ -183,7 +185,7 @@ class Dispatcher:
         if free <= 0:
             return  # the next one that ends wakes this lane
         for task in await self._store.waiting(lane.archive.name, free):
-            verdict = admit(task, self._policy, len(lane.running))
+            verdict = admit(task, self._policy, Load(Traffic(len(lane.running))), dt.datetime.now(dt.UTC))
             if isinstance(verdict, Closed):
                 if not verdict.final:
                     return  # the next one that ends wakes this lane
@@ -209,7 +211,7 @@ class Dispatcher:
         """Tasks of an archive that routes.yaml no longer lists."""
         while waiting := await self._store.waiting(archive, 100):
             for task in waiting:
-                verdict = admit(task, self._policy, 0)
+                verdict = admit(task, self._policy, Load(), dt.datetime.now(dt.UTC))
                 assert isinstance(verdict, Closed)  # the archive is not listed
                 await self._turn_away(task, verdict.reason)
 

@@ -14,12 +14,10 @@ from engine.dicom.identifiers import valid_ae_title
 from engine.errors import IdentifierError
 from engine.hl7.charset import TABLE_0211
 from engine.hl7.path import FieldPath
+from engine.retrieve.duration import parse_duration
 from engine.routing.conditions import Moment
 from engine.routing.rules import MessagePattern
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365.25 * 86_400}
-_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[smhdwy])")
-_LONGEST_DURATION = 100 * _SECONDS["y"]  # from now it must still be a date
 _MESSAGE = re.compile(r"[A-Z0-9*?]{1,3}(?:\^[A-Z0-9*?]{1,3}(?:\^[A-Z0-9_*?]+)?)?")
 
 
@@ -32,13 +30,7 @@ def _word(value: object) -> str:
 
 def duration(text: object) -> dt.timedelta:
     """``20s``, ``5m``, ``2h``, ``3d``, ``1w``, ``5y`` (100 years at most). The unit must be there."""
-    match = _DURATION.fullmatch(_word(text))
-    if match is None:
-        raise ValueError("a duration such as 20s, 5m, 2h, 3d or 5y")
-    seconds = float(match["number"]) * _SECONDS[match["unit"]]
-    if seconds > _LONGEST_DURATION:
-        raise ValueError("a duration of at most 100y")
-    return dt.timedelta(seconds=seconds)
+    return parse_duration(_word(text))
 
 
 def _positive_duration(text: object) -> dt.timedelta:

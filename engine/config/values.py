@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from engine.dicom.node import Archive, Destination
-from engine.retrieve.gate import Policy
+from engine.retrieve.policy import NodeRule, Policy, RouteRule
 from engine.routing.admission import Admission
 from engine.routing.rules import Route
 
@@ -78,7 +78,7 @@ class Config:
         """What the gate needs to know."""
         return Policy(
             switch_on=switch_on,
-            routes={route.name: route.enabled for route in self.routes},
-            archives={name: archive.concurrency for name, archive in self.archives.items()},
-            destinations=frozenset(self.destinations),
+            routes={route.name: RouteRule(route.enabled) for route in self.routes},
+            archives={name: NodeRule(archive.concurrency) for name, archive in self.archives.items()},
+            destinations={name: NodeRule() for name in self.destinations},
         )
