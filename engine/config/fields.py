@@ -15,6 +15,8 @@ from engine.errors import IdentifierError
 from engine.hl7.charset import TABLE_0211
 from engine.hl7.path import FieldPath
 from engine.retrieve.duration import parse_duration
+from engine.retrieve.retry import Schedule
+from engine.retrieve.windows import Window
 from engine.routing.conditions import Moment
 from engine.routing.rules import MessagePattern
 
@@ -104,6 +106,12 @@ def _receiver(text: object) -> tuple[str, int]:
     return host, port
 
 
+def _off(text: object) -> str:
+    if text != "off":
+        raise ValueError("off, or a mapping of settings")
+    return "off"
+
+
 class OneOrMore:
     """On a list: one item may stand alone. Said in the exported schema too."""
 
@@ -127,6 +135,15 @@ def _scalar(example: str) -> WithJsonSchema:
 
 Duration = Annotated[dt.timedelta, PlainValidator(duration), _scalar("20s")]
 PositiveDuration = Annotated[dt.timedelta, PlainValidator(_positive_duration), _scalar("20s")]
+Off = Annotated[str, PlainValidator(_off), WithJsonSchema({"enum": ["off", False]})]
+WindowSpan = Annotated[
+    Window, PlainValidator(lambda text: Window.parse(_word(text))), _scalar("mon-fri 20:00-06:00")
+]
+Retries = Annotated[
+    Schedule,
+    PlainValidator(lambda text: Schedule.parse(_word(text))),
+    WithJsonSchema({"type": ["string", "boolean"], "examples": ["5x1m, 12x5m, 12x1h"]}),
+]
 When = Annotated[Moment, PlainValidator(moment), _scalar("-7d")]
 Path = Annotated[FieldPath, PlainValidator(lambda text: FieldPath.parse(_word(text))), _scalar("PID-3.1")]
 Pattern = Annotated[

@@ -101,6 +101,8 @@ def refuse(policy: Policy, *, archive: str, destination: str, routes: tuple[str,
     """The reason why such a retrieve is never allowed, or None. No routes: a person asks by hand."""
     if not policy.switch_on:
         return SWITCH_REASON
+    if policy.dry_run and not routes:
+        return "nothing is moved in a dry run; set gate.mode to open in routes.yaml"
     return _not_listed(policy, archive, destination, routes)
 
 
