@@ -18,8 +18,8 @@ from engine.dicom.study import SeriesRecord, StudyRecord
 from engine.dispatcher import Dispatcher
 from engine.errors import AssociationAborted, StoreError
 from engine.move import Client, Progress
-from engine.retrieve.gate import Policy
 from engine.retrieve.outcome import Cause, MoveResponse, Outcome, SubOperations, TaskStatus
+from engine.retrieve.policy import NodeRule, Policy, RouteRule
 from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, Selector, StudiesOfAccession, Study
 from engine.retrieve.task import Priority, RetrieveRequest, RetrieveTask
 from engine.store import Journaled, NewMessage, Store, Withdrawn, list_tasks
@@ -93,7 +93,10 @@ async def running(
     dispatcher = Dispatcher(
         store=store,
         policy=Policy(
-            True, {"r": True, "off": False}, dict.fromkeys(clients, concurrency), frozenset({"ws"})
+            True,
+            {"r": RouteRule(), "off": RouteRule(enabled=False)},
+            dict.fromkeys(clients, NodeRule(concurrency)),
+            {"ws": NodeRule()},
         ),
         archives=archives,
         destinations={"ws": Destination("ws", "WS")},

@@ -14,12 +14,12 @@ from engine.dicom.identifiers import valid_ae_title
 from engine.errors import IdentifierError
 from engine.hl7.charset import TABLE_0211
 from engine.hl7.path import FieldPath
+from engine.retrieve.duration import parse_duration
+from engine.retrieve.retry import Schedule
+from engine.retrieve.windows import Window
 from engine.routing.conditions import Moment
 from engine.routing.rules import MessagePattern
 
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365.25 * 86_400}
-_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[smhdwy])")
-_LONGEST_DURATION = 100 * _SECONDS["y"]  # from now it must still be a date
 _MESSAGE = re.compile(r"[A-Z0-9*?]{1,3}(?:\^[A-Z0-9*?]{1,3}(?:\^[A-Z0-9_*?]+)?)?")
 
 
@@ -32,13 +32,7 @@ def _word(value: object) -> str:
 
 def duration(text: object) -> dt.timedelta:
     """``20s``, ``5m``, ``2h``, ``3d``, ``1w``, ``5y`` (100 years at most). The unit must be there."""
-    match = _DURATION.fullmatch(_word(text))
-    if match is None:
-        raise ValueError("a duration such as 20s, 5m, 2h, 3d or 5y")
-    seconds = float(match["number"]) * _SECONDS[match["unit"]]
-    if seconds > _LONGEST_DURATION:
-        raise ValueError("a duration of at most 100y")
-    return dt.timedelta(seconds=seconds)
+    return parse_duration(_word(text))
 
 
 def _positive_duration(text: object) -> dt.timedelta:
@@ -112,6 +106,12 @@ def _receiver(text: object) -> tuple[str, int]:
     return host, port
 
 
+def _off(text: object) -> str:
+    if text != "off":
+        raise ValueError("off, or a mapping of settings")
+    return "off"
+
+
 class OneOrMore:
     """On a list: one item may stand alone. Said in the exported schema too."""
 
@@ -135,6 +135,15 @@ def _scalar(example: str) -> WithJsonSchema:
 
 Duration = Annotated[dt.timedelta, PlainValidator(duration), _scalar("20s")]
 PositiveDuration = Annotated[dt.timedelta, PlainValidator(_positive_duration), _scalar("20s")]
+Off = Annotated[str, PlainValidator(_off), WithJsonSchema({"enum": ["off", False]})]
+WindowSpan = Annotated[
+    Window, PlainValidator(lambda text: Window.parse(_word(text))), _scalar("mon-fri 20:00-06:00")
+]
+Retries = Annotated[
+    Schedule,
+    PlainValidator(lambda text: Schedule.parse(_word(text))),
+    WithJsonSchema({"type": ["string", "boolean"], "examples": ["5x1m, 12x5m, 12x1h"]}),
+]
 When = Annotated[Moment, PlainValidator(moment), _scalar("-7d")]
 Path = Annotated[FieldPath, PlainValidator(lambda text: FieldPath.parse(_word(text))), _scalar("PID-3.1")]
 Pattern = Annotated[

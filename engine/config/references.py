@@ -28,9 +28,11 @@ def references(document: Document) -> Iterator[Complaint]:
         yield from _known(document, (*here, "from"), route.get("from"), "archives", archives)
         for where, target in _targets((*here, "to"), route.get("to")):
             yield from _known(document, where, target, "destinations", destinations)
+        yield from _unasked(document, here, route, destinations)
         for index, item in enumerate(_list(route.get("studies"))):
             yield from _series_uid(document, (*here, "studies", index), _mapping(item))
     yield from _ae_titles(document, destinations)
+    yield from _query_addresses(document, destinations)
     yield from _senders(document, _list(file.get("replies")))
 
 
@@ -66,6 +68,36 @@ def _series_uid(document: Document, where: Where, item: dict[str, Any]) -> Itera
     if "study" not in item and "uid" in _mapping(section.get("series")):
         expected = "modality or description, since a series UID needs its study's UID beside it"
         yield document.complaint((*where, *within, "series", "uid"), expected, "uid", at_key=True)
+
+
+def _unasked(
+    document: Document, here: Where, route: dict[str, Any], destinations: dict[str, Any]
+) -> Iterator[Complaint]:
+    """What a route wants to know of its destinations can only be asked where they answer C-FIND."""
+    names = dict.fromkeys(str(name) for _, name in _targets((), route.get("to")))
+    silent = [name for name in names if name in destinations and "query" not in _mapping(destinations[name])]
+    for key, asking, instead in (("verify", {"study", "series"}, "off"), ("already_there", {"skip"}, "move")):
+        value = route.get(key)
+        if silent and isinstance(value, str) and value in asking:
+            which = f"{', '.join(silent)} answers C-FIND (query: {{}} there: at its own address)"
+            yield document.complaint((*here, key), f"{instead}, or to say where destination {which}", value)
+
+
+def _query_addresses(document: Document, destinations: dict[str, Any]) -> Iterator[Complaint]:
+    """``query: {}`` is the destination's own address: it must have one."""
+    for name, section in destinations.items():
+        destination = _mapping(section)
+        if "query" not in destination:
+            continue
+        where: Where = ("destinations", name, "query")
+        query = destination["query"]
+        if query is None:
+            yield document.complaint(where, "a mapping; {} is the destination's own address", "nothing")
+        elif isinstance(query, dict):
+            for key in ("host", "port"):
+                if key not in query and key not in destination:
+                    expected = f"a {key}, here or in the destination"
+                    yield document.complaint(where, expected, "none")
 
 
 def _ae_titles(document: Document, destinations: dict[str, Any]) -> Iterator[Complaint]:

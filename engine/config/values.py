@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from engine.dicom.node import Archive, Destination
-from engine.retrieve.gate import Policy
+from engine.retrieve.budget import Budget
+from engine.retrieve.policy import NodeRule, Policy, RouteRule
 from engine.routing.admission import Admission
 from engine.routing.rules import Route
 
@@ -64,6 +65,25 @@ def _matches(value: str, pattern: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class GateSettings:
+    """The section ``gate``, and what the other sections say to the gate, by their names.
+
+    ``aging``: what has waited so many seconds counts as one priority more urgent. ``verify_within``: seconds
+    for a destination to show what it has received. ``zone`` is that of windows and days.
+    """
+
+    routes: Mapping[str, RouteRule]
+    archives: Mapping[str, NodeRule]
+    destinations: Mapping[str, NodeRule]
+    order: Budget
+    patient_day: Budget
+    dry_run: bool
+    aging: float
+    verify_within: float
+    zone: dt.tzinfo
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """All of routes.yaml."""
 
@@ -72,13 +92,18 @@ class Config:
     archives: Mapping[str, Archive]
     destinations: Mapping[str, Destination]
     routes: tuple[Route, ...]
+    gate: GateSettings
     replies: tuple[ReplyRule, ...] = ()
 
     def policy(self, *, switch_on: bool) -> Policy:
         """What the gate needs to know."""
         return Policy(
             switch_on=switch_on,
-            routes={route.name: route.enabled for route in self.routes},
-            archives={name: archive.concurrency for name, archive in self.archives.items()},
-            destinations=frozenset(self.destinations),
+            routes=self.gate.routes,
+            archives=self.gate.archives,
+            destinations=self.gate.destinations,
+            order=self.gate.order,
+            patient_day=self.gate.patient_day,
+            dry_run=self.gate.dry_run,
+            zone=self.gate.zone,
         )

@@ -31,19 +31,22 @@ class Archive(Node):
     """A Query/Retrieve SCP.
 
     ``concurrency`` is the largest number of associations that Forefetch opens to it. ``idle`` is how many
-    seconds an unused association stays open.
+    seconds an unused association stays open. ``series_level``: it can move single series (PS3.4 C.4.2).
     """
 
     calling_ae_title: str = "FOREFETCH"
     concurrency: int = 2
     idle: float = 10.0
     timeouts: Timeouts = field(default_factory=Timeouts)
+    series_level: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """A listed C-MOVE destination. ``node`` is its address where it is known, for C-ECHO."""
+    """A listed C-MOVE destination. ``node`` is its address where it is known, for C-ECHO;
+    ``query`` is where it answers C-FIND, where it does."""
 
     name: str
     ae_title: str
     node: Node | None = None
+    query: Archive | None = None

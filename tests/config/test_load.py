@@ -92,9 +92,9 @@ def test_defaults_are_what_the_documentation_says() -> None:
 def test_the_policy_lists_what_the_file_lists() -> None:
     policy = parse(with_line(7, "  - name: first", "    enabled: no")).policy(switch_on=True)
     assert policy.switch_on
-    assert policy.routes == {"first": False}
-    assert policy.archives == {"main": 2}
-    assert policy.destinations == {"room"}
+    assert {name: rule.enabled for name, rule in policy.routes.items()} == {"first": False}
+    assert {name: rule.concurrency for name, rule in policy.archives.items()} == {"main": 2}
+    assert policy.destinations.keys() == {"room"}
 
 
 def test_the_engine_section_is_taken_over() -> None:

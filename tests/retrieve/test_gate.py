@@ -7,13 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from engine.retrieve.gate import SWITCH, Closed, Open, Policy, admit, refuse, switch_on
+from engine.retrieve.gate import SWITCH, Closed, Gate, Open, Scope, Then, admit, refuse, switch_on
+from engine.retrieve.load import Load, Traffic
 from engine.retrieve.outcome import TaskStatus
+from engine.retrieve.policy import NodeRule, Policy, RouteRule
 from engine.retrieve.selector import Study
 from engine.retrieve.task import RetrieveRequest, RetrieveTask
 
 NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
-POLICY = Policy(True, {"on": True, "off": False}, {"main": 2}, frozenset({"room"}))
+ROUTES = {"on": RouteRule(), "off": RouteRule(enabled=False)}
+POLICY = Policy(True, ROUTES, {"main": NodeRule(2)}, {"room": NodeRule()})
 
 
 def task(*routes: str, archive: str = "main", destination: str = "room") -> RetrieveTask:
@@ -40,7 +43,7 @@ def test_no_variable_at_all_leaves_it_off() -> None:
 
 @pytest.mark.parametrize("routes", [("on",), ("off", "on"), ()])
 def test_the_gate_is_open_where_all_is_listed_and_enabled(routes: tuple[str, ...]) -> None:
-    assert admit(task(*routes), POLICY, running=1) == Open()
+    assert admit(task(*routes), POLICY, Load(Traffic(1)), NOW) == Open()
 
 
 @pytest.mark.parametrize(
@@ -57,7 +60,7 @@ def test_the_gate_is_open_where_all_is_listed_and_enabled(routes: tuple[str, ...
 def test_what_is_not_allowed_is_refused_for_good_with_the_cure(
     policy: Policy, closed: RetrieveTask, part: str
 ) -> None:
-    verdict = admit(closed, policy, running=0)
+    verdict = admit(closed, policy, Load(), NOW)
     assert isinstance(verdict, Closed)
     assert verdict.final
     assert part in verdict.reason
@@ -71,5 +74,6 @@ def test_a_retrieve_by_hand_is_under_the_same_switch() -> None:
 
 @pytest.mark.parametrize("running", [2, 3])
 def test_a_busy_archive_closes_the_gate_for_a_while(running: int) -> None:
-    verdict = admit(task("on"), POLICY, running)
-    assert verdict == Closed("archive main is at its limit of 2 at a time", final=False)
+    verdict = admit(task("on"), POLICY, Load(Traffic(running)), NOW)
+    reason = "archive main is at its limit of 2 at a time"
+    assert verdict == Closed(Gate.CONCURRENCY, reason, Scope.ARCHIVE, Then.WAIT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.config.build.gate import gate
 from engine.config.build.nodes import archive, destination
 from engine.config.build.routes import route
 from engine.config.models import RoutesFile
@@ -17,8 +18,11 @@ def build(file: RoutesFile) -> Config:
         engine=_engine(file.engine),
         intake=_intake(file.intake),
         archives={name: archive(name, section, file.engine) for name, section in file.archives.items()},
-        destinations={name: destination(name, section) for name, section in file.destinations.items()},
+        destinations={
+            name: destination(name, section, file.engine) for name, section in file.destinations.items()
+        },
         routes=tuple(route(section) for section in file.routes),
+        gate=gate(file),
         replies=tuple(_reply(section) for section in file.replies),
     )
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from engine.config.models.base import Section, default
 from engine.config.models.engine import EngineSection, IntakeSection
+from engine.config.models.gate import GateSection
 from engine.config.models.nodes import ArchiveSection, DestinationSection
 from engine.config.models.replies import ReplySection
 from engine.config.models.routes import RouteSection
@@ -22,6 +23,7 @@ class RoutesFile(Section):
 
     engine: EngineSection = default({}, "Forefetch itself")
     intake: IntakeSection = default({}, "which messages are taken")
+    gate: GateSection = default({}, "what holds for every move")
     archives: Annotated[dict[str, ArchiveSection], Field(min_length=1)]
     destinations: Annotated[dict[str, DestinationSection], Field(min_length=1)]
     routes: Annotated[list[RouteSection], Field(min_length=1)]

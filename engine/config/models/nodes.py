@@ -6,8 +6,11 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from engine.config.fields import AeTitle, Port, PositiveDuration
+from engine.config.fields import AeTitle, Listed, Port, PositiveDuration, WindowSpan
 from engine.config.models.base import Section, default
+from engine.config.models.gate import BreakerChoice, RateSection
+
+Concurrency = Annotated[int, Field(ge=1, le=256)]
 
 
 class TimeoutsSection(Section):
@@ -26,8 +29,23 @@ class ArchiveSection(Section):
     host: str
     port: Port
     calling_ae_title: AeTitle | None = default(None, "default: engine.ae_title")
-    concurrency: Annotated[int, Field(ge=1, le=256)] = default(2, "associations at a time")
+    concurrency: Concurrency = default(2, "associations at a time")
     idle: PositiveDuration = default("10s", "keep an unused association open for")
+    timeouts: TimeoutsSection = default({}, "how long to wait")
+    rate: RateSection | None = default(None, "moves that may start in a minute; default: no limit")
+    windows: Annotated[list[WindowSpan], Listed] = default([], "when it may move studies; default: always")
+    breaker: BreakerChoice = default({}, "leave it alone after failures in a row, or off; default: on")
+    series_level: bool = default(True, "it can move single series; default: true")
+
+
+class QuerySection(Section):
+    """Where a destination answers C-FIND. Everything has a default."""
+
+    ae_title: AeTitle | None = default(None, "default: the destination's")
+    host: str | None = default(None, "default: the destination's")
+    port: Port | None = default(None, "default: the destination's")
+    calling_ae_title: AeTitle | None = default(None, "default: engine.ae_title")
+    concurrency: Concurrency = default(2, "associations at a time; default: 2")
     timeouts: TimeoutsSection = default({}, "how long to wait")
 
 
@@ -37,6 +55,15 @@ class DestinationSection(Section):
     ae_title: AeTitle
     host: str | None = default(None, "for forefetch echo")
     port: Port | None = None
+    query: QuerySection | None = default(
+        None, "where it answers C-FIND; {}: at its own address. For verify and already_there"
+    )
+    concurrency: Concurrency | None = default(
+        None, "moves to it at a time, of all archives; default: no limit"
+    )
+    rate: RateSection | None = default(None, "moves to it that may start in a minute; default: no limit")
+    windows: Annotated[list[WindowSpan], Listed] = default([], "when studies may go to it; default: always")
+    breaker: BreakerChoice = default({}, "leave it alone after failures in a row, or off; default: on")
 
     @model_validator(mode="after")
     def _both(self) -> DestinationSection:

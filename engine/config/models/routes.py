@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from engine.config.fields import Duration, Listed, MessageType, Path
+from engine.config.fields import Duration, Listed, MessageType, Path, Retries, WindowSpan
 from engine.config.models.base import Section, default
 from engine.config.models.conditions import ConditionSection
+from engine.config.models.gate import HoldChoice
 from engine.config.models.studies import Item
 
 
@@ -57,6 +58,18 @@ class RouteSection(Section):
     validate_: Annotated[bool, Field(alias="validate")] = False
     profile: str | None = default(None, "file of a message profile for validate, as hl7apy writes it")
     schedule: ScheduleSection | None = default(None, "retrieve by a date that the message names")
+    windows: Annotated[list[WindowSpan], Listed] = default([], "when it moves studies; default: always")
+    hold: HoldChoice = default(
+        False, "a person must approve its moves: true, or from how many; default: false"
+    )
+    gate: Literal["open", "dry-run"] = default("open", "dry-run: it moves nothing, only tells; default: open")
+    retry: Retries = default("off", "when a failure that may pass is tried again; default: off")
+    verify: Literal["off", "study", "series"] = default(
+        "off", "ask the destination after a move for the count of the study, or of each series; default: off"
+    )
+    already_there: Literal["skip", "move"] = default(
+        "move", "skip: not what the destination has in full already; default: move"
+    )
     respond: Annotated[str, Field(pattern=r"^(|ORR\^O02|ORI\^O24|ACK)$")] = default(
         "", "ORR^O02 or ORI^O24 instead of ACK"
     )
