@@ -22,8 +22,7 @@ class Presence:
     """What a destination has of what an archive has.
 
     ``of``: how many objects the archive has, ``there``: how many of them are at the destination; None where
-    that is not known. ``lacking``: the entries of the archive, ``entries`` in number, that are not known to be
-    there in full.
+    that is not known. ``lacking``: those of the archive's ``entries`` that are not known to be there in full.
     """
 
     of: int | None
@@ -41,7 +40,37 @@ class Presence:
         return bool(self.of) and self.known and not self.lacking
 
     @property
-    def look(archive: Finder, destination: Finder, study: Study, *, by_series: bool) -> Presence:
+    def part(self) -> tuple[str, ...]:
+        """The entries to ask the archive for: what is lacking, none by name where that is all."""
+        return self.lacking if len(self.lacking) < self.entries else ()
+
+    def __str__(self) -> str:
+        return f"{self.there} of {self.of} objects"
+
+
+def count(finder: Finder, study: Study, *, by_series: bool = False) -> Counts:
+    """Ask a node how many objects it has of a study, or of one series of it. Raises NodeError.
+
+    The counts are optional keys (PS3.4 tables C.6-5 and C.6-3): where the study level does not tell, the
+    series are summed up. A zero for what a node does have counts as not told.
+    """
+    if by_series or study.series_uid:
+        return _by_series(finder, study)
+    records = finder.find_studies(study_uid=study.study_uid)
+    if not records:
+        return {}
+    total = _sum(record.instances for record in records)
+    return {"": total or _sum(_by_series(finder, study).values()) or None}
+
+
+def compare(archive: Counts, destination: Counts) -> Presence:
+    """What the destination has, entry by entry: too many of one series do not make up for another."""
+    there = {name: _both(wanted, destination.get(name, 0)) for name, wanted in archive.items()}
+    lacking = tuple(name for name, has in there.items() if has is None or has != archive[name])
+    return Presence(_sum(archive.values()), _sum(there.values()), lacking, len(archive))
+
+
+def look(archive: Finder, destination: Finder, study: Study, *, by_series: bool) -> Presence:
     """Ask both, once. Raises NodeError."""
     counts = count(archive, study, by_series=by_series)
     return compare(counts, count(destination, study, by_series=by_series))
