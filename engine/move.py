@@ -18,6 +18,8 @@ Progress = Callable[[SubOperations], None]
 class Client(Finder, Protocol):
     """An archive as it is used here; blocking, called from worker threads."""
 
+    def find_instances(self, study_uid: str, series_uid: str) -> list[str]: ...
+
     def move(
         self,
         study_uid: str,

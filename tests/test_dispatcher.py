@@ -46,6 +46,9 @@ class Scripted:
     def find_series(self, study_uid: str, series_uid: str = "") -> list[SeriesRecord]:
         return []
 
+    def find_instances(self, study_uid: str, series_uid: str) -> list[str]:
+        return []
+
     def move(
         self,
         study_uid: str,

@@ -156,6 +156,11 @@ _CURES = {
     Cause.ABORTED: "enter this calling AE title in the archive, or look in its log and try again",
     Cause.TIMED_OUT: "raise the archive's timeouts in routes.yaml, or look at its load",
     Cause.QUERY_FAILED: "look in the archive's log",
+    Cause.NOT_FOUND: "check that the archive holds it, and its routing",
+    Cause.MISSING: "retrieve again; if objects stay missing, look in the logs of destination and archive",
+    Cause.UNVERIFIED: "check at the destination, and whether it answers queries and counts objects",
+    Cause.BUSY: "try again later; the node has as many associations as it allows",
+    Cause.EXPIRED: "approve it in time, or allow more time in routes.yaml; send the order again",
 }
 
 _FAILURES = {
@@ -167,6 +172,11 @@ _FAILURES = {
     MoveStatus.NOT_AUTHORIZED: Cause.NOT_AUTHORIZED,
     MoveStatus.OTHER: Cause.OTHER_STATUS,
 }
+
+
+def cure_for(cause: Cause) -> str:
+    """What a person can do about it; empty where nothing is to be done."""
+    return _CURES.get(cause, "")
 
 
 def judge(response: MoveResponse) -> Outcome:
@@ -230,7 +240,7 @@ def _outcome(
         counters=counters if counters is not None else response.counters,
         comment=response.comment,
         failed_instances=response.failed_instances,
-        cure=_CURES.get(cause, ""),
+        cure=cure_for(cause),
     )
 
 
@@ -253,5 +263,5 @@ def failure(error: ForefetchError) -> Outcome:
         cause=cause,
         text=error.text if isinstance(error, NodeError) else str(error),
         dicom_status=error.status if isinstance(error, QueryFailed) else None,
-        cure=_CURES.get(cause, ""),
+        cure=cure_for(cause),
     )

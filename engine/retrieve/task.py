@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from engine.retrieve.outcome import Outcome, TaskStatus
 from engine.retrieve.selector import Selector, Study
@@ -30,6 +30,15 @@ class Priority(IntEnum):
 
 
 _DIMSE = {Priority.STAT: 1, Priority.HIGH: 1, Priority.MEDIUM: 0, Priority.LOW: 2}
+
+
+class Verify(StrEnum):
+    """What a destination is asked after a move: nothing, how many objects of the study it has, or how many of
+    each series. The last also notices where objects of another origin make up for missing ones."""
+
+    OFF = "off"
+    STUDY = "study"
+    SERIES = "series"
 
 
 @dataclass(frozen=True, slots=True)

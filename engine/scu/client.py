@@ -32,7 +32,7 @@ _USABLE_AFTER = {
 }  # an association after a C-MOVE
 MAX_RESULTS = 10_000  # of one C-FIND; more are no answer to a question about one patient or study
 
-Record = TypeVar("Record", StudyRecord, SeriesRecord)
+Record = TypeVar("Record", StudyRecord, SeriesRecord, str)
 
 
 class ArchiveClient:
@@ -82,6 +82,15 @@ class ArchiveClient:
             keys["SeriesInstanceUID"] = valid_uid(series_uid, "series instance UID")
         query = identifiers.query("SERIES", keys, identifiers.SERIES_RETURN_KEYS)
         return self._find(query, keys, identifiers.series_record)
+
+    def find_instances(self, study_uid: str, series_uid: str) -> list[str]:
+        """The SOP Instance UIDs of a series, by a C-FIND at IMAGE level. Raises as find_studies does."""
+        keys = {
+            "StudyInstanceUID": valid_uid(study_uid, "study instance UID"),
+            "SeriesInstanceUID": valid_uid(series_uid, "series instance UID"),
+        }
+        query = identifiers.query("IMAGE", keys, identifiers.INSTANCE_RETURN_KEYS)
+        return self._find(query, keys, identifiers.instance_uid)
 
     def move(
         self,

@@ -34,6 +34,7 @@ SERIES_RETURN_KEYS = (
     "SeriesDescription",
     "NumberOfSeriesRelatedInstances",
 )
+INSTANCE_RETURN_KEYS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 
 _DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")  # PS3.5 6.2, DA
 
@@ -100,6 +101,14 @@ def series_record(identifier: Dataset) -> SeriesRecord | None:
         description=text(identifier, "SeriesDescription"),
         instances=_count(identifier, "NumberOfSeriesRelatedInstances"),
     )
+
+
+def instance_uid(identifier: Dataset) -> str | None:
+    """The SOP Instance UID of a result at IMAGE level, or None where it is missing or invalid."""
+    try:
+        return valid_uid(text(identifier, "SOPInstanceUID"))
+    except IdentifierError:
+        return None
 
 
 def suboperations(status: Dataset) -> SubOperations:
