@@ -8,19 +8,22 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 from tzlocal import get_localzone
 
 from engine.config import Config
+from engine.dicom.node import Destination, Timeouts
 from engine.dispatcher import Dispatcher
+from engine.dispatcher.work import Place
 from engine.errors import Complaint, ConfigError
 from engine.intake import Intake
 from engine.listener import Listener, ListenerSettings
 from engine.outbox import Outbox
 from engine.retrieve.gate import SWITCH_REASON, switch_on
-from engine.scu import ArchiveClient
+from engine.scu import ArchiveClient, echo
 from engine.store import Store
 
 _log = logging.getLogger(__name__)
@@ -48,8 +51,10 @@ class Engine:
             store=self._store,
             policy=config.policy(switch_on=self._allowed),
             archives=config.archives,
-            destinations=config.destinations,
             clients={name: ArchiveClient(archive) for name, archive in config.archives.items()},
+            places={name: _place(it, settings.ae_title) for name, it in config.destinations.items()},
+            aging=dt.timedelta(seconds=config.gate.aging),
+            verify_within=config.gate.verify_within,
         )
         self._outbox = Outbox(self._store)
         self._intake = Intake(
@@ -113,6 +118,14 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+def _place(destination: Destination, calling_ae_title: str) -> Place:
+    """A destination with the ways to ask it, as far as its addresses are known."""
+    finder = ArchiveClient(destination.query) if destination.query is not None else None
+    if destination.node is None:
+        return Place(destination, finder)
+    return Place(destination, finder, partial(echo, destination.node, calling_ae_title, Timeouts()))
 
 
 def _profiles(config: Config) -> dict[str, Any]:

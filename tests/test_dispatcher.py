@@ -16,6 +16,7 @@ import pytest
 from engine.dicom.node import Archive, Destination
 from engine.dicom.study import SeriesRecord, StudyRecord
 from engine.dispatcher import Dispatcher
+from engine.dispatcher.work import Place
 from engine.errors import AssociationAborted, StoreError
 from engine.move import Client, Progress
 from engine.retrieve.outcome import Cause, MoveResponse, Outcome, SubOperations, TaskStatus
@@ -64,6 +65,9 @@ class Scripted:
         happens = self.script.get(study_uid)
         return ARRIVED if happens is None else happens(canceled)
 
+    def echo(self) -> None:
+        pass
+
     def stop(self) -> None:
         pass
 
@@ -102,8 +106,8 @@ async def running(
             {"ws": NodeRule()},
         ),
         archives=archives,
-        destinations={"ws": Destination("ws", "WS")},
         clients=clients,
+        places={"ws": Place(Destination("ws", "WS"))},
     )
     await dispatcher.start()
     try:
@@ -250,7 +254,7 @@ async def test_what_is_no_longer_configured_is_held_after_a_restart(
 async def test_a_held_task_goes_on_after_a_start_at_which_it_is_allowed(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "journal.db")
     kept = await keep(store, request(Study("1.2.1")))
-    await store.hold(kept.task_ids[0], "retrieval is switched off")
+    await store.hold(kept.task_ids[0], "switch", "retrieval is switched off")
     await store.close()
     client = Scripted()
     async with running(tmp_path, main=client) as (_, dispatcher):

@@ -104,7 +104,7 @@ async def test_a_disabled_route_asks_for_nothing(site: Hospital) -> None:
     ("message", "status", "text"),
     [
         (order("RE", study=CHEST_CT, location="NOWHERE"), "A801", "move destination unknown"),
-        (order("RE", study="2.25.404"), "0000", "the archive moved nothing"),
+        (order("RE", study="2.25.404"), "0000", "the archive has no such study"),
         (order("RE", accession="A-404"), "not-found", "no study with this accession number"),
         (order("RE", study=CHEST_CT, series="2.25.1001001.1"), "not-found", "no such series in this study"),
         (order("UA", study=CHEST_CT), "unreachable", "127.0.0.1"),

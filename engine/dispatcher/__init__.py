@@ -1,9 +1,9 @@
 """Carry out tasks: claim, gate, resolve or move, verify, finish or try again. One lane an archive: none waits
 for another.
 
-``dispatcher`` owns every task from SCHEDULED to its end, ``lane`` chooses what may start at one archive, ``work``
-does it, ``meters`` knows what goes on at each node, ``breakers`` leaves failing ones alone, ``waiters`` tells
-those who wait for an outcome.
+``dispatcher`` owns every task from SCHEDULED to its end, ``lane`` chooses what may start at one archive,
+``work`` does it, ``meters`` knows what goes on at each node, ``breakers`` leaves failing ones alone,
+``waiters`` tells those who wait for an outcome.
 """
 
 from engine.dispatcher.dispatcher import Dispatcher

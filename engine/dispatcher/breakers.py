@@ -9,7 +9,16 @@ from collections.abc import Callable
 
 from engine.dispatcher.meters import Meter, Meters
 from engine.errors import NodeError, StoreError
-from engine.retrieve.breaker import BEARINGS, Mark, State, failed, probe_due, probe_failed, probe_passed, succeeded
+from engine.retrieve.breaker import (
+    BEARINGS,
+    Mark,
+    State,
+    failed,
+    probe_due,
+    probe_failed,
+    probe_passed,
+    succeeded,
+)
 from engine.retrieve.breaker import reason as reason_of
 from engine.retrieve.gate import Gate
 from engine.retrieve.outcome import Outcome

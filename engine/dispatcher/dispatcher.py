@@ -55,6 +55,7 @@ class Dispatcher:
         self._store = store
         self._policy = policy
         self._places = places
+        self._finders = [place.finder for place in places.values() if place.finder is not None]
         self._verify_within = verify_within
         self._waiters = Waiters(store)
         archive_probes: dict[str, Probe] = {name: client.echo for name, client in clients.items()}
@@ -120,9 +121,11 @@ class Dispatcher:
         self._stopping = True
         for task in running:
             task.stop.set()
-        for lane in self._lanes.values():
-            lane.client.stop()
+        for client in [lane.client for lane in self._lanes.values()] + self._finders:
+            client.stop()
         await asyncio.gather(*workers, return_exceptions=True)
+        for finder in self._finders:
+            await asyncio.to_thread(finder.close)
         for lane in self._lanes.values():
             await asyncio.get_running_loop().run_in_executor(lane.workers, lane.client.close)
             lane.workers.shutdown(wait=True)
@@ -151,6 +154,8 @@ class Dispatcher:
                 for task_id, messages in await self._store.expire():
                     _log.warning("task %d has failed: nobody approved it in time", task_id)
                     self._waiters.tell(messages)
+                for finder in self._finders:
+                    await asyncio.to_thread(finder.close_idle)
             except StoreError as error:
                 _log.error("the journal cannot be looked at: %s", error)
             await asyncio.sleep(_LOOK)
@@ -192,8 +197,9 @@ class Dispatcher:
             _log.error("task %d goes on at the next start: %s", task.id, error)
 
     async def _conclude(self, lane: Lane, work: Work, result: Result, running: Running) -> None:
-        """Keep the outcome; a retrieve that we stopped ourselves goes back into the queue, one that nobody
-        wants any more ends CANCELED unless it had arrived all the same, one that failed may be tried again."""
+        """Keep the outcome. A retrieve that we stopped ourselves goes back into the queue; one that nobody
+        wants any more ends CANCELED unless it had arrived all the same; one that failed may be tried again.
+        """
         task, outcome = work.task, result.outcome
         if not running.withdrawn and not self._stopping:
             self._breakers.note(task, outcome)

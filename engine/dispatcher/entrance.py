@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from engine.dispatcher.meters import Meters
 from engine.dispatcher.waiters import Waiters
 from engine.retrieve.budget import Budget, Spent
-from engine.retrieve.gate import Closed, Gate, Load, Scope, Then, Usage, admit
+from engine.retrieve.gate import Closed, Gate, Then, admit
+from engine.retrieve.load import Load, Usage
 from engine.retrieve.policy import Policy, terms
 from engine.retrieve.task import RetrieveTask
 from engine.retrieve.windows import day_of

@@ -89,8 +89,8 @@ class Lane:
     _tidying: asyncio.Task[None] | None = None
 
     async def serve(self, run: Run) -> None:
-        """Keep the archive as busy as the gates allow. Nothing that goes wrong may end this: it would be missed
-        only when images are."""
+        """Keep the archive as busy as the gates allow. Nothing that goes wrong may end this: it would be
+        missed only when images are."""
         rest = 0.0
         while True:
             try:

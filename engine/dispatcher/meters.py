@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from engine.retrieve.breaker import Breaker
-from engine.retrieve.gate import Scope, Traffic
+from engine.retrieve.gate import Scope
+from engine.retrieve.load import Traffic
 from engine.retrieve.policy import NodeRule, Policy
 from engine.retrieve.rate import MINUTE, Passed
 from engine.retrieve.task import RetrieveRequest, RetrieveTask

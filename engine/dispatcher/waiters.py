@@ -32,8 +32,8 @@ class Waiters:
     async def settled(self, message_id: int, timeout: float | None) -> bool:
         """Wait until every task of a message is final; whether it is.
 
-        With a ``timeout`` (seconds) no longer than that, nor when nothing can come of it: what is not final is
-        held, or not due before the time is over.
+        With a ``timeout`` (seconds) no longer than that, nor when nothing can come of it: what is not final
+        is held, or not due before the time is over.
         """
         event = asyncio.Event()
         self._events.setdefault(message_id, []).append(event)

@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from engine.carry import Carried, Errand, carry
+from engine.carry import carry
 from engine.dicom.node import Archive, Destination
 from engine.dispatcher.meters import Probe
+from engine.errand import Carried, Errand
 from engine.errors import ForefetchError
 from engine.move import Client
-from engine.resolve import Finder, Resolution, resolve
+from engine.resolve import Resolution, resolve
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus, failure
 from engine.retrieve.policy import RouteRule
 from engine.retrieve.selector import PriorsOfPatient, StudiesOfAccession, Study
@@ -30,7 +31,7 @@ class Place:
     by C-ECHO whether it is there."""
 
     destination: Destination
-    finder: Finder | None = None
+    finder: Client | None = None
     probe: Probe | None = None
 
 

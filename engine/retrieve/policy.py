@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from engine.retrieve.breaker import BreakerRule
 from engine.retrieve.budget import Budget
 from engine.retrieve.rate import Rate
 from engine.retrieve.retry import Schedule
+from engine.retrieve.task import Verify
 from engine.retrieve.windows import Windows
 
 EXPIRES = dt.timedelta(hours=24)  # of what waits for a person, where no route says otherwise
@@ -25,14 +25,6 @@ class NodeRule:
     rate: Rate = field(default_factory=Rate)
     windows: Windows | None = None
     breaker: BreakerRule | None = None
-
-
-class Verify(StrEnum):
-    """What is asked of the destination after a move: nothing, the study's count, or each series'."""
-
-    OFF = "off"
-    STUDY = "study"
-    SERIES = "series"
 
 
 @dataclass(frozen=True, slots=True)

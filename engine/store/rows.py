@@ -51,7 +51,7 @@ def task_row(
         "expedited": False,
         "reason": "",
         "cause": "",
-        "appointment": request.due,
+        "appointment": request.due if request.due is not None and request.due > now else None,
         "due_at": request.due or now,
         "began_at": None,
         "expires_at": None,

@@ -111,9 +111,19 @@ tasks = Table(
     Column("choices", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
-    # One archive's waiting tasks of one priority, those due first, without sorting; the last ones are there so
-    # that tasks behind a closed gate are passed over without being read.
-    Index("tasks_waiting", "status", "archive", "priority", "due_at", "id", "destination", "kind", "expedited"),
+    # One archive's waiting tasks of one priority, those due first, without sorting; the last columns are
+    # there so that tasks behind a closed gate are passed over without being read.
+    Index(
+        "tasks_waiting",
+        "status",
+        "archive",
+        "priority",
+        "due_at",
+        "id",
+        "destination",
+        "kind",
+        "expedited",
+    ),
     Index("tasks_alike", "selector"),
     Index("tasks_of_patient", "patient", "began_at"),
 )

@@ -23,7 +23,6 @@ _MAY_BECOME = {
 INTERRUPTED = "interrupted by a stop; will be tried again"
 
 
-
 @dataclass(frozen=True, slots=True)
 class Sieve:
     """Which waiting tasks are worth a look: ``moves``: C-MOVEs at all, ``unhurried``: also those that nobody

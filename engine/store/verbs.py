@@ -1,5 +1,5 @@
-"""What a person may have done to tasks, also while an engine works on them: `retry`, `cancel`, `approve`, `hold`
-and `expedite`. A running engine notices within a second (`Store.changes`)."""
+"""What a person may have done to tasks, also while an engine works on them: `retry`, `cancel`, `approve`,
+`hold` and `expedite`. A running engine notices within a second (`Store.changes`)."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def _hold(row: Row[Any]) -> _Change:
 
 def _expedite(row: Row[Any]) -> _Change:
     """Before all others and at once: no schedule, no window, no rate. Approval and budgets still count."""
-    urgent = {
+    urgent: dict[str, Any] = {
         "expedited": True,
         "priority": Priority.STAT.value,
         "appointment": None,
@@ -129,7 +129,9 @@ def _expedite(row: Row[Any]) -> _Change:
     if row.status == _HELD and row.gate == BY_OPERATOR:
         return Event.EXPEDITED, {**urgent, "status": _SCHEDULED, "gate": "", "reason": ""}, ""
     refusal = "" if row.status in (_SCHEDULED, _HELD) else f"it is {row.status}: it need not wait"
-    return Event.EXPEDITED, {**urgent, **({"gate": "", "reason": ""} if row.status == _SCHEDULED else {})}, refusal
+    if row.status == _SCHEDULED:
+        urgent |= {"gate": "", "reason": ""}
+    return Event.EXPEDITED, urgent, refusal
 
 
 _VERBS: Mapping[Verb, Callable[[Row[Any]], _Change]] = {
@@ -154,7 +156,8 @@ def _said(verb: Verb, row: Row[Any]) -> str:
 
 
 def _due(row: Row[Any]) -> dt.datetime:
-    return row.appointment or row.created_at
+    due: dt.datetime = row.appointment or row.created_at
+    return due
 
 
 def _now() -> dt.datetime:

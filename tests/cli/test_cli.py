@@ -172,7 +172,7 @@ async def test_tasks_lists_outcomes_with_their_cure(site: Hospital, config: Path
     assert "5 objects arrived" in everything.output
     assert "1 COMPLETED" in everything.output
     assert CHEST_CT not in failed.output
-    assert "the archive moved nothing (check that the archive holds the study)" in failed.output
+    assert "the archive has no such study (check that the archive holds it, and its routing)" in failed.output
 
 
 async def test_send_shows_acknowledgments_and_fails_on_a_nak(

@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.app import clock_of
 from engine.config import load
 from engine.dispatcher import Dispatcher
+from engine.dispatcher.work import Place
 from engine.errors import MessageError
 from engine.explanation import as_dict
 from engine.hl7.ack import AckCode, AckError, Envelope, Reply, Severity, acknowledge
@@ -118,8 +119,8 @@ class CheckIntake:
             store=self._store,
             policy=CONFIG.policy(switch_on=False),
             archives=CONFIG.archives,
-            destinations=CONFIG.destinations,
             clients={name: ArchiveClient(archive) for name, archive in CONFIG.archives.items()},
+            places={name: Place(destination) for name, destination in CONFIG.destinations.items()},
         )
         self._intake = Intake(
             config=CONFIG,

@@ -118,7 +118,7 @@ async def test_a_task_that_is_held_serves_no_further_message(tmp_path: Path) -> 
     """What holds it may not hold the new one."""
     async with opened(tmp_path / "journal") as store:
         one = await store.journal(message(1, request()))
-        await store.hold(one.task_ids[0], "retrieving is switched off")
+        await store.hold(one.task_ids[0], "switch", "retrieving is switched off")
         two = await store.journal(message(2, request()))
         assert two.task_ids != one.task_ids
         assert [task.status for task in await store.tasks_of(two.message_id)] == [TaskStatus.SCHEDULED]

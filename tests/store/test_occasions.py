@@ -118,7 +118,7 @@ async def test_what_has_not_begun_ends_and_says_why(tmp_path: Path) -> None:
 async def test_what_is_held_ends_too(tmp_path: Path) -> None:
     async with opened(tmp_path / "journal") as store:
         asked = await store.journal(asking(1, [P1]))
-        await store.hold(asked.task_ids[0], "retrieving is switched off")
+        await store.hold(asked.task_ids[0], "switch", "retrieving is switched off")
         assert (await store.journal(canceling(2, P1))).withdrawn == Withdrawn(asked.task_ids)
         await store.recover()
         assert await statuses(store, asked) == [S.CANCELED]

@@ -54,7 +54,7 @@ async def test_only_tasks_that_are_due_are_waiting(tmp_path: Path, monkeypatch: 
         assert [task.id for task in await store.waiting("pacs", 10)] == [fourth, third, second]
         assert await store.next_due("pacs") == later
         monkeypatch.setattr("engine.store.tasks._now", lambda: later)
-        assert [task.id for task in await store.waiting("pacs", 10)] == [first, fourth, third, second]
+        assert [task.id for task in await store.waiting("pacs", 10)] == [fourth, third, second, first]
         assert await store.next_due("pacs") is None
         dues = [task.request.due for task in await store.tasks_of(kept.message_id)]
         assert dues == [later, soon, None, None, soon]
@@ -241,7 +241,7 @@ async def test_a_task_that_is_held_waits_for_the_next_start_and_says_why(tmp_pat
     async with opened(path) as store:
         kept = await store.journal(message(1, request()))
         (task_id,) = kept.task_ids
-        await store.hold(task_id, "retrieving is switched off")
+        await store.hold(task_id, "switch", "retrieving is switched off")
         (held,) = await store.tasks_of(kept.message_id)
         assert (held.status, held.outcome, held.attempts) == (TaskStatus.HELD, None, 0)
         assert _reason(path, task_id) == "retrieving is switched off"
@@ -249,7 +249,7 @@ async def test_a_task_that_is_held_waits_for_the_next_start_and_says_why(tmp_pat
         assert await store.waiting("pacs", 10) == []
         assert await store.waiting_archives() == set()
         assert await store.claim(task_id) is None
-        await store.hold(task_id, "another reason")
+        await store.hold(task_id, "switch", "another reason")
         assert await store.tasks_of(kept.message_id) == [held]
     async with opened(path) as store:
         await store.recover()
@@ -266,7 +266,7 @@ async def test_only_a_task_that_waits_can_be_held(status: TaskStatus, tmp_path: 
         with closing(sqlite3.connect(path, isolation_level=None)) as database:
             database.execute("UPDATE tasks SET status = ?", (status.value,))
         before = await store.tasks_of(1)
-        await store.hold(task_id, "too late")
+        await store.hold(task_id, "switch", "too late")
         assert await store.tasks_of(1) == before
         assert _reason(path, task_id) == ""
 
@@ -274,7 +274,7 @@ async def test_only_a_task_that_waits_can_be_held(status: TaskStatus, tmp_path: 
 async def test_a_held_task_may_end(tmp_path: Path) -> None:
     async with opened(tmp_path / "journal") as store:
         kept = await store.journal(message(1, request()))
-        await store.hold(kept.task_ids[0], "retrieving is switched off")
+        await store.hold(kept.task_ids[0], "switch", "retrieving is switched off")
         assert await store.finish(kept.task_ids[0], ARRIVED) is None
         assert await store.finish(kept.task_ids[0], CANCELED) == (kept.message_id,)
 

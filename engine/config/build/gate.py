@@ -14,8 +14,9 @@ from engine.config.models.routes import RouteSection
 from engine.config.values import GateSettings
 from engine.retrieve.breaker import BreakerRule
 from engine.retrieve.budget import Budget
-from engine.retrieve.policy import Hold, NodeRule, RouteRule, Verify
+from engine.retrieve.policy import Hold, NodeRule, RouteRule
 from engine.retrieve.rate import Rate
+from engine.retrieve.task import Verify
 from engine.retrieve.windows import Window, Windows
 
 
