@@ -45,7 +45,7 @@ class Verify(StrEnum):
 class RetrieveRequest:
     """One thing to bring from an archive to a destination (names of routes.yaml), and the routes that ask.
 
-    ``due``: not before this time; None is now. ``patient`` is the patient ID that budgets are kept by, empty
+    ``due``: not before this time; None is now. ``patient`` is the patient that budgets are kept by, empty
     where the message names none. ``instances`` is how many objects the archive counted, where it was asked.
     """
 

@@ -35,6 +35,7 @@ from engine.routing.rules import (
     StudyWant,
     Want,
 )
+from engine.routing.urgency import urgency_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class Unmatched:
 
 
 Decision = Matched | Unmatched
+_PATIENT = FieldPath.parse("PID-3.1")
 _Make = Callable[[str], Selector]
 
 
@@ -137,6 +139,7 @@ def plan(message: Message, routes: Iterable[Route], now: dt.datetime) -> Retriev
     """The union of what the matched routes ask of this message."""
     requests: list[RetrieveRequest] = []
     problems: list[PlanProblem] = []
+    urgency, patient = urgency_of(message), _patient(message)
     for route in routes:
         destination = _destination(route.name, route.destination, message)
         if isinstance(destination, PlanProblem):
@@ -146,10 +149,26 @@ def plan(message: Message, routes: Iterable[Route], now: dt.datetime) -> Retriev
         problems += faults
         due = _due(route.schedule, message, now) if route.schedule is not None else None
         requests += [
-            RetrieveRequest(selector, route.archive, destination, (route.name,), route.priority, due)
+            RetrieveRequest(
+                selector,
+                route.archive,
+                destination,
+                (route.name,),
+                route.priority if urgency is None else min(route.priority, urgency),
+                due,
+                patient,
+            )
             for selector in selectors
         ]
     return RetrievePlan(union(requests), tuple(problems))
+
+
+def _patient(message: Message) -> str:
+    """Whom the budget of a patient and day is kept for: the first ID with its authority."""
+    first = next(iter(_present(message, _PATIENT)), None)
+    if first is None:
+        return ""
+    return "^".join(part for part in (first.text, authority_of(message, _PATIENT, first)) if part)
 
 
 def _due(schedule: Schedule, message: Message, now: dt.datetime) -> dt.datetime | None:
