@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from engine import __version__
-from engine.cli import archive, message, operate, simulate
+from engine.cli import archive, message, operate, simulate, tasks
 from engine.errors import ForefetchError
 
 app = typer.Typer(
@@ -21,7 +21,13 @@ app = typer.Typer(
 app.command()(operate.serve)
 app.command()(operate.check)
 app.command()(operate.schema)
-app.command()(operate.tasks)
+app.command()(tasks.tasks)
+app.command()(tasks.task)
+app.command()(tasks.retry)
+app.command()(tasks.cancel)
+app.command()(tasks.approve)
+app.command()(tasks.hold)
+app.command()(tasks.expedite)
 app.command()(message.explain)
 app.command()(message.send)
 app.command()(archive.retrieve)

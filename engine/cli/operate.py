@@ -1,4 +1,4 @@
-"""Verbs of the running engine: serve, check, schema, tasks."""
+"""Verbs of the engine and its routes: serve, check, schema."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load, style
+from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load
 
 
 def serve(
@@ -55,41 +55,3 @@ def schema() -> None:
     from engine.config import schema as json_schema
 
     typer.echo(json_schema())
-
-
-def tasks(
-    config: ConfigPath = DEFAULT_CONFIG,
-    status: Annotated[list[str] | None, typer.Option(help="only these, such as FAILED")] = None,
-    message: Annotated[int | None, typer.Option(help="only those of one message, by its number")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="at most so many, newest first")] = 50,
-) -> None:
-    """List retrieve tasks, newest first, with what became of them or what they wait for."""
-    from rich.table import Table
-
-    from engine.retrieve.outcome import TaskStatus
-    from engine.store import count_tasks, list_tasks
-
-    try:
-        wanted = [TaskStatus(word.upper()) for word in status or []]
-    except ValueError as error:
-        raise typer.BadParameter(", ".join(TaskStatus), param_hint="--status") from error
-    path = load(config).engine.store
-    found = list_tasks(path, statuses=wanted, message_id=message, limit=limit)
-    table = Table("task", "message", "status", "what", "from", "to", "tries", "outcome", box=None)
-    for task in found:
-        outcome = task.outcome.sentence if task.outcome is not None else task.reason
-        table.add_row(
-            str(task.id),
-            str(task.message_id or ""),
-            task.status.value,
-            str(task.request.selector),
-            task.request.archive,
-            task.request.destination,
-            str(task.attempts),
-            outcome,
-            style=style(task.status),
-        )
-    out = console()
-    out.print(table)
-    counts = count_tasks(path)
-    out.print(", ".join(f"{count} {status}" for status, count in counts.items() if count) or "no tasks yet")

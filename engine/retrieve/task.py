@@ -41,6 +41,16 @@ class Verify(StrEnum):
     SERIES = "series"
 
 
+class Verb(StrEnum):
+    """What a person can do to a task."""
+
+    RETRY = "retry"
+    CANCEL = "cancel"
+    APPROVE = "approve"
+    HOLD = "hold"
+    EXPEDITE = "expedite"
+
+
 @dataclass(frozen=True, slots=True)
 class RetrieveRequest:
     """One thing to bring from an archive to a destination (names of routes.yaml), and the routes that ask.

@@ -3,13 +3,23 @@
 from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.occasions import Effect, Withdrawn
 from engine.store.outbox import Letter, LetterStatus, NewLetter
-from engine.store.reader import count_tasks, list_letters, list_tasks
+from engine.store.reader import (
+    Closure,
+    Standing,
+    Story,
+    count_tasks,
+    list_letters,
+    list_tasks,
+    standing,
+    story_of,
+)
 from engine.store.store import Store
 from engine.store.story import Event, Line
 from engine.store.tasks import Sieve
-from engine.store.verbs import Done, Verb, operate
+from engine.store.verbs import Done, operate
 
 __all__ = [
+    "Closure",
     "Done",
     "Effect",
     "Event",
@@ -20,12 +30,15 @@ __all__ = [
     "NewLetter",
     "NewMessage",
     "Sieve",
+    "Standing",
     "Store",
+    "Story",
     "Unanswered",
-    "Verb",
     "Withdrawn",
     "count_tasks",
     "list_letters",
     "list_tasks",
     "operate",
+    "standing",
+    "story_of",
 ]

@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
-from engine.retrieve.task import Priority
+from engine.retrieve.task import Priority, Verb
 from engine.store import schema
 from engine.store.dialect import explain, open_engine
 from engine.store.rows import end_row, outcome_of
@@ -30,16 +29,6 @@ BY_OPERATOR = "operator"
 _FOUND = select(tasks).where(tasks.c.id.in_(bindparam("tasks", expanding=True))).order_by(tasks.c.id)
 _SCHEDULED, _HELD = TaskStatus.SCHEDULED.value, TaskStatus.HELD.value
 _RETRIED = frozenset({TaskStatus.FAILED.value, TaskStatus.WARNING.value, TaskStatus.CANCELED.value})
-
-
-class Verb(StrEnum):
-    """What can be done to a task."""
-
-    RETRY = "retry"
-    CANCEL = "cancel"
-    APPROVE = "approve"
-    HOLD = "hold"
-    EXPEDITE = "expedite"
 
 
 @dataclass(frozen=True, slots=True)
