@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy import Connection, Select, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
@@ -109,10 +109,12 @@ def standing(path: str | Path) -> Standing:
             Closure(row.scope, row.name, row.gate, row.reason, row.until)
             for row in connection.execute(select(closures))
         ]
-        running_from, running_to = (
-            {name: count for name, count in connection.execute(query)} for query in (archives, destinations)
-        )
+        running_from, running_to = _counts(connection, archives), _counts(connection, destinations)
     return Standing(running_from, running_to, tuple(shut))
+
+
+def _counts(connection: Connection, query: Select[tuple[str, int]]) -> dict[str, int]:
+    return dict(connection.execute(query).tuples().all())
 
 
 @dataclass(frozen=True, slots=True)
