@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from time import monotonic
 
 from engine.resolve import Finder
 from engine.retrieve.selector import Study
@@ -89,15 +89,15 @@ def await_presence(
     their time to index, and some archives answer success before they have sent. Raises NodeError."""
     canceled = canceled or threading.Event()
     presence = compare(archive, count(destination, study, by_series=by_series))
-    give_up = time.monotonic() + within
+    give_up = monotonic() + within
     while presence.known and not presence.complete:
-        left = give_up - time.monotonic()
+        left = give_up - monotonic()
         if left <= 0 or canceled.wait(min(_PAUSE, left)):
             break
         earlier = presence.there or 0
         presence = compare(archive, count(destination, study, by_series=by_series))
         if (presence.there or 0) > earlier:
-            give_up = time.monotonic() + within
+            give_up = monotonic() + within
     return presence
 
 

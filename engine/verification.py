@@ -39,11 +39,11 @@ def verify(
     by_series = errand.by_series or not _successful(outcome)
     waits = _successful(outcome) or outcome.cause in _PARTIAL
     of = None
+    if destination is None:
+        return Carried(_unverified(outcome, f"{title} cannot be queried"))
     try:
         archive = _expected(count(client, errand.study, by_series=by_series), errand, outcome)
         of = compare(archive, {}).of
-        if destination is None:
-            return Carried(_unverified(outcome, f"{title} cannot be queried"), instances=of)
         presence = await_presence(
             archive,
             destination,

@@ -37,7 +37,10 @@ TABLE_0357: dict[int, str] = {
 }
 # When Forefetch gives a code, and with which MSA-1; docs/acknowledgments.md has the same table.
 GIVEN = {
-    ErrorCode.ACCEPTED: ("AA, AE", "this study arrived, or is in progress"),
+    ErrorCode.ACCEPTED: (
+        "AA, AE",
+        "this study arrived or was there already, is in progress, or a dry run would have moved it",
+    ),
     ErrorCode.SEGMENT_SEQUENCE: (
         "AE, AR",
         "the message as a whole: not HL7, empty (AR); two messages in one block, a cancel mixed with a new "

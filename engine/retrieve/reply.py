@@ -1,4 +1,7 @@
-"""From the tasks of a message to what its acknowledgment says: AA only if nothing asked is missing."""
+"""From the tasks of a message to what its acknowledgment says: AA only if nothing asked is missing.
+
+A dry run is the exception, for it was never to bring anything: AA, with a text that says so.
+"""
 
 from __future__ import annotations
 
@@ -45,18 +48,27 @@ def settled(tasks: Sequence[RetrieveTask], problems: Sequence[PlanProblem]) -> R
     errors = [_problem(problem) for problem in problems]
     errors += [line for task in tasks if (line := _line(task, tasks)) is not None]
     moves = [task for task in tasks if task.is_move]
-    arrived = sum(task.outcome is not None and task.outcome.arrived for task in moves)
     waiting = [task for task in tasks if not task.status.final]
     if waiting:
         text = f"{_progress(waiting)}: task {', '.join(str(task.id) for task in waiting)}"
     elif moves:
-        text = f"{arrived} of {_count(len(moves), 'study', 'studies')} arrived"
+        text = _ended([task.outcome for task in moves if task.outcome is not None], len(moves))
     else:
         text = "no study to move" if tasks else "nothing can be retrieved"
     faults = [error for error in errors if error.severity is not Severity.INFORMATION and error.code]
     if faults:
         text = f"{text}; {faults[0].text}"
     return _reply(text, errors)
+
+
+def _ended(outcomes: Sequence[Outcome], moves: int) -> str:
+    rehearsed = sum(outcome.cause is Cause.DRY_RUN for outcome in outcomes)
+    arrived = sum(outcome.arrived for outcome in outcomes)
+    text = f"{arrived} of {_count(moves - rehearsed, 'study', 'studies')} arrived"
+    if not rehearsed:
+        return text
+    dry_run = f"dry run: {_count(rehearsed, 'study', 'studies')} would have been moved"
+    return f"{dry_run}, nothing was" if rehearsed == moves else f"{text}; {dry_run}"
 
 
 def _progress(waiting: Sequence[RetrieveTask]) -> str:
@@ -82,11 +94,8 @@ def _line(task: RetrieveTask, tasks: Sequence[RetrieveTask]) -> AckError | None:
     outcome = task.outcome
     where = f"{task.request.selector} to {task.request.destination}"
     if outcome is None or not task.status.final:
-        when = task.request.due
-        state = "is in progress" if when is None else f"is due at {when.isoformat(timespec='minutes')}"
-        if task.status is TaskStatus.HELD:
-            state = f"is held: {task.reason}"
-        return AckError(Severity.INFORMATION, ErrorCode.ACCEPTED, f"task {task.id}: {where} {state}")
+        text = f"task {task.id}: {where} {_state(task)}"
+        return AckError(Severity.INFORMATION, ErrorCode.ACCEPTED, text)
     if not task.is_move and task.status is TaskStatus.COMPLETED:
         if any(child.parent_id == task.id for child in tasks):
             return None
@@ -102,14 +111,24 @@ def _line(task: RetrieveTask, tasks: Sequence[RetrieveTask]) -> AckError | None:
     )
 
 
+def _state(task: RetrieveTask) -> str:
+    """Of a task that is not final: what it waits for, where that is known."""
+    if task.status is TaskStatus.HELD:
+        return f"is held: {task.reason}"
+    if task.status is TaskStatus.SCHEDULED and task.reason:
+        return f"waits: {task.reason}"
+    when = task.request.due
+    return "is in progress" if when is None else f"is due at {when.isoformat(timespec='minutes')}"
+
+
 def _severity(outcome: Outcome) -> Severity:
-    if outcome.status is TaskStatus.COMPLETED:
+    if outcome.status is TaskStatus.COMPLETED or outcome.cause is Cause.DRY_RUN:
         return Severity.INFORMATION
     return Severity.ERROR if outcome.status is TaskStatus.FAILED else Severity.WARNING
 
 
 def _code(outcome: Outcome) -> ErrorCode:
-    if outcome.arrived:
+    if outcome.arrived or outcome.cause is Cause.DRY_RUN:
         return ErrorCode.ACCEPTED
     return ErrorCode.UNKNOWN_KEY if outcome.cause in _UNKNOWN else ErrorCode.INTERNAL
 

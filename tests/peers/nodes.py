@@ -17,13 +17,15 @@ Ports = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class ArchiveNode:
-    """A running archive. ``association_line`` and ``move_line`` stand in its log once for each of them."""
+    """A running archive. ``association_line`` and ``move_line`` stand in its log once for each of them.
+    ``http`` is the port of its REST API, where it has one."""
 
     ae_title: str
     port: int
     process: Peer
     association_line: str
     move_line: str
+    http: int = 0
 
     def associations(self) -> int:
         """Associations received since this test began."""

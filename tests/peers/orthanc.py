@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 from tests.peers.nodes import ArchiveNode, Ports
@@ -36,7 +37,26 @@ def orthanc(ae_title: str, destinations: Ports, folder: Path, *, idle: int = 20)
     path.write_text(json.dumps(config), encoding="utf-8")
     command: list[str | Path] = [binary("Orthanc"), "--verbose", path]
     with serving("orthanc", command, folder, lambda _: _answers(http)) as process:
-        yield ArchiveNode(ae_title, dicom, process, "Association Received from AET", "Incoming Move request")
+        lines = ("Association Received from AET", "Incoming Move request")
+        yield ArchiveNode(ae_title, dicom, process, *lines, http)
+
+
+def delete(node: ArchiveNode, uid: str = "") -> None:
+    """Take the study, series or object with this UID out of it, or everything."""
+    for found in _request(node, "/tools/lookup", uid) if uid else _patients(node):
+        _request(node, found["Path"], method="DELETE")
+
+
+def _patients(node: ArchiveNode) -> list[dict[str, str]]:
+    return [{"Path": f"/patients/{patient}"} for patient in _request(node, "/patients")]
+
+
+def _request(node: ArchiveNode, path: str, body: str | None = None, method: str | None = None) -> Any:
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{node.http}{path}", None if body is None else body.encode(), method=method
+    )
+    with urllib.request.urlopen(request, timeout=20) as response:
+        return json.load(response)
 
 
 def _answers(port: int) -> bool:

@@ -20,7 +20,16 @@ from engine.errors import (
     QueryFailed,
     StoreError,
 )
-from engine.retrieve.outcome import Cause, MoveResponse, Outcome, SubOperations, TaskStatus, failure, judge
+from engine.retrieve.outcome import (
+    Cause,
+    MoveResponse,
+    Outcome,
+    SubOperations,
+    TaskStatus,
+    cure_for,
+    failure,
+    judge,
+)
 
 COMPLETED, WARNING, FAILED = TaskStatus.COMPLETED, TaskStatus.WARNING, TaskStatus.FAILED
 
@@ -234,6 +243,18 @@ def test_a_special_case_of_an_error_keeps_the_cause_of_its_kind() -> None:
         pass
 
     assert failure(Unanswered("pacs", "why")).cause is Cause.ABORTED
+
+
+@pytest.mark.parametrize(
+    "cause", [Cause.MISSING, Cause.UNVERIFIED, Cause.BUSY, Cause.EXPIRED, Cause.NOT_FOUND, Cause.ALL_FAILED]
+)
+def test_what_did_not_arrive_has_a_cure(cause: Cause) -> None:
+    assert cure_for(cause)
+
+
+def test_what_needs_none_has_no_cure() -> None:
+    for cause in (Cause.ARRIVED, Cause.ALREADY_THERE, Cause.DRY_RUN, Cause.CANCELED):
+        assert cure_for(cause) == ""
 
 
 # the values

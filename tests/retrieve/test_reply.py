@@ -31,6 +31,12 @@ NOTHING = judge(MoveResponse(0x0000, SubOperations(0, 0, 0, 0)))
 UNKNOWN_DESTINATION = judge(MoveResponse(0xA801, comment="no READING here"))
 RESOLVED = Outcome(TaskStatus.COMPLETED, Cause.RESOLVED, "0 of 2 found taken")
 NOT_FOUND = Outcome(TaskStatus.FAILED, Cause.NOT_FOUND, "the archive has no such study")
+MISSING = replace(ARRIVED, status=TaskStatus.WARNING, cause=Cause.MISSING, arrived=False)
+UNVERIFIED = replace(MISSING, cause=Cause.UNVERIFIED)
+BUSY = Outcome(TaskStatus.FAILED, Cause.BUSY, "no association free")
+EXPIRED = Outcome(TaskStatus.FAILED, Cause.EXPIRED, "nobody approved it")
+ALREADY_THERE = Outcome(TaskStatus.COMPLETED, Cause.ALREADY_THERE, "all there", arrived=True)
+DRY_RUN = Outcome(TaskStatus.CANCELED, Cause.DRY_RUN, "dry run: would have moved 3 objects")
 QUESTION = StudiesOfAccession("A1")
 PROBLEM = PlanProblem("r", "ZDS-1: not a UID", 102, "ZDS-1")
 
@@ -90,6 +96,11 @@ def test_a_study_that_arrived_with_warnings_is_aa_with_a_warning() -> None:
         (failure(NodeUnreachable("main", "no TCP")), Severity.ERROR, 207, ("unreachable", "99FOREFETCH")),
         (failure(GateClosed("off")), Severity.ERROR, 207, ("gate-closed", "99FOREFETCH")),
         (NOT_FOUND, Severity.ERROR, 204, ("not-found", "99FOREFETCH")),
+        (MISSING, Severity.WARNING, 207, ("0000", "99DICOM")),
+        (UNVERIFIED, Severity.WARNING, 207, ("0000", "99DICOM")),
+        (replace(NOT_FOUND, dicom_status=0xC000), Severity.ERROR, 204, ("C000", "99DICOM")),
+        (BUSY, Severity.ERROR, 207, ("node-busy", "99FOREFETCH")),
+        (EXPIRED, Severity.ERROR, 207, ("approval-expired", "99FOREFETCH")),
     ],
 )
 def test_anything_less_is_ae_with_its_cause(
@@ -106,8 +117,39 @@ def test_anything_less_is_ae_with_its_cause(
     assert outcome.cure in error.text
 
 
+def test_what_is_there_already_counts_as_arrived() -> None:
+    reply = settled([task(1, ALREADY_THERE)], ())
+    assert (reply.code, reply.text) == (AckCode.AA, "1 of 1 study arrived")
+    assert (reply.errors[0].severity, reply.errors[0].code) == (Severity.INFORMATION, 0)
+    assert reply.errors[0].text == "study 1.1 to room: all there"
+
+
+def test_a_dry_run_is_aa_and_says_that_nothing_was_moved() -> None:
+    reply = settled([task(1, DRY_RUN), task(2, DRY_RUN)], ())
+    assert (reply.code, reply.text) == (
+        AckCode.AA,
+        "dry run: 2 studies would have been moved, nothing was",
+    )
+    assert [error.severity for error in reply.errors] == [Severity.INFORMATION, Severity.INFORMATION]
+    assert reply.errors[0].text == "study 1.1 to room: dry run: would have moved 3 objects"
+
+
+def test_a_dry_run_beside_a_real_move_does_not_say_that_nothing_was_moved() -> None:
+    reply = settled([task(1, DRY_RUN), task(2, ARRIVED)], ())
+    assert (reply.code, reply.text) == (
+        AckCode.AA,
+        "1 of 1 study arrived; dry run: 1 study would have been moved",
+    )
+
+
+def test_a_dry_run_of_what_the_archive_does_not_have_is_ae() -> None:
+    reply = settled([task(1, DRY_RUN), task(2, NOT_FOUND)], ())
+    assert reply.code is AckCode.AE
+    assert reply.text.startswith("0 of 1 study arrived; dry run: 1 study would have been moved; study 1.2")
+
+
 @pytest.mark.parametrize("status", TaskStatus)
-@pytest.mark.parametrize("cause", Cause)
+@pytest.mark.parametrize("cause", [cause for cause in Cause if cause is not Cause.DRY_RUN])
 def test_no_final_move_that_did_not_arrive_is_aa(status: TaskStatus, cause: Cause) -> None:
     if status.final:
         assert settled([task(1, Outcome(status, cause, "text"))], ()).code is AckCode.AE
@@ -124,6 +166,17 @@ def test_what_is_not_final_is_in_progress(status: TaskStatus) -> None:
     reply = settled([task(1, ARRIVED), task(7, status), task(8, status)], ())
     assert (reply.code, reply.text) == (AckCode.AA, "accepted, in progress: task 7, 8")
     assert reply.errors[1] == AckError(Severity.INFORMATION, 0, "task 7: study 1.7 to room is in progress")
+
+
+def test_what_waits_says_for_what() -> None:
+    reason = "tried again at 08:01 after: association rejected"
+    due = replace(task(8, TaskStatus.SCHEDULED).request, due=NOW)
+    again = replace(task(8, TaskStatus.SCHEDULED), reason=reason, request=due)
+    reply = settled([again], ())
+    assert (reply.code, reply.text) == (AckCode.AA, "accepted, due at 2026-11-24T00:00+00:00: task 8")
+    assert reply.errors[0].text == f"task 8: study 1.8 to room waits: {reason}"
+    running = replace(again, status=TaskStatus.IN_PROGRESS, request=task(8, TaskStatus.SCHEDULED).request)
+    assert settled([running], ()).errors[0].text == "task 8: study 1.8 to room is in progress"
 
 
 def test_what_is_held_says_why() -> None:

@@ -13,6 +13,7 @@ import engine.scu.client
 from engine.dicom.node import Node, Timeouts
 from engine.dicom.study import SeriesRecord, StudyRecord
 from engine.errors import (
+    IdentifierError,
     NodeError,
     QueryFailed,
 )
@@ -214,6 +215,40 @@ def test_series_are_read_and_the_query_names_study_and_series(connect: Connect) 
 def test_a_series_of_something_else_is_dropped(connect: Connect, returned: dict[str, str]) -> None:
     with scripted_scp(answer(result(**returned), SUCCESS)) as scp:
         assert connect(scp.port).find_series("1.2", "1.2.1") == []
+
+
+def test_the_instances_of_a_series_are_asked_at_image_level(connect: Connect) -> None:
+    images = [
+        result(StudyInstanceUID="1.2", SeriesInstanceUID="1.2.1", SOPInstanceUID=f"1.2.1.{one}")
+        for one in (1, 2)
+    ]
+    with scripted_scp(answer(*images, SUCCESS)) as scp:
+        assert connect(scp.port).find_instances("1.2", "1.2.1") == ["1.2.1.1", "1.2.1.2"]
+        identifier = scp.requests[0].identifier
+    assert identifier is not None
+    assert identifier.QueryRetrieveLevel == "IMAGE"
+    assert (identifier.StudyInstanceUID, identifier.SeriesInstanceUID) == ("1.2", "1.2.1")
+    assert identifier.SOPInstanceUID == ""
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        {"StudyInstanceUID": "1.3", "SeriesInstanceUID": "1.2.1", "SOPInstanceUID": "1.2.1.1"},
+        {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.2", "SOPInstanceUID": "1.2.1.1"},
+        {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.1", "SOPInstanceUID": "1.02"},
+        {"StudyInstanceUID": "1.2", "SeriesInstanceUID": "1.2.1"},
+    ],
+)
+def test_an_instance_of_something_else_is_dropped(connect: Connect, returned: dict[str, str]) -> None:
+    with scripted_scp(answer(result(**returned), SUCCESS)) as scp:
+        assert connect(scp.port).find_instances("1.2", "1.2.1") == []
+
+
+@pytest.mark.parametrize(("study", "series"), [("1.2\\1.3", "1.2.1"), ("1.2", ""), ("1.2", "*")])
+def test_instances_are_asked_of_exactly_one_series(connect: Connect, study: str, series: str) -> None:
+    with pytest.raises(IdentifierError):
+        connect(1).find_instances(study, series)
 
 
 def test_both_pending_statuses_bring_results(connect: Connect) -> None:
