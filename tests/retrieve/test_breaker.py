@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -136,3 +138,10 @@ def test_what_counts_against_whom(archive: Mark, destination: Mark, causes: set[
         cause for cause, one in BEARINGS.items() if (one.archive, one.destination) == (archive, destination)
     }
     assert found == causes
+
+
+def test_the_documentation_has_the_table_that_the_code_has() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "gates.md").read_text(encoding="utf-8")
+    marks = "|".join(Mark)
+    rows = re.findall(rf"^\| `(.+)` \| ({marks}) \| ({marks}) \| (.+) \|$", text, re.MULTILINE)
+    assert rows == [(cause, one.archive, one.destination, one.reason) for cause, one in BEARINGS.items()]

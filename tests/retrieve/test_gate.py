@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -297,3 +299,11 @@ def test_the_dry_destination_is_not_waited_for() -> None:
     dry = replace(policy(room=NodeRule(1, Rate(1), NOON, RULE)), dry_run=True)
     load = Load(destination=Traffic(1, (Passed(NOW),), BROKEN))
     assert admit(task("on"), dry, load, NOW) == Open(dry_run=True)
+
+
+def test_the_documentation_has_the_gates_in_their_order() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "gates.md").read_text(encoding="utf-8")
+    table = text.partition("| gate |")[2].partition("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)` \| .+ \| ([\w, ]+) \| .+ \|$", table, re.MULTILINE)
+    assert [name for name, _ in rows] == list(Gate)
+    assert {then for _, several in rows for then in several.split(", ")} == set(Then)

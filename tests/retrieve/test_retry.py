@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -105,3 +107,9 @@ def test_anything_else_is_no_schedule(text: str) -> None:
 @given(st.integers(1, 10**9).map(lambda tenths: dt.timedelta(milliseconds=100 * tenths)))
 def test_a_duration_survives_its_text(size: dt.timedelta) -> None:
     assert parse_duration(duration_text(size)) == size
+
+
+def test_the_documentation_has_the_table_that_the_code_has() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "gates.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(.+)` \| (yes|no) \| (.+) \|$", text, re.MULTILINE)
+    assert rows == [(cause, "yes" if again else "no", reason) for cause, (again, reason) in RETRIES.items()]
