@@ -95,7 +95,7 @@ def _query_addresses(document: Document, destinations: dict[str, Any]) -> Iterat
             yield document.complaint(where, "a mapping; {} is the destination's own address", "nothing")
         elif isinstance(query, dict):
             for key in ("host", "port"):
-                if key not in query and key not in destination:
+                if query.get(key) is None and destination.get(key) is None:
                     expected = f"a {key}, here or in the destination"
                     yield document.complaint(where, expected, "none")
 

@@ -114,7 +114,7 @@ def standing(path: str | Path) -> Standing:
 
 
 def _counts(connection: Connection, query: Select[tuple[str, int]]) -> dict[str, int]:
-    return dict(connection.execute(query).tuples().all())
+    return {name: count for name, count in connection.execute(query)}  # noqa: C416
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def _query(name: str, section: DestinationSection, engine: EngineSection) -> Arc
     if query is None:
         return None
     host, port = query.host or section.host, query.port or section.port
-    assert host is not None  # references and the models ask for them
+    assert host is not None  # references asks for both
     assert port is not None
     return Archive(
         name=name,
