@@ -16,9 +16,10 @@ import pytest
 from engine.dicom.node import Archive, Destination
 from engine.dicom.study import SeriesRecord, StudyRecord
 from engine.dispatcher import Dispatcher
+from engine.dispatcher.meters import Peer
 from engine.dispatcher.work import Place
 from engine.errors import AssociationAborted, StoreError
-from engine.move import Client, Progress
+from engine.move import Progress
 from engine.retrieve.outcome import Cause, MoveResponse, Outcome, SubOperations, TaskStatus
 from engine.retrieve.policy import NodeRule, Policy, RouteRule
 from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, Selector, StudiesOfAccession, Study
@@ -91,7 +92,7 @@ async def keep(store: Store, *requests: RetrieveRequest) -> Journaled:
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, concurrency: int = 2, patience: float = 0.0, **clients: Client
+    folder: Path, *, concurrency: int = 2, patience: float = 0.0, **clients: Peer
 ) -> AsyncIterator[tuple[Store, Dispatcher]]:
     archives = {
         name: Archive(name, name.upper(), "127.0.0.1", 1, concurrency=concurrency) for name in clients

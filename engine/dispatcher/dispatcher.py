@@ -16,11 +16,10 @@ from engine.dicom.status import CANCEL
 from engine.dispatcher.breakers import Breakers
 from engine.dispatcher.entrance import Admitted, Entrance
 from engine.dispatcher.lane import STORE_RETRY, Lane, Running
-from engine.dispatcher.meters import Meters, Probe
+from engine.dispatcher.meters import Meters, Peer, Probe
 from engine.dispatcher.waiters import Waiters
 from engine.dispatcher.work import Place, Result, Work, aliases_of
 from engine.errors import StoreError
-from engine.move import Client
 from engine.resolve import Resolution
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.policy import Policy, terms
@@ -45,7 +44,7 @@ class Dispatcher:
         store: Store,
         policy: Policy,
         archives: Mapping[str, Archive],
-        clients: Mapping[str, Client],
+        clients: Mapping[str, Peer],
         places: Mapping[str, Place],
         aging: dt.timedelta = DEFAULT_AGING,
         verify_within: float = 10.0,

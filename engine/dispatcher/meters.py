@@ -6,13 +6,22 @@ import datetime as dt
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from engine.move import Client
 from engine.retrieve.breaker import Breaker
 from engine.retrieve.gate import Scope
 from engine.retrieve.load import Traffic
 from engine.retrieve.policy import NodeRule, Policy
 from engine.retrieve.rate import MINUTE, Passed
 from engine.retrieve.task import RetrieveRequest, RetrieveTask
+
+
+class Peer(Client, Protocol):
+    """The client of an archive that can also ask whether it is there."""
+
+    def echo(self) -> None: ...
+
 
 Probe = Callable[[], None]
 """C-ECHO to a node; blocking. Raises NodeError where it does not answer."""

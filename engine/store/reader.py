@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Select, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -113,8 +114,8 @@ def standing(path: str | Path) -> Standing:
     return Standing(running_from, running_to, tuple(shut))
 
 
-def _counts(connection: Connection, query: Select[tuple[str, int]]) -> dict[str, int]:
-    return {name: count for name, count in connection.execute(query)}  # noqa: C416
+def _counts(connection: Connection, query: Select[tuple[Any, ...]]) -> dict[str, int]:
+    return {name: count for name, count in connection.execute(query)}  # noqa: C416  dict() has no type for rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from engine.dicom.node import Archive, Node, Timeouts
 from engine.errors import Complaint, ConfigError
 from engine.retrieve.breaker import BreakerRule
 from engine.retrieve.budget import Budget
-from engine.retrieve.policy import Hold, NodeRule, RouteRule, Verify
+from engine.retrieve.policy import Hold, NodeRule, RouteRule
 from engine.retrieve.rate import Rate
 from engine.retrieve.retry import Schedule
+from engine.retrieve.task import Verify
 from engine.retrieve.windows import Window, Windows
 
 ZONE = ZoneInfo("Europe/Helsinki")

@@ -6,8 +6,9 @@ import datetime as dt
 
 import pytest
 
-from engine.retrieve.policy import Hold, Policy, RouteRule, Verify, terms
+from engine.retrieve.policy import Hold, Policy, RouteRule, terms
 from engine.retrieve.retry import Schedule
+from engine.retrieve.task import Verify
 from engine.retrieve.windows import Window, Windows
 
 DAY, NIGHT = Window.parse("daily 08:00-16:00"), Window.parse("daily 20:00-06:00")
