@@ -3,123 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.dicom.node import Archive, Destination
-from engine.dicom.study import SeriesRecord, StudyRecord
-from engine.dispatcher import Dispatcher
-from engine.dispatcher.meters import Peer
-from engine.dispatcher.work import Place
 from engine.errors import AssociationAborted, StoreError
-from engine.move import Progress
 from engine.retrieve.outcome import Cause, MoveResponse, Outcome, SubOperations, TaskStatus
-from engine.retrieve.policy import NodeRule, Policy, RouteRule
-from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, Selector, StudiesOfAccession, Study
-from engine.retrieve.task import Priority, RetrieveRequest, RetrieveTask
-from engine.store import Journaled, NewMessage, Store, Withdrawn, list_tasks
-
-ARRIVED = MoveResponse(0x0000, SubOperations(0, 3, 0, 0))
-NOW = dt.datetime(2026, 11, 24, 9, tzinfo=dt.UTC)
-
-
-class Scripted:
-    """An archive client that answers as it is told: ``script`` maps a study UID to its move."""
-
-    def __init__(self, script: Mapping[str, Callable[[threading.Event], MoveResponse]] | None = None) -> None:
-        self.script = dict(script or {})
-        self.moved: list[str] = []
-        self.closed = 0
-
-    def find_studies(
-        self, *, patient_id: str = "", accession: str = "", study_uid: str = ""
-    ) -> list[StudyRecord]:
-        if patient_id:
-            return [StudyRecord("1.2.1", patient_id), StudyRecord("1.2.2", patient_id)]
-        return [StudyRecord("1.2.1", accession=accession)]
-
-    def find_series(self, study_uid: str, series_uid: str = "") -> list[SeriesRecord]:
-        return []
-
-    def find_instances(self, study_uid: str, series_uid: str) -> list[str]:
-        return []
-
-    def move(
-        self,
-        study_uid: str,
-        destination_ae_title: str,
-        series_uid: str = "",
-        *,
-        priority: Priority = Priority.MEDIUM,
-        progress: Progress | None = None,
-        canceled: threading.Event | None = None,
-    ) -> MoveResponse:
-        self.moved.append(study_uid)
-        assert canceled is not None
-        happens = self.script.get(study_uid)
-        return ARRIVED if happens is None else happens(canceled)
-
-    def echo(self) -> None:
-        pass
-
-    def stop(self) -> None:
-        pass
-
-    def close_idle(self) -> None:
-        pass
-
-    def close(self) -> None:
-        self.closed += 1
-
-
-def request(selector: Selector, archive: str = "main", route: str = "r") -> RetrieveRequest:
-    return RetrieveRequest(selector, archive, "ws", (route,))
-
-
-async def keep(store: Store, *requests: RetrieveRequest) -> Journaled:
-    fingerprint = repr(requests).encode()
-    return await store.journal(
-        NewMessage(NOW, "peer", fingerprint, "", "", "1", "ORM^O01", "2.5", b"", "{}", requests)
-    )
-
-
-@asynccontextmanager
-async def running(
-    folder: Path, *, concurrency: int = 2, patience: float = 0.0, **clients: Peer
-) -> AsyncIterator[tuple[Store, Dispatcher]]:
-    archives = {
-        name: Archive(name, name.upper(), "127.0.0.1", 1, concurrency=concurrency) for name in clients
-    }
-    store = Store.open(folder / "journal.db")
-    dispatcher = Dispatcher(
-        store=store,
-        policy=Policy(
-            True,
-            {"r": RouteRule(), "off": RouteRule(enabled=False)},
-            dict.fromkeys(clients, NodeRule(concurrency)),
-            {"ws": NodeRule()},
-        ),
-        archives=archives,
-        clients=clients,
-        places={"ws": Place(Destination("ws", "WS"))},
-    )
-    await dispatcher.start()
-    try:
-        yield store, dispatcher
-    finally:
-        await dispatcher.stop(patience)
-        await store.close()
-
-
-async def outcome_of(folder: Path) -> list[RetrieveTask]:
-    return sorted(list_tasks(folder / "journal.db"), key=lambda task: task.id)
+from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, StudiesOfAccession, Study
+from engine.retrieve.task import RetrieveRequest
+from engine.store import Store, Withdrawn
+from tests.dispatcher import ARRIVED, NOW, Scripted, keep, outcome_of, request, running
 
 
 async def test_a_study_is_moved_and_its_message_settles(tmp_path: Path) -> None:
