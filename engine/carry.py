@@ -17,7 +17,7 @@ from engine.retrieve.outcome import Cause, Outcome, TaskStatus, failure
 from engine.retrieve.parts import combine
 from engine.retrieve.selector import Study
 from engine.retrieve.task import Verify
-from engine.verification import left_out, verify
+from engine.verification import lacking_at, listed_as_failed, verify
 
 __all__ = ["Carried", "Errand", "carry"]
 
@@ -83,7 +83,8 @@ class _Attempt:
         try:
             return look(self.client, self.destination, errand.study, by_series=errand.by_series)
         except ForefetchError as error:
-            _log.info("what is at %s already cannot be asked: %s", errand.destination_ae_title, error)
+            cause = failure(error).cause
+            _log.info("what is at %s already cannot be asked: %s", errand.destination_ae_title, cause)
             return None
 
     def _rehearse(self, before: Presence | None) -> Carried:
@@ -138,7 +139,9 @@ class _Attempt:
         if carried.outcome.arrived:
             return replace(carried, missing=())
         if self.errand.divisible and (asked or outcome.cause is Cause.SOME_FAILED):
-            found = left_out(self.client, self.destination, self.errand.study, carried.outcome)
+            found = lacking_at(self.client, self.destination, self.errand.study)
+            if found is None and not missing:
+                found = listed_as_failed(self.client, self.errand.study, outcome)
             missing = missing if found is None else found
         return replace(carried, missing=missing)
 

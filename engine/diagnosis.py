@@ -29,7 +29,7 @@ def diagnose(
     try:
         found = resolve(archive, study)
     except ForefetchError as error:
-        _log.info("a failure cannot be diagnosed: %s", error)
+        _log.info("a failure cannot be diagnosed: %s", failure(error).cause)
         return outcome
     if not found.studies:
         return replace(outcome, cause=Cause.NOT_FOUND, text=found.outcome.text, cure=found.outcome.cure)

@@ -15,7 +15,7 @@ from engine.errors import ForefetchError
 from engine.move import Client
 from engine.presence import Counts, Presence, await_presence, compare, count, look
 from engine.resolve import Finder
-from engine.retrieve.outcome import Cause, Outcome, TaskStatus, cure_for
+from engine.retrieve.outcome import Cause, Outcome, TaskStatus, cure_for, failure
 from engine.retrieve.selector import Study
 
 _log = logging.getLogger(__name__)
@@ -53,43 +53,41 @@ def verify(
             canceled=canceled,
         )
     except ForefetchError as error:
-        _log.warning("a move to %s cannot be verified: %s", title, error)
+        _log.warning("a move to %s cannot be verified: %s", title, failure(error).cause)
         return Carried(_unverified(outcome, str(error)), instances=of)
     return Carried(_judge(outcome, presence, title), instances=of)
 
 
-def left_out(
-    client: Client, destination: Finder | None, study: Study, outcome: Outcome
-) -> tuple[str, ...] | None:
-    """Which series of a study did not arrive in full: by the counts of the destination, or else by the
-    archive's list of what failed. Empty where it is every one, None where nobody can tell."""
-    if destination is not None:
-        try:
-            presence = look(client, destination, study, by_series=True)
-            if presence.known:
-                return presence.part
-        except ForefetchError as error:
-            _log.info("what is missing cannot be asked at the destination: %s", error)
-    try:
-        return _with_failed_instances(client, study, outcome)
-    except ForefetchError as error:
-        _log.info("what is missing cannot be asked at the archive: %s", error)
+def lacking_at(client: Client, destination: Finder | None, study: Study) -> tuple[str, ...] | None:
+    """The series that a destination does not have in full: empty where it is every one, None where that
+    cannot be asked."""
+    if destination is None:
         return None
+    try:
+        presence = look(client, destination, study, by_series=True)
+    except ForefetchError as error:
+        _log.info("what is missing cannot be asked at the destination: %s", failure(error).cause)
+        return None
+    return presence.part if presence.known else None
 
 
-def _with_failed_instances(client: Client, study: Study, outcome: Outcome) -> tuple[str, ...] | None:
-    """The series of the Failed SOP Instance UID List (0008,0058), where that names everything that failed."""
+def listed_as_failed(client: Client, study: Study, outcome: Outcome) -> tuple[str, ...] | None:
+    """The series of what stands in the Failed SOP Instance UID List (0008,0058) after the move of a study;
+    None where that does not name everything that failed, or the archive does not say where it belongs."""
     failed = set(outcome.failed_instances)
     if not failed or outcome.counters.failed != len(failed) or outcome.counters.remaining:
         return None
     found = []
-    for series in client.find_series(study.study_uid):
-        instances = failed.intersection(client.find_instances(study.study_uid, series.series_uid))
-        if instances:
-            found.append(series.series_uid)
-            failed -= instances
-        if not failed:
-            return tuple(found)
+    try:
+        for series in client.find_series(study.study_uid):
+            instances = failed.intersection(client.find_instances(study.study_uid, series.series_uid))
+            if instances:
+                found.append(series.series_uid)
+                failed -= instances
+            if not failed:
+                return tuple(found)
+    except ForefetchError as error:
+        _log.info("what is missing cannot be asked at the archive: %s", failure(error).cause)
     return None
 
 

@@ -442,6 +442,17 @@ def test_a_series_that_failed_again_is_still_missing() -> None:
     assert carried.outcome.text.startswith("1 of 2 missing series arrived; series 1.2.3: out of resources")
 
 
+def test_a_list_of_failed_instances_does_not_hide_a_series_that_was_not_counted() -> None:
+    def answer(study: Study) -> MoveResponse:
+        if study.series_uid == "1.2.2":
+            return counted(3, 1, "1.2.2.0")
+        return MoveResponse(0x0000, SubOperations(0, None, 0, 0))
+
+    archive, _ = site(answer)
+    carried = carry(archive, None, RETRY)
+    assert told(carried) == (WARNING, Cause.SOME_FAILED, False, ("1.2.2", "1.2.3"))
+
+
 def test_a_series_that_is_no_longer_there_has_not_arrived() -> None:
     archive, _ = site(of_series)
     del archive.series["1.2.3"]

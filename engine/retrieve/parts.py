@@ -41,8 +41,8 @@ def combine(parts: Mapping[str, Outcome], asked: int) -> Outcome:
     )
 
 
-def _badness(outcome: Outcome) -> tuple[int, bool]:
-    return _RANK.index(outcome.status), not outcome.arrived
+def _badness(outcome: Outcome) -> tuple[int, bool, bool]:
+    return _RANK.index(outcome.status), not outcome.arrived, outcome.cause is not Cause.UNCOUNTED
 
 
 def _sum(counters: Iterable[int | None]) -> int | None:

@@ -46,6 +46,7 @@ def test_a_warning_stays_a_warning_and_an_arrival() -> None:
         ((THREE, failure(NodeTimeout("a", "silence"))), Cause.TIMED_OUT),
         ((REFUSED, CANCELED), Cause.CANCELED),
         ((moved(0x0000, None, None, None), THREE), Cause.UNCOUNTED),
+        ((moved(0x0000, None), SOME), Cause.SOME_FAILED),
     ],
 )
 def test_the_worst_counts_and_nothing_has_arrived(parts: tuple[Outcome, Outcome], cause: Cause) -> None:
