@@ -38,6 +38,9 @@ def retrieve(
     reason = refuse(policy, archive=source, destination=target.name if target is not None else destination)
     if reason is not None or target is None:
         raise GateClosed(reason or "the destination is not listed")
+    if verify is not Verify.OFF and target.query is None:
+        cure = f"give destinations.{target.name} a query address in {config}, or leave it out"
+        raise typer.BadParameter(cure, param_hint="--verify")
     outcome = _move(settings, source, Study(study_uid, series), target, verify)
     out = console()
     out.print(_report(outcome, Study(study_uid, series), target))

@@ -209,11 +209,11 @@ def test_demo_sends_every_sample_and_gets_the_expected_acknowledgments() -> None
     assert f"{messages} messages, {messages} acknowledged as expected" in result.output
 
 
-def test_retrieve_asks_the_destination_where_it_is_told_to_and_says_so_where_it_cannot(
+def test_retrieve_moves_nothing_where_it_could_not_verify_as_it_is_told_to(
     site: Hospital, config: Path
 ) -> None:
     words = ("retrieve", CHEST_CT, "READING", "--config", config, "--archive", "main", "--verify", "study")
     result = run(*words, env=ALLOWED)
-    assert result.exit_code == 1
-    assert "cannot be queried" in result.output
-    assert site.reading.arrived(CHEST_CT) == 5
+    assert result.exit_code == 2
+    assert "query" in result.output
+    assert site.archive.moves == ()
