@@ -13,6 +13,7 @@ from pydantic import Field
 from engine.config.models.base import Section, default
 from engine.config.models.engine import EngineSection, IntakeSection
 from engine.config.models.nodes import ArchiveSection, DestinationSection
+from engine.config.models.relevance import VocabularySection
 from engine.config.models.replies import ReplySection
 from engine.config.models.routes import RouteSection
 
@@ -25,4 +26,5 @@ class RoutesFile(Section):
     archives: Annotated[dict[str, ArchiveSection], Field(min_length=1)]
     destinations: Annotated[dict[str, DestinationSection], Field(min_length=1)]
     routes: Annotated[list[RouteSection], Field(min_length=1)]
+    relevance: dict[str, VocabularySection] = default({}, "vocabularies for priors, beside the built-in one")
     replies: list[ReplySection] = default([], "where application ACKs go; default: the same connection")
