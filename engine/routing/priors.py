@@ -123,21 +123,19 @@ def hanging(studies: Iterable[StudyRecord], wanted: PriorsOfPatient) -> list[Stu
 
 
 def _hangs(study: StudyRecord, wanted: PriorsOfPatient) -> bool:
-    criteria = wanted.criteria
-    if study.series is not None:
-        return False
+    criteria, relevance = wanted.criteria, wanted.criteria.relevance
     known = wanted if study.modalities is not None else _whatever_modality(wanted)
-    if _against(study, known) is not None:
+    if study.series is not None or _against(study, known) is not None:
         return False
-    if study.modalities is None and (criteria.modalities or criteria.exclude.modalities):
-        return True
-    if criteria.relevance is None:
+    filtered = study.modalities is None and bool(criteria.modalities or criteria.exclude.modalities)
+    if relevance is None:
+        return filtered
+    points = score(study, wanted, relevance)
+    left = points.relevant(relevance.minimum) is False and not criteria.at_least
+    if left or points.against(relevance.same) is not None:
         return False
-    points = score(study, wanted, criteria.relevance)
-    if points.against(criteria.relevance.same) is not None:
-        return False
-    unnamed = not of_study(study, criteria.relevance.vocabulary).body_parts
-    return points.hangs(criteria.relevance) or (bool(criteria.exclude.body_parts) and unnamed)
+    unnamed = bool(criteria.exclude.body_parts) and not of_study(study, relevance.vocabulary).named
+    return filtered or unnamed or points.hangs(relevance)
 
 
 def _whatever_modality(wanted: PriorsOfPatient) -> PriorsOfPatient:

@@ -89,6 +89,20 @@ def score(study: StudyRecord, wanted: PriorsOfPatient, relevance: Relevance) -> 
     return Score(parts, comparable=bool(order.groups or order.body_parts))
 
 
+def in_words(wanted: PriorsOfPatient) -> str:
+    """What the order was understood to be; empty where relevance is not asked."""
+    if wanted.criteria.relevance is None:
+        return ""
+    order = of_order(wanted.exam, wanted.criteria.relevance.vocabulary)
+    groups = (
+        f"procedure {' and '.join(sorted(order.groups))}" if order.groups else "no procedure that is known"
+    )
+    part = f"body part {' and '.join(order.named)}" if order.named else "no body part"
+    modality = f"modality {' and '.join(sorted(order.modalities))}" if order.modalities else "no modality"
+    side = f"side {order.side}" if order.side is not None else "no side"
+    return f"ordered for {wanted.day}: {groups}, {part}, {modality}, {side}"
+
+
 def _group(order: Facts, prior: Facts, vocabulary: Vocabulary, weights: Weights) -> Iterator[Points]:
     if not order.groups:
         return
@@ -159,7 +173,8 @@ def _laterality(order: Facts, prior: Facts, vocabulary: Vocabulary, weights: Wei
     if prior.side is None:
         yield Points("laterality", 0, weights.laterality, "side unknown", None)
     elif "both" in (order.side, prior.side) or order.side == prior.side:
-        text = f"same side {order.side}" if order.side == prior.side else f"side {prior.side}"
+        text = "both sides" if prior.side == "both" else f"side {prior.side} of {order.side}"
+        text = f"same side {prior.side}" if order.side == prior.side else text
         yield Points("laterality", weights.laterality, weights.laterality, text, True)
     else:
         yield Points("laterality", 0, 0, f"other side: {prior.side}, not {order.side}", False)

@@ -21,9 +21,9 @@ _LETTERS: dict[str, Side] = {"l": "left", "r": "right", "b": "both"}
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """``groups`` it is of for sure, ``maybe`` those that it may be of, as far as is known. Empty
-    ``body_parts`` and ``modalities``, and a ``side`` of None, are not known. ``body_parts`` are with the parts
-    of each region; ``named`` are they as they were named."""
+    """``groups`` it is of for sure, ``maybe`` those that it may be of. Empty ``body_parts``, ``modalities``
+    and a ``side`` of None are not known. ``body_parts`` are with what each region contains; ``named`` are they
+    as they were named."""
 
     groups: frozenset[str]
     maybe: frozenset[str]
