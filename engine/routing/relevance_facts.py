@@ -22,8 +22,8 @@ _LETTERS: dict[str, Side] = {"l": "left", "r": "right", "b": "both"}
 @dataclass(frozen=True, slots=True)
 class Facts:
     """``groups`` it is of for sure, ``maybe`` those that it may be of. Empty ``body_parts``, ``modalities``
-    and a ``side`` of None are not known. ``body_parts`` are with what each region contains; ``named`` are they
-    as they were named."""
+    and a ``side`` of None are not known. ``body_parts`` are with what each region contains; ``named`` are
+    they as they were named."""
 
     groups: frozenset[str]
     maybe: frozenset[str]
@@ -125,8 +125,9 @@ def _index(vocabulary: Vocabulary) -> tuple[re.Pattern[str], tuple[tuple[str, ..
     for region in vocabulary.regions:
         words.setdefault(_source(region.name), {})[region.name] = None
     longest_first = sorted(words, key=lambda source: (-len(source), source))
-    pattern = re.compile("|".join(f"({source})" for source in longest_first) or "()(?!)")
-    return pattern, tuple(tuple(words[source]) for source in longest_first)
+    return _whole("|".join(f"({source})" for source in longest_first) or "()(?!)"), tuple(
+        tuple(words[source]) for source in longest_first
+    )
 
 
 def _side(vocabulary: Vocabulary, texts: Iterable[str]) -> Side | None:
@@ -160,11 +161,15 @@ def _plain(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _word(word: str) -> re.Pattern[str]:
-    return re.compile(_source(word))
+    return _whole(_source(word))
+
+
+def _whole(source: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{source})(?!\w)")
 
 
 def _source(word: str) -> str:
-    """The pattern of a word or several, whole; ``*`` at either end stands for the rest of a word."""
+    """The pattern of a word or several; ``*`` at either end stands for the rest of a word."""
     start = r"\w*" if word.startswith("*") else ""
     end = r"\w*" if word.endswith("*") else ""
-    return rf"(?<!\w){start}{re.escape(_plain(word))}{end}(?!\w)"
+    return f"{start}{re.escape(_plain(word))}{end}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def path(text: str) -> FieldPath:
     return FieldPath.parse(text)
 
 
-ORDER = {
+ORDER: dict[str, Any] = {
     "ordered_code": tuple(map(path, ORDERED_CODE)),
     "ordered_text": tuple(map(path, ORDERED_TEXT)),
     "ordered_modality": tuple(map(path, ORDERED_MODALITY)),
