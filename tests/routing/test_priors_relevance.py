@@ -174,7 +174,7 @@ def test_series_are_not_asked_of_those_that_are_left_whatever_they_tell() -> Non
     assert hanging([study("2.25.999", 1, "Follow-up")], wanted()) == []
 
 
-unhurried = settings(deadline=None)
+unhurried = settings(deadline=None, max_examples=50)
 DESCRIPTIONS = ["CT Chest", "XR Thorax", "Knee left", "Knee right", "Knee", "Abdomen", "Follow-up", ""]
 series_told = st.none() | st.builds(
     lambda part, side: (SeriesRecord("1", "1.1", "CT", body_part=part, laterality=side),),
