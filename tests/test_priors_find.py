@@ -88,7 +88,7 @@ def test_a_route_without_relevance_asks_for_no_series() -> None:
 
 @dataclass
 class Terse:
-    """An archive that returns the required keys of PS3.4 tables C.6-5 and nothing else."""
+    """An archive that returns the required keys of PS3.4 C.6.2.1 and nothing else."""
 
     studies: list[GeneratedStudy]
     opened: list[str] = field(default_factory=list)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class SeriesRecord:
     """One series of a C-FIND at SERIES level. ``body_part`` is Body Part Examined (0018,0015), ``laterality``
-    is Laterality (0020,0060): L or R; both are optional keys (PS3.4 table C.6-5)."""
+    is Laterality (0020,0060): L or R; both are optional keys (PS3.4 table C.6-3)."""
 
     study_uid: str
     series_uid: str
