@@ -61,9 +61,9 @@ class Score:
     def hangs(self, relevance: Relevance) -> bool:
         """Whether what is not known decides."""
         unknown = {part.criterion for part in self.parts if part.unknown}
-        if not unknown or not self.comparable:
-            return False
-        return bool(unknown & set(relevance.same)) or self.relevant(relevance.minimum) is None
+        if unknown & set(relevance.same):
+            return True
+        return bool(unknown) and self.comparable and self.relevant(relevance.minimum) is None
 
     def __str__(self) -> str:
         told = [f"{part.text} {part.points}" if part.points else part.text for part in self.parts]
@@ -175,7 +175,8 @@ def _laterality(order: Facts, prior: Facts, vocabulary: Vocabulary, weights: Wei
     elif "both" in (order.side, prior.side) or order.side == prior.side:
         text = "both sides" if prior.side == "both" else f"side {prior.side} of {order.side}"
         text = f"same side {prior.side}" if order.side == prior.side else text
-        yield Points("laterality", weights.laterality, weights.laterality, text, True)
+        sure = weights.laterality if prior.body_parts or not order.body_parts else 0  # of what is not known
+        yield Points("laterality", sure, weights.laterality, text, True)
     else:
         yield Points("laterality", 0, 0, f"other side: {prior.side}, not {order.side}", False)
 
