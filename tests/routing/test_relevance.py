@@ -62,6 +62,9 @@ def series(body_part: str = "", description: str = "", laterality: str = "") -> 
         ("T-SPINE", {"TSPINE"}),
         ("thoracic_spine", {"TSPINE"}),
         ("CHESTABDPELVIS", {"CHESTABDPELVIS"}),
+        ("MR femoral head", {"HIP"}),
+        ("Gall bladder", {"GALLBLADDER"}),
+        ("PET-CT skull base to thigh", {"WHOLEBODY"}),
         ("Orchestra", set()),
         ("CT", set()),
         ("", set()),
@@ -74,6 +77,7 @@ def test_body_parts_are_recognised_by_their_words(text: str, parts: set[str]) ->
 def test_a_region_has_the_parts_of_its_parts() -> None:
     assert {"CHEST", "HEART", "HEAD", "BRAIN"} <= with_parts(["WHOLEBODY"], BUILTIN)
     assert with_parts(["KNEE"], BUILTIN) == {"KNEE"}
+    assert "KNEE" in with_parts(["EXTREMITY"], BUILTIN)
 
 
 @pytest.mark.parametrize(
