@@ -71,12 +71,14 @@ class RetrieveRequest:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A study or series that a query found, whether it was taken, and why."""
+    """A study or series that a query found, whether it was taken, and why. ``score``: how relevant a
+    prior is, from 0 to the sum of the weights, where that was asked."""
 
     taken: bool
     reason: str
     study_uid: str
     series_uid: str = ""
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
