@@ -78,7 +78,7 @@ def _accession(finder: Finder, wanted: StudiesOfAccession, aliases: Sequence[str
     for study in finder.find_studies(accession=wanted.accession):
         other = bool(patients and study.patient_id and study.patient_id not in patients)
         reason = "it is another patient's" if other else "has the accession number: taken"
-        choices.append(Choice(not other, reason, study.study_uid))
+        choices.append(Choice(not other, reason, study.study_uid, instances=study.instances))
     if not choices:
         return _not_found("the archive has no study with this accession number")
     if not any(choice.taken for choice in choices):

@@ -248,7 +248,11 @@ class Dispatcher:
     async def _answer(self, task: RetrieveTask, resolution: Resolution) -> None:
         """Finish a question and leave one task for each study that it found."""
         request = task.request
-        found = [replace(request, selector=study) for study in resolution.studies]
+        counted = {(it.study_uid, it.series_uid): it.instances for it in resolution.choices}
+        found = [
+            replace(request, selector=study, instances=counted.get((study.study_uid, study.series_uid)))
+            for study in resolution.studies
+        ]
         kept = await self._persist(
             lambda: self._store.resolve(task.id, resolution.outcome, resolution.choices, found)
         )

@@ -92,7 +92,8 @@ def _points(one: _Judged) -> int:
 def _choice(one: _Judged, taken: bool, reason: str) -> Choice:
     scored = f"{one.score}: " if one.score is not None else ""
     points = float(one.score.points) if one.score is not None else None
-    return Choice(taken, f"{_described(one.study)}: {scored}{reason}", one.study.study_uid, score=points)
+    text, study = f"{_described(one.study)}: {scored}{reason}", one.study
+    return Choice(taken, text, study.study_uid, score=points, instances=study.instances)
 
 
 def _judged(study: StudyRecord, wanted: PriorsOfPatient) -> _Judged:
@@ -196,5 +197,6 @@ def choose_series(series: Iterable[SeriesRecord], wanted: SeriesFilter) -> list[
         elif wanted.description and not re.search(wanted.description, record.description):
             reason = f"description does not match {wanted.description!r}"
         text = f"{record.modality or 'modality unknown'} series {record.description!r}: {reason}"
-        choices.append(Choice(reason == "taken", text, record.study_uid, record.series_uid))
+        uids = record.study_uid, record.series_uid
+        choices.append(Choice(reason == "taken", text, *uids, instances=record.instances))
     return choices
