@@ -1,0 +1,125 @@
+"""Run one scenario: a real engine between simulated nodes, messages by MLLP, images by DICOM."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.app import Engine
+from engine.config.values import Config
+from engine.retrieve.gate import SWITCH
+from engine.retrieve.task import RetrieveTask
+from engine.scenario.compare import expects
+from engine.scenario.conversation import Conversation, Line, sending
+from engine.scenario.nodes import SimulatedNodes, on_simulated_nodes, simulated_nodes
+from engine.scenario.receiver import reply_receiver
+from engine.scenario.retrieves import awaited
+from engine.scenario.scenario import Scenario, Step
+from engine.scenario.seen import Seen
+from engine.store import list_tasks
+
+_POLL = 0.05  # seconds between two looks into the journal
+_MOST_TASKS = 10_000
+
+
+async def run(scenario: Scenario, journal: Path) -> Seen:
+    """What was seen. ``journal`` must not exist. ForefetchError where the scenario cannot be run at all."""
+    conversation = Conversation()
+    with simulated_nodes(scenario.config, scenario.archives, scenario.destinations) as nodes:
+        async with reply_receiver(conversation) as replies:
+            config = _to(replies, on_simulated_nodes(scenario.config, nodes, str(journal)))
+            async with Engine(config, {SWITCH: "true"} if scenario.gate_open else {}) as engine:
+                play = _Play(scenario, config, conversation, engine.address)
+                began = time.monotonic()
+                in_time = await play.to_the_end()
+                return _seen(play, nodes, in_time, time.monotonic() - began)
+
+
+def _to(replies: tuple[str, int], config: Config) -> Config:
+    """Replies go to our receiver. Moves that are still under way in the end are cut, not waited for."""
+    host, port = replies
+    rules = tuple(replace(rule, host=host, port=port) for rule in config.replies)
+    return replace(config, replies=rules, engine=replace(config.engine, drain_timeout=0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Play:
+    """A scenario while it runs."""
+
+    scenario: Scenario
+    config: Config
+    conversation: Conversation
+    address: tuple[str, int]
+
+    @property
+    def tasks(self) -> list[RetrieveTask]:
+        """Oldest first."""
+        return list_tasks(self.config.engine.store, limit=_MOST_TASKS)[::-1]
+
+    async def to_the_end(self) -> bool:
+        """Send everything, then wait until nothing more happens. Whether that came within the time limit."""
+        try:
+            async with asyncio.timeout(self.scenario.time_limit), AsyncExitStack() as lines:
+                for group in _groups(self.scenario.steps):
+                    async with asyncio.TaskGroup() as together:
+                        for number, step in group:
+                            together.create_task(self._step(number, step, lines))
+                await self._settled()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _step(self, number: int, step: Step, lines: AsyncExitStack) -> None:
+        if step.section.wait is None:
+            await self._settled()
+        else:
+            await asyncio.sleep(step.section.wait)
+        line = await lines.enter_async_context(Line(self.conversation).opened(self.address))
+        for index, payload in enumerate(step.payloads):
+            wanted = expects(step.section, index)
+            for again in range(1 + step.section.resend):
+                await line.send(sending(number, index, again, payload, wanted))
+
+    async def _settled(self) -> None:
+        """Every task has ended, or stays as it is, or is as the scenario wants to see it."""
+        while not all(map(self._rests, self.tasks)):  # noqa: ASYNC110  a journal is read, it tells nobody
+            await asyncio.sleep(_POLL)
+
+    def _rests(self, task: RetrieveTask) -> bool:
+        due = task.request.due
+        horizon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=self.scenario.time_limit)
+        if task.status.final or (due is not None and due > horizon):
+            return True
+        return awaited(task, self.scenario.expected.retrieves or ())
+
+
+def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:
+    """Steps that are sent together."""
+    groups: list[list[tuple[int, Step]]] = []
+    for number, step in enumerate(steps):
+        if not step.section.concurrently:
+            groups.append([])
+        groups[-1].append((number, step))
+    return groups
+
+
+def _seen(play: _Play, nodes: SimulatedNodes, in_time: bool, seconds: float) -> Seen:
+    arrived = {
+        name: Counter(study for study, _ in {(it.study_uid, it.sop_instance_uid) for it in node.objects})
+        for name, node in nodes.destinations.items()
+    }
+    return Seen(
+        sendings=tuple(play.conversation.sendings),
+        strays=tuple(play.conversation.strays),
+        tasks=tuple(play.tasks),
+        moves={name: node.moves for name, node in nodes.archives.items()},
+        arrived=arrived,
+        in_time=in_time,
+        seconds=seconds,
+    )
