@@ -1,0 +1,56 @@
+"""Which studies a route asks for."""
+
+from __future__ import annotations
+
+import re
+
+from engine.config.models.studies import AccessionItem, PriorsItem, PriorsSection, SeriesSection, StudyItem
+from engine.hl7.path import ASSIGNING_AUTHORITY
+from engine.retrieve.selector import PriorCriteria, SeriesFilter
+from engine.routing.rules import AccessionWant, PriorsWant, StudyWant, Want
+
+
+def want(item: StudyItem | AccessionItem | PriorsItem) -> Want:
+    match item:
+        case StudyItem():
+            uid = item.series.uid if item.series is not None else None
+            return StudyWant(item.study, uid, _series(item.series) if uid is None else None)
+        case AccessionItem():
+            return AccessionWant(item.accession, _series(item.series), item.patient)
+        case PriorsItem():
+            return _priors(item.priors)
+
+
+def _priors(section: PriorsSection) -> PriorsWant:
+    criteria = PriorCriteria(
+        modalities=tuple(section.modality),
+        within=section.within,
+        newest=section.newest,
+        description=_source(section.description),
+    )
+    return PriorsWant(
+        patient=section.patient,
+        criteria=criteria,
+        issuer=_issuer(section),
+        ordered_study=tuple(section.ordered_study),
+        ordered_accession=tuple(section.ordered_accession),
+        series=_series(section.series),
+    )
+
+
+def _issuer(section: PriorsSection) -> str:
+    """The issuer that is named; or the authority by which the patient ID is chosen (``PID-3[FOREST].1``)."""
+    if section.issuer is not None:
+        return section.issuer
+    named = (choice.value for choice in section.patient.chosen if choice.component == ASSIGNING_AUTHORITY)
+    return next(named, "")
+
+
+def _series(section: SeriesSection | None) -> SeriesFilter | None:
+    if section is None:
+        return None
+    return SeriesFilter(tuple(section.modality), _source(section.description))
+
+
+def _source(pattern: re.Pattern[str] | None) -> str:
+    return pattern.pattern if pattern is not None else ""
