@@ -67,8 +67,8 @@ class RetrieveTask:
     A task whose selector is a Study is a C-MOVE. Any other is a question: it ends by leaving one task
     a study (its children), with ``choices`` saying what was taken or left. ``reason`` is what a task that is
     not final waits for, where something is known. ``failures`` counts the attempts that failed (``attempts``
-    also those that were interrupted), ``missing`` are the series that an earlier attempt is known to have left
-    out. ``approved`` and ``expedited``: a person said so.
+    also those that were interrupted), ``missing`` are the series that an earlier attempt is known to have
+    left out. ``approved`` and ``expedited``: a person said so.
     """
 
     id: int
