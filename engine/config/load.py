@@ -92,7 +92,8 @@ def _complaint(document: Document, model: type[BaseModel], details: Any) -> Comp
     if kind == "missing":
         return document.complaint(where, f"the key {str(where[-1])!r}", "no such key")
     if kind == "extra_forbidden":
-        return document.complaint(where, _known_keys(where, model), f"the key {str(where[-1])!r}", at_key=True)
+        known = _known_keys(where, model)
+        return document.complaint(where, known, f"the key {str(where[-1])!r}", at_key=True)
     if kind == "value_error":
         return document.complaint(where, str(details["ctx"]["error"]), _found(details["input"]))
     expected = _EXPECTED.get(kind) or details["msg"].removeprefix("Input should be ")

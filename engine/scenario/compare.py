@@ -41,6 +41,9 @@ def compare(scenario: Scenario, seen: Seen) -> list[Difference]:
     differences = [*_answers(scenario, seen)]
     differences += compare_retrieves(scenario, seen)
     differences += _arrivals(scenario.expected, seen)
+    for fault, count in seen.faults:
+        if not count:
+            differences.append(Difference("faults", str(fault), "to strike", "it never did"))
     if not seen.in_time:
         limit = f"all ended within {scenario.time_limit:g} s"
         unfinished = [

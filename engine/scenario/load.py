@@ -16,20 +16,27 @@ from engine.config.yamlfile import Document, Where, read
 from engine.errors import Complaint, ConfigError, ForefetchError
 from engine.hl7.files import messages_of
 from engine.scenario.content import messages_in, objects
-from engine.scenario.models import ArchiveSection, ScenarioFile, ScenarioSection, StepSection
+from engine.scenario.faults import faults_by_node
+from engine.scenario.models import (
+    ArchiveSection,
+    DestinationSection,
+    ScenarioFile,
+    ScenarioSection,
+    StepSection,
+)
 from engine.scenario.override import override
 from engine.scenario.references import references
 from engine.scenario.scenario import Scenario, SimulatedNodeSetup, Step
 from engine.simulator import demo_studies, load_folder
 from engine.simulator.archive import Content
+from engine.simulator.faults import Fault
 
 
 def load(path: Path) -> list[Scenario]:
     """The scenarios of a file, or ConfigError with the complaints about it and the routes files it names."""
     document = read(read_text(path), str(path))
     several = isinstance(document.value, dict) and "scenarios" in document.value
-    one_or_more = checked(document, ScenarioFile if several else ScenarioSection)
-    sections = one_or_more.scenarios if isinstance(one_or_more, ScenarioFile) else [one_or_more]
+    sections = checked(document, ScenarioFile).scenarios if several else [_only(document)]
     loaded: list[Scenario] = []
     complaints: list[Complaint] = []
     for number, section in enumerate(sections):
@@ -42,6 +49,11 @@ def load(path: Path) -> list[Scenario]:
     if complaints:
         raise ConfigError(complaints)
     return loaded
+
+
+def _only(document: Document) -> ScenarioSection:
+    """A file that is one scenario."""
+    return checked(document, ScenarioSection)
 
 
 def schema() -> str:
@@ -73,18 +85,17 @@ class _Reading:
     def scenario(self) -> Scenario:
         config = self._config()
         now = clock_of(config)()
-        faults = list(references(self.document, self.where, self.section, config))
-        steps = [self._step(number, step, now, faults) for number, step in enumerate(self.section.steps)]
+        complaints = list(references(self.document, self.where, self.section, config))
+        steps = [self._step(number, step, now, complaints) for number, step in enumerate(self.section.steps)]
+        struck = faults_by_node(
+            self.document, (*self.where, "faults"), self.section.faults, config, complaints
+        )
         archives = {
-            name: self._archive(name, self.section.archives.get(name, ArchiveSection()), now, faults)
-            for name in config.archives
+            name: self._archive(name, now, struck.get(name, ()), complaints) for name in config.archives
         }
-        destinations = {
-            name: SimulatedNodeSetup(down=section.down, known=section.known)
-            for name, section in self.section.destinations.items()
-        }
-        if faults:
-            raise ConfigError(faults)
+        destinations = {name: self._destination(name, struck.get(name, ())) for name in config.destinations}
+        if complaints:
+            raise ConfigError(complaints)
         return Scenario(
             name=self.section.name,
             file=self.path,
@@ -108,19 +119,19 @@ class _Reading:
             return configuration(base)
         return configuration(override(base, self.document, (*self.where, "override")))
 
-    def _step(self, number: int, section: StepSection, now: dt.datetime, faults: list[Complaint]) -> Step:
+    def _step(self, number: int, section: StepSection, now: dt.datetime, complaints: list[Complaint]) -> Step:
         label = section.name or section.file or f"message {number + 1}"
-        payloads = self._payloads(number, section, now, faults)
+        payloads = self._payloads(number, section, now, complaints)
         for kind in ("ack", "accept", "application"):
             count = len(getattr(section, kind))
             if payloads and count > 1 and count != len(payloads):
                 expected = f"one answer, or as many as messages ({len(payloads)})"
                 place = (*self.where, "steps", number, kind)
-                faults.append(self.document.complaint(place, expected, f"{count} answers"))
+                complaints.append(self.document.complaint(place, expected, f"{count} answers"))
         return Step(label, tuple(payloads), section)
 
     def _payloads(
-        self, number: int, section: StepSection, now: dt.datetime, faults: list[Complaint]
+        self, number: int, section: StepSection, now: dt.datetime, complaints: list[Complaint]
     ) -> list[bytes]:
         key = "message" if section.message is not None else "file"
         here = (*self.where, "steps", number, key)
@@ -130,32 +141,37 @@ class _Reading:
             else:
                 payloads = messages_of((self.path.parent / str(section.file)).read_bytes())
         except OSError as error:
-            faults.append(
+            complaints.append(
                 self.document.complaint(here, "a file of HL7 messages", error.strerror or str(error))
             )
             return []
         except ValueError as error:
-            faults.append(self.document.complaint(here, str(error), "a message that is not so"))
+            complaints.append(self.document.complaint(here, str(error), "a message that is not so"))
             return []
         if not payloads:
-            faults.append(self.document.complaint(here, "at least one message", "none"))
+            complaints.append(self.document.complaint(here, "at least one message", "none"))
         return payloads
 
+    def _destination(self, name: str, struck: tuple[Fault, ...]) -> SimulatedNodeSetup:
+        section = self.section.destinations.get(name, DestinationSection())
+        return SimulatedNodeSetup(down=section.down, known=section.known, faults=struck)
+
     def _archive(
-        self, name: str, section: ArchiveSection, now: dt.datetime, faults: list[Complaint]
+        self, name: str, now: dt.datetime, struck: tuple[Fault, ...], complaints: list[Complaint]
     ) -> SimulatedNodeSetup:
+        section = self.section.archives.get(name, ArchiveSection())
         content: list[Content] = []
         if section.folder is not None:
             try:
                 content += load_folder(self.path.parent / section.folder)
             except ForefetchError as error:
                 place = (*self.where, "archives", name, "folder")
-                faults.append(self.document.complaint(place, "a folder of DICOM files", str(error)))
+                complaints.append(self.document.complaint(place, "a folder of DICOM files", str(error)))
         elif section.studies is None:
             content += demo_studies()
         else:
             content += [dataset for study in section.studies for dataset in objects(study, now)]
-        return SimulatedNodeSetup(content=tuple(content), down=section.down)
+        return SimulatedNodeSetup(content=tuple(content), down=section.down, faults=struck)
 
     def _missing(self, key: str, expected: str, file: Any) -> Complaint:
         return self.document.complaint((*self.where, key), expected, f"no file {file}")

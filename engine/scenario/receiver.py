@@ -1,4 +1,4 @@
-"""Stands in for the reply addresses of a routes file (HL7 v2 ch. 2.9.3): takes application acknowledgments."""
+"""The reply addresses of a routes file, simulated: takes application acknowledgments (HL7 v2 ch. 2.9.3)."""
 
 from __future__ import annotations
 

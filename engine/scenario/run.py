@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from engine.scenario.receiver import reply_receiver
 from engine.scenario.retrieves import awaited
 from engine.scenario.scenario import Scenario, Step
 from engine.scenario.seen import Seen
+from engine.simulator.faults import Fault
 from engine.store import list_tasks
 
 _POLL = 0.05  # seconds between two looks into the journal
@@ -67,9 +68,7 @@ class _Play:
         try:
             async with asyncio.timeout(self.scenario.time_limit), AsyncExitStack() as lines:
                 for group in _groups(self.scenario.steps):
-                    async with asyncio.TaskGroup() as together:
-                        for number, step in group:
-                            together.create_task(self._step(number, step, lines))
+                    await asyncio.gather(*(self._step(number, step, lines) for number, step in group))
                 await self._settled()
         except TimeoutError:
             return False
@@ -118,8 +117,17 @@ def _seen(play: _Play, nodes: SimulatedNodes, in_time: bool, seconds: float) -> 
         sendings=tuple(play.conversation.sendings),
         strays=tuple(play.conversation.strays),
         tasks=tuple(play.tasks),
+        faults=tuple(_struck(play.scenario, nodes)),
         moves={name: node.moves for name, node in nodes.archives.items()},
         arrived=arrived,
         in_time=in_time,
         seconds=seconds,
     )
+
+
+def _struck(scenario: Scenario, nodes: SimulatedNodes) -> Iterator[tuple[Fault, int]]:
+    """Every fault with how often it struck; those of a node that is down never do."""
+    for setups, running in ((scenario.archives, nodes.archives), (scenario.destinations, nodes.destinations)):
+        for name, setup in setups.items():
+            fired = getattr(running[name], "faults").fired if setup.faults and name in running else ()
+            yield from ((fault, sum(it is fault for it in fired)) for fault in setup.faults)

@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.config.values import Config
 from engine.scenario.models import ExpectedSection, StepSection
 from engine.simulator.archive import Content
+from engine.simulator.faults import Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class SimulatedNodeSetup:
     content: tuple[Content, ...] = ()
     down: bool = False
     known: bool = True
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

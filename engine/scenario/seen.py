@@ -9,16 +9,19 @@ from dataclasses import dataclass
 from engine.retrieve.task import RetrieveTask
 from engine.scenario.conversation import Sending
 from engine.simulator import MoveAsked
+from engine.simulator.faults import Fault
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """``moves`` are the C-MOVE requests by archive, ``arrived`` different objects by destination and study.
-    ``in_time``: everything had ended within the time limit. ``seconds`` are those that it took."""
+    """``faults``: each with how often it struck. ``moves`` are the C-MOVE requests by archive, ``arrived``
+    different objects by destination and study. ``in_time``: everything had ended within the time limit.
+    ``seconds`` are those that it took."""
 
     sendings: tuple[Sending, ...]
     strays: tuple[bytes, ...]
     tasks: tuple[RetrieveTask, ...]
+    faults: tuple[tuple[Fault, int], ...]
     moves: Mapping[str, tuple[MoveAsked, ...]]
     arrived: Mapping[str, Counter[str]]
     in_time: bool
