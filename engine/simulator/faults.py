@@ -98,6 +98,11 @@ class Fault:
         if self.fault is Kind.COUNTERS and set(self._given()) <= _COMMON:
             raise ForefetchError("counters: say leave_out, or give a counter, such as completed: 5")
 
+    @property
+    def befalls(self) -> frozenset[Operation]:
+        """The operations that it could befall."""
+        return _BEFALLS[self.fault]
+
     def operation(self, principal: Operation) -> Operation:
         """What it befalls at a node that is there for ``principal``."""
         return self.on or (Operation.ASSOCIATION if self.fault is Kind.REJECT else principal)

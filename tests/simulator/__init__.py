@@ -17,7 +17,8 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     Verification,
 )
 
-from engine.simulator.scp import SimulatedNode, no_delay
+from engine.simulator.scp import SimulatedNode
+from engine.simulator.wire import no_delay
 
 QUERY_RETRIEVE = (
     Verification,
@@ -38,7 +39,7 @@ def request(
         *node.address,
         contexts=[build_context(sop_class, transfer_syntax) for sop_class in sop_classes or QUERY_RETRIEVE],
         ae_title=called or node.ae_title,
-        evt_handlers=[(evt.EVT_CONN_OPEN, no_delay)],
+        evt_handlers=[(evt.EVT_CONN_OPEN, lambda event: no_delay(event.assoc))],
     )
 
 
