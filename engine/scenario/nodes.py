@@ -42,7 +42,9 @@ def simulated_nodes(
         for name, listed in config.destinations.items():
             setup = (destinations or {}).get(name, normal)
             if not setup.down:
-                targets[name] = stack.enter_context(SimulatedDestination(listed.ae_title))
+                targets[name] = stack.enter_context(
+                    SimulatedDestination(listed.ae_title, faults=setup.faults)
+                )
             target_addresses[name] = stack.enter_context(_silent()) if setup.down else targets[name].address
             if setup.known:
                 known[listed.ae_title] = target_addresses[name]
@@ -51,7 +53,7 @@ def simulated_nodes(
         for name, archive in config.archives.items():
             setup = (archives or {}).get(name, normal)
             if not setup.down:
-                node = SimulatedArchive(archive.ae_title, setup.content, known)
+                node = SimulatedArchive(archive.ae_title, setup.content, known, faults=setup.faults)
                 sources[name] = stack.enter_context(node)
             source_addresses[name] = stack.enter_context(_silent()) if setup.down else sources[name].address
         yield SimulatedNodes(sources, targets, (source_addresses, target_addresses))

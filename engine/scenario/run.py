@@ -129,5 +129,5 @@ def _struck(scenario: Scenario, nodes: SimulatedNodes) -> Iterator[tuple[Fault, 
     """Every fault with how often it struck; those of a node that is down never do."""
     for setups, running in ((scenario.archives, nodes.archives), (scenario.destinations, nodes.destinations)):
         for name, setup in setups.items():
-            fired = getattr(running[name], "faults").fired if setup.faults and name in running else ()
+            fired = running[name].faults.fired if name in running else ()
             yield from ((fault, sum(it is fault for it in fired)) for fault in setup.faults)
