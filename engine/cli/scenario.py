@@ -90,15 +90,19 @@ def _quiet() -> None:
 
 
 def _print(out: Console, result: Result, verbose: bool) -> None:
+    from engine.scenario.printable import printable
     from engine.scenario.report import difference_lines
 
+    def show(line: str, style: str) -> None:
+        out.print(printable(line), style=style)
+
     mark, style = ("✓", "green") if result.good else ("✗", "bold red")
-    out.print(f"{mark} {result.scenario.name} ({result.seconds:.1f} s)", style=style)
+    show(f"{mark} {result.scenario.name} ({result.seconds:.1f} s)", style)
     if result.fault:
-        out.print(f"    cannot be run: {result.fault}", style="red")
+        show(f"    cannot be run: {result.fault}", "red")
     for line in difference_lines(result.differences):
-        out.print(f"    {line}", style="red")
+        show(f"    {line}", "red")
     if result.seen and (verbose or result.differences):
         out.print("    --- what was seen")
         for line in result.seen:
-            out.print(f"    {line}", style="dim")
+            show(f"    {line}", "dim")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import groupby
 from xml.etree import ElementTree
 
+from engine.scenario.printable import printable
 from engine.scenario.report import difference_lines
 from engine.scenario.suite import Result
-
-# What XML 1.0 does not let into a document, not even as a reference (section 2.2)
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(results: Sequence[Result]) -> bytes:
@@ -20,7 +17,7 @@ def junit(results: Sequence[Result]) -> bytes:
     suites = ElementTree.Element("testsuites", _numbers(results), name="forefetch")
     for file, group in groupby(results, key=lambda result: result.scenario.file):
         of_file = list(group)
-        suite = ElementTree.SubElement(suites, "testsuite", _numbers(of_file), name=_safe(str(file)))
+        suite = ElementTree.SubElement(suites, "testsuite", _numbers(of_file), name=printable(str(file)))
         for result in of_file:
             _case(suite, result)
     document: bytes = ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True)
@@ -40,19 +37,21 @@ def _numbers(results: Sequence[Result]) -> dict[str, str]:
 def _case(suite: ElementTree.Element, result: Result) -> None:
     scenario = result.scenario
     attributes = {
-        "classname": _safe(scenario.file.stem),
-        "name": _safe(scenario.name),
-        "file": _safe(str(scenario.file)),
+        "classname": printable(scenario.file.stem),
+        "name": printable(scenario.name),
+        "file": printable(str(scenario.file)),
         "time": f"{result.seconds:.3f}",
     }
     case = ElementTree.SubElement(suite, "testcase", attributes)
     if result.fault:
-        error = ElementTree.SubElement(case, "error", message=_safe(result.fault), type="cannot be run")
-        error.text = _safe(result.fault)
+        error = ElementTree.SubElement(case, "error", message=printable(result.fault), type="cannot be run")
+        error.text = printable(result.fault)
     elif result.differences:
-        failure = ElementTree.SubElement(case, "failure", message=_safe(_brief(result)), type="difference")
-        failure.text = _safe("\n".join(difference_lines(result.differences)))
-    ElementTree.SubElement(case, "system-out").text = _safe("\n".join(result.seen))
+        failure = ElementTree.SubElement(
+            case, "failure", message=printable(_brief(result)), type="difference"
+        )
+        failure.text = printable("\n".join(difference_lines(result.differences)))
+    ElementTree.SubElement(case, "system-out").text = printable("\n".join(result.seen))
 
 
 def _brief(result: Result) -> str:
@@ -60,7 +59,3 @@ def _brief(result: Result) -> str:
     first, others = result.differences[0], len(result.differences) - 1
     text = f"{first.place}: {first.what}: expected {first.expected}, got {first.got}"
     return f"{text} (and {others} more)" if others else text
-
-
-def _safe(text: str) -> str:
-    return _NOT_XML.sub(lambda match: f"\\x{ord(match[0]):02x}", text)

@@ -26,6 +26,7 @@ from engine.simulator.faults import Fault
 from engine.store import list_tasks
 
 _POLL = 0.05  # seconds between two looks into the journal
+_GRACE = 0.3  # seconds in which an answer that must not come would come
 _MOST_TASKS = 10_000
 
 
@@ -70,9 +71,16 @@ class _Play:
                 for group in _groups(self.scenario.steps):
                     await asyncio.gather(*(self._step(number, step, lines) for number, step in group))
                 await self._settled()
+                if self._expects_silence:
+                    await asyncio.sleep(_GRACE)
         except TimeoutError:
             return False
         return True
+
+    @property
+    def _expects_silence(self) -> bool:
+        sections = [step.section for step in self.scenario.steps]
+        return any("none" in (*it.ack, *it.accept, *it.application) for it in sections)
 
     async def _step(self, number: int, step: Step, lines: AsyncExitStack) -> None:
         if step.section.wait is None:
