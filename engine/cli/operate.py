@@ -56,10 +56,12 @@ def schema(
     ] = False,
 ) -> None:
     """Print the JSON Schema of the routes file, for editors that complete and check as one types."""
-    from engine.config import schema as routes_schema
-    from engine.scenario.load import schema as scenario_schema
+    if scenario:
+        from engine.scenario.load import schema as json_schema
+    else:
+        from engine.config import schema as json_schema
 
-    typer.echo(scenario_schema() if scenario else routes_schema())
+    typer.echo(json_schema())
 
 
 def tasks(

@@ -42,15 +42,21 @@ def run_scenarios(
     out = console()
     _quiet()
     results = []
-    for result in run_all(scenarios, keep):
-        results.append(result)
-        _print(out, result, verbose)
+    try:
+        if junit is not None:
+            junit.touch()  # to learn before the run that it cannot be written
+        for result in run_all(scenarios, keep):
+            results.append(result)
+            _print(out, result, verbose)
+        if junit is not None:
+            junit.write_bytes(junit_xml(results))
+    except OSError as error:
+        typer.echo(f"forefetch: {error.filename}: {error.strerror}; name another with --junit, --keep", err=True)
+        raise typer.Exit(2) from error
     failed = sum(not result.good for result in results)
     count = "1 scenario" if len(results) == 1 else f"{len(results)} scenarios"
     summary = f"{count}, {len(results) - failed} as expected, {failed} not"
     out.print(summary, style="bold red" if failed else "bold green")
-    if junit is not None:
-        junit.write_bytes(junit_xml(results))
     if failed:
         raise typer.Exit(2 if any(result.fault for result in results) else 1)
 

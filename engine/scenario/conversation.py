@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from engine.errors import MessageError
 from engine.hl7.ack import AckCode
@@ -14,9 +13,6 @@ from engine.hl7.message import Message, best_header
 from engine.hl7.mode import Condition, Mode, mode_of
 from engine.hl7.path import FieldPath
 from engine.sender import connect
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 _CODE, _CONTROL_ID = FieldPath.parse("MSA-1"), FieldPath.parse("MSA-2")
 _ACCEPT = frozenset({AckCode.CA, AckCode.CE, AckCode.CR})
@@ -94,12 +90,13 @@ class Conversation:
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def take(self, answer: bytes, among: Sequence[Sending] | None = None) -> None:
-        """Give an answer to the message that it is for: by MSA-2, else the last one that lacks it."""
+        """Give an answer to the message that it is for: by MSA-2; if none is so called, to the oldest on its
+        connection that lacks it."""
         told = code_of(answer)
         kind = "accept" if told.code in _ACCEPT else "answer"
         open_ones = [it for it in among or self.sendings if getattr(it, kind) is None]
         named = [it for it in open_ones if it.control_id == told.control_id]
-        unnamed = open_ones if among is not None and not told.control_id else []
+        unnamed = open_ones if among is not None else []
         async with self.changed:
             if named or unnamed:
                 setattr((named or unnamed)[0], kind, answer)
@@ -110,9 +107,6 @@ class Conversation:
     async def wait_for(self, sent: Sending) -> None:
         async with self.changed:
             await self.changed.wait_for(lambda: sent.complete)
-
-    def of_step(self, step: int) -> Iterator[Sending]:
-        return (it for it in self.sendings if it.step == step)
 
 
 class Line:

@@ -40,7 +40,12 @@ async def run(scenario: Scenario, journal: Path) -> Seen:
                 play = _Play(scenario, config, conversation, engine.address)
                 began = time.monotonic()
                 in_time = await play.to_the_end()
-                return _seen(play, nodes, in_time, time.monotonic() - began)
+                seen = _seen(play, nodes, in_time, time.monotonic() - began)
+                if not in_time:
+                    # A silent archive would be waited for after C-CANCEL; one that is gone is not
+                    for archive in nodes.archives.values():
+                        await asyncio.to_thread(archive.stop)
+                return seen
 
 
 def _to(replies: tuple[str, int], config: Config) -> Config:

@@ -154,7 +154,7 @@ def test_every_complaint_of_every_scenario_and_file_comes_at_once(tmp_path: Path
     assert [re.sub(r": expected.*", "", it) for it in complaints(tmp_path, both)] == [
         f"scenario.yaml:2:{column}: scenarios[0].steps[0].file",
         f"scenario.yaml:3:{column}: scenarios[1].steps[0].file",
-        "scenario.yaml:3:9: scenarios[1].name",
+        "scenario.yaml:3:10: scenarios[1].name",
     ]
 
 

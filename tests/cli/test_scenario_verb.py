@@ -44,6 +44,13 @@ def test_keep_leaves_the_journal_and_takes_no_old_one_for_new(tmp_path: Path) ->
     assert "is there already" in str(error.get("message"))
 
 
+def test_a_report_that_cannot_be_written_is_told_before_anything_runs(tmp_path: Path) -> None:
+    result = run_file(tmp_path, GOOD, "--junit", tmp_path / "nowhere" / "junit.xml")
+    assert result.exit_code == 2
+    assert "junit.xml: No such file or directory" in result.output
+    assert "✓" not in result.output
+
+
 def test_verbose_shows_what_was_seen_also_where_all_is_well(tmp_path: Path) -> None:
     result = run_file(tmp_path, GOOD, "--verbose")
     assert result.exit_code == 0
