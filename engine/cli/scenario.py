@@ -51,7 +51,9 @@ def run_scenarios(
         if junit is not None:
             junit.write_bytes(junit_xml(results))
     except OSError as error:
-        typer.echo(f"forefetch: {error.filename}: {error.strerror}; name another with --junit, --keep", err=True)
+        typer.echo(
+            f"forefetch: {error.filename}: {error.strerror}; name another with --junit, --keep", err=True
+        )
         raise typer.Exit(2) from error
     failed = sum(not result.good for result in results)
     count = "1 scenario" if len(results) == 1 else f"{len(results)} scenarios"

@@ -8,7 +8,7 @@ from typer.testing import Result
 
 from tests.cli.test_cli import run
 
-ROUTES = (Path(__file__).parents[2] / "samples" / "scenarios" / "routes.yaml").read_text()
+ROUTES = (Path(__file__).parents[2] / "samples" / "scenarios" / "hospital" / "routes.yaml").read_text()
 ORDER = r"""MSH|^~\&|RIS|FOREST|FOREFETCH|FOREST|${now}||ORM^O01|T-1|P|2.5.1
 PID|1||P-1^^^FOREST^MR
 PV1|1|O|RAD

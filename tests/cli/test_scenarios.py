@@ -13,8 +13,7 @@ import yaml
 from tests.cli.test_cli import run
 from tests.config.test_schema import accepts
 
-SHIPPED = sorted((Path(__file__).parents[2] / "samples" / "scenarios").glob("*.yaml"))
-FILES = [path for path in SHIPPED if path.name != "routes.yaml"]
+FILES = sorted((Path(__file__).parents[2] / "samples" / "scenarios").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
