@@ -94,7 +94,7 @@ class Conversation:
         connection that lacks it."""
         told = code_of(answer)
         kind = "accept" if told.code in _ACCEPT else "answer"
-        open_ones = [it for it in among or self.sendings if getattr(it, kind) is None]
+        open_ones = [it for it in (self.sendings if among is None else among) if getattr(it, kind) is None]
         named = [it for it in open_ones if it.control_id == told.control_id]
         unnamed = open_ones if among is not None else []
         async with self.changed:

@@ -61,9 +61,11 @@ def _subject(task: RetrieveTask) -> dict[str, str]:
 
 
 def _moves(seen: Seen, task: RetrieveTask, title: str) -> int:
+    """Of the study, whole or in part; of a series, where the task is for one."""
     told = _subject(task)
     return sum(
-        (it.study_uid, it.series_uid, it.destination) == (told.get("study"), told.get("series"), title)
+        (it.study_uid, it.destination) == (told.get("study"), title)
+        and told.get("series") in ("", it.series_uid)
         for it in seen.moves.get(task.request.archive, ())
     )
 
@@ -106,7 +108,8 @@ class _Pair:
 
 
 def _pairs(wanted: Sequence[RetrieveSection], there: Sequence[dict[str, str]]) -> list[_Pair]:
-    """Only of the same study, accession or patient; a pair that agrees in more goes before others."""
+    """As many as can be that agree in all; then, only of the same study, accession or patient, those that
+    agree in more before others."""
     candidates = [
         _Pair(section, told, _unlike(section, told, (*_IDENTITY, *_OTHERS)))
         for section in wanted
@@ -114,11 +117,32 @@ def _pairs(wanted: Sequence[RetrieveSection], there: Sequence[dict[str, str]]) -
         if not _unlike(section, told, ("study", "accession", "priors"))
     ]
     candidates.sort(key=lambda pair: (len(set(pair.unlike) & set(_IDENTITY)), len(pair.unlike)))
-    pairs: list[_Pair] = []
+    pairs = _matching([pair for pair in candidates if not pair.unlike])
     for candidate in candidates:
         if not any(candidate.wanted is it.wanted or candidate.told is it.told for it in pairs):
             pairs.append(candidate)
     return pairs
+
+
+def _matching(fitting: Sequence[_Pair]) -> list[_Pair]:
+    """The most pairs with nothing in two of them (a bipartite matching, by augmenting paths): a pattern must
+    not take what only another expectation fits."""
+    taken: dict[int, _Pair] = {}  # by the retrieve that there was
+
+    def place(wanted: RetrieveSection, tried: set[int]) -> bool:
+        for pair in fitting:
+            key = id(pair.told)
+            if pair.wanted is wanted and key not in tried:
+                tried.add(key)
+                if key not in taken or place(taken[key].wanted, tried):
+                    taken[key] = pair
+                    return True
+        return False
+
+    for pair in fitting:
+        if not any(pair.wanted is it.wanted for it in taken.values()):
+            place(pair.wanted, set())
+    return list(taken.values())
 
 
 def _unlike(wanted: RetrieveSection, told: Mapping[str, str], keys: Sequence[str]) -> list[str]:

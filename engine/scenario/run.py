@@ -6,8 +6,8 @@ import asyncio
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,10 +23,10 @@ from engine.scenario.retrieves import awaited
 from engine.scenario.scenario import Scenario, Step
 from engine.scenario.seen import Seen
 from engine.simulator.faults import Fault
-from engine.store import list_tasks
+from engine.store import count_messages, list_tasks
 
 _POLL = 0.05  # seconds between two looks into the journal
-_GRACE = 0.3  # seconds in which an answer that must not come would come
+_GRACE = 0.5  # seconds for what may come or not, and of which nothing tells that it will not
 _MOST_TASKS = 10_000
 
 
@@ -96,12 +96,21 @@ class _Play:
         for index, payload in enumerate(step.payloads):
             wanted = expects(step.section, index)
             for again in range(1 + step.section.resend):
-                await line.send(sending(number, index, again, payload, wanted))
+                sent = sending(number, index, again, payload, wanted)
+                await line.send(sent)
+                if not sent.awaited:
+                    await self._kept(sent.control_id)
+
+    async def _kept(self, control_id: str) -> None:
+        """A message to which no answer comes is at its goal when it is in the journal; one that is refused
+        never is."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GRACE):
+                await _until(lambda: count_messages(self.config.engine.store, control_id) > 0)
 
     async def _settled(self) -> None:
         """Every task has ended, or stays as it is, or is as the scenario wants to see it."""
-        while not all(map(self._rests, self.tasks)):  # noqa: ASYNC110  a journal is read, it tells nobody
-            await asyncio.sleep(_POLL)
+        await _until(lambda: all(map(self._rests, self.tasks)))
 
     def _rests(self, task: RetrieveTask) -> bool:
         due = task.request.due
@@ -109,6 +118,12 @@ class _Play:
         if task.status.final or (due is not None and due > horizon):
             return True
         return awaited(task, self.scenario.expected.retrieves or ())
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    """Look into the journal until it is so."""
+    while not condition():  # noqa: ASYNC110  a journal is read, it tells nobody
+        await asyncio.sleep(_POLL)
 
 
 def _groups(steps: Sequence[Step]) -> list[list[tuple[int, Step]]]:

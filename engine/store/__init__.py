@@ -3,7 +3,7 @@
 from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.occasions import Effect, Withdrawn
 from engine.store.outbox import Letter, LetterStatus, NewLetter
-from engine.store.reader import count_tasks, list_letters, list_tasks
+from engine.store.reader import count_messages, count_tasks, list_letters, list_tasks
 from engine.store.store import Store
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Store",
     "Unanswered",
     "Withdrawn",
+    "count_messages",
     "count_tasks",
     "list_letters",
     "list_tasks",

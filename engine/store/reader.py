@@ -17,7 +17,7 @@ from engine.store import schema
 from engine.store.dialect import explain, open_engine
 from engine.store.outbox import Letter, LetterStatus, letter
 from engine.store.rows import task
-from engine.store.schema import links, outbox, tasks
+from engine.store.schema import links, messages, outbox, tasks
 
 
 def list_tasks(
@@ -46,6 +46,13 @@ def count_tasks(path: str | Path) -> dict[TaskStatus, int]:
     with _reading(path) as connection:
         found = {row.status: row.number for row in connection.execute(query)}
     return {status: found.get(status.value, 0) for status in TaskStatus}
+
+
+def count_messages(path: str | Path, control_id: str) -> int:
+    """How many messages with this MSH-10 are kept. StoreError as for `list_tasks`."""
+    query = select(func.count()).where(messages.c.control_id == control_id)
+    with _reading(path) as connection:
+        return connection.execute(query).scalar_one()
 
 
 def list_letters(

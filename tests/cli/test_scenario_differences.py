@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.scenario_files import BASE, ORDER, message, run_file
+from tests.cli.scenario_files import BASE, ORDER, STUDY, message, run_file
 
 ENHANCED = ORDER.replace("|2.5.1", "|2.5.1|||AL|AL")
 
@@ -72,6 +72,22 @@ def test_answers_that_are_never_sent_may_be_expected_not_to_come(tmp_path: Path)
     assert result.exit_code == 0, result.output
 
 
+def test_what_a_message_without_answers_leads_to_is_waited_for(tmp_path: Path) -> None:
+    text = ORDER.replace("|2.5.1", "|2.5.1|||NE|NE")
+    wanted = expecting("arrived: {reading-room: {2.25.1: 2}}")
+    assert run_file(tmp_path, BASE + "steps:\n" + message(text) + wanted).exit_code == 0
+
+
+@pytest.mark.parametrize(("wait", "retrieves"), [("settled", 2), ("0s", 1)])
+def test_a_step_may_wait_until_all_before_has_ended(tmp_path: Path, wait: str, retrieves: int) -> None:
+    first = message(ORDER.replace("|2.5.1", "|2.5.1|||NE|NE"))
+    second = message(ORDER.replace("T-1", "T-2"), ack="AA", wait=wait)
+    faults = "faults: [{at: main, fault: delay, delay: 500ms}]\n"  # one need at a time is one retrieve
+    wanted = expecting(f"retrieves: [{', '.join(['{study: 2.25.1, status: COMPLETED}'] * retrieves)}]")
+    result = run_file(tmp_path, BASE + faults + "steps:\n" + first + second + wanted)
+    assert result.exit_code == 0, result.output
+
+
 def test_an_answer_that_does_not_come_is_a_difference(tmp_path: Path) -> None:
     text = ORDER.replace("|2.5.1", "|2.5.1|||NE|NE")
     result = run_file(tmp_path, BASE + "steps:\n" + message(text, application="AA"))
@@ -111,6 +127,18 @@ def test_retrieves_are_compared_value_by_value(tmp_path: Path, retrieves: str, r
     assert row in rows(result.output)
     assert "study 2.25.1 from main to reading-room: COMPLETED arrived 0000" in result.output
     assert "main: study 2.25.1 to READING, priority medium" in result.output
+
+
+def test_a_pattern_leaves_to_others_what_only_they_fit(tmp_path: Path) -> None:
+    both = ORDER.replace("RE|", "NW|").partition("ZDS")[0]
+    second = BASE.replace(STUDY, f"[{STUDY}, {STUDY.replace('2.25.1', '2.25.2')}]")
+    wanted = "retrieves: [{study: /2.25/}, {study: 2.25.2}, {study: 2.25.1, moves: 2}]"
+    result = run_file(tmp_path, second + "steps:\n" + message(both, ack="AA") + expecting(wanted))
+    differing = [row for row in rows(result.output) if row[1:] == ["to be asked for", "no such retrieve"]]
+    assert differing == [["study 2.25.1", "to be asked for", "no such retrieve"]]
+    less = wanted.replace(", {study: 2.25.1, moves: 2}", "")
+    result = run_file(tmp_path, second + "steps:\n" + message(both, ack="AA") + expecting(less))
+    assert result.exit_code == 0, result.output
 
 
 @pytest.mark.parametrize(

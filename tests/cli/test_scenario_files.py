@@ -70,7 +70,12 @@ def complaints(folder: Path, text: str) -> list[str]:
             "a name of the routes",
         ),
         (BASE + STEPS + "faults: [{at: main, fault: status}]", "{at", "faults[0]", "status needs it"),
-        (BASE + STEPS + "faults: [{at: main, fault: duplicate}]", "{at", "faults[0]", "a fault that can be ("),
+        (
+            BASE + STEPS + "faults: [{at: main, fault: duplicate}]",
+            "{at",
+            "faults[0]",
+            "a fault that can be (",
+        ),
         (
             BASE + EXPECTED + "  retrieves: [{status: FAILED}]",
             "{status",
