@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 from pydicom.dataset import Dataset
+from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_FIND, C_MOVE, DimseServiceType
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     PatientRootQueryRetrieveInformationModelFind,
@@ -29,6 +32,9 @@ from engine.simulator.retrieval import answer_first, retrieve
 from engine.simulator.scp import Address, Faults, Service, SimulatedNode
 from engine.simulator.studies import GeneratedStudy, datasets
 from engine.simulator.suboperations import SubOperations
+from engine.simulator.wire import Ended
+
+logger = logging.getLogger(__name__)
 
 _LEVELS = {
     PatientRootQueryRetrieveInformationModelFind: PATIENT_ROOT,
@@ -79,6 +85,7 @@ class SimulatedArchive(SimulatedNode):
         self._destinations = {valid_ae_title(title): address for title, address in destinations.items()}
         self._moves: list[MoveAsked] = []
         self._late: list[threading.Thread] = []  # they send what was said to have arrived
+        self._connecting: WeakSet[Association] = WeakSet()
         for sop_class in _LEVELS:
             self._ae.add_supported_context(sop_class)
 
@@ -128,14 +135,43 @@ class SimulatedArchive(SimulatedNode):
         if exchange.struck.by(Kind.EMPTY) is not None:
             objects = ()
         originator = (exchange.calling_ae_title, exchange.request.MessageID)
-        connect = partial(SubOperations, self._ae, (title, address), objects, originator)
-        if exchange.struck.by(Kind.ANSWER_FIRST) is None:
+        connect = partial(self._connect, (title, address), objects, originator)
+        if exchange.struck.by(Kind.ANSWER_FIRST) is None or not objects:
             retrieve(exchange, objects, connect)
         else:
             self._send_late(answer_first(exchange, objects, connect, self._stopping))
 
+    def _connect(
+        self, destination: tuple[str, Address], objects: Sequence[HeldObject], originator: tuple[str, int]
+    ) -> SubOperations:
+        suboperations = SubOperations(self._ae, destination, objects, originator, self._watch)
+        if self._stopping.is_set() and not suboperations.established:
+            suboperations.close()
+            raise Ended  # and do not call the destination unknown
+        return suboperations
+
+    def _open_associations(self) -> list[Association]:
+        """Also those that a destination has not accepted yet, which pynetdicom does not list."""
+        listed = super()._open_associations()
+        with self._lock:
+            return listed + [it for it in self._connecting if it not in listed]
+
+    def _watch(self, association: Association) -> None:
+        with self._lock:
+            self._connecting.add(association)
+            if self._stopping.is_set() and association.dul.socket is not None:
+                association.dul.socket._shutdown_socket()
+
     def _send_late(self, send: Callable[[], None]) -> None:
-        thread = threading.Thread(target=send, name=f"{self.ae_title} late", daemon=True)
+        def run() -> None:
+            try:
+                send()
+            except Ended:
+                pass
+            except Exception as exc:  # noqa: BLE001  such as a file that cannot be read any more
+                logger.error("%s: sending late failed: %s", self.ae_title, type(exc).__name__)
+
+        thread = threading.Thread(target=run, name=f"{self.ae_title} late", daemon=True)
         with self._lock:
             self._late.append(thread)
         thread.start()

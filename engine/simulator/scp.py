@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pynetdicom import AE, _config, evt
+from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_ECHO, DimseServiceType
 from pynetdicom.events import Event, EventHandlerType
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
@@ -121,18 +122,24 @@ class SimulatedNode:
         """
         if self._server is None or self._acceptor is None:
             return
-        self._stopping.set()
+        with self._lock:
+            self._stopping.set()
         self._server.shutdown()
         self._acceptor.join()
-        associations = self._ae.active_associations
+        associations = self._open_associations()
         connections = [cut(association) for association in associations]
         for association in associations:
-            association.join(_JOIN)
+            if association.is_alive():
+                association.join(_JOIN)
         for connection in connections:
             if connection is not None:
                 connection.close()
         self._server = self._acceptor = None
         logger.info("%s has stopped", self.ae_title)
+
+    def _open_associations(self) -> list[Association]:
+        """Those that peers have asked for come first: once they are cut, they tell of nothing else."""
+        return sorted(self._ae.active_associations, key=lambda association: association.is_requestor)
 
     def __enter__(self) -> Self:
         return self.start()

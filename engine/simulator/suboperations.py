@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from socket import socket
 
 from pydicom.uid import UID, ImplicitVRLittleEndian
 from pynetdicom import AE, build_context, evt
+from pynetdicom.association import Association
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
@@ -38,10 +39,15 @@ class SubOperations:
         destination: tuple[str, Address],
         objects: Sequence[HeldObject],
         originator: tuple[str, int],
+        watch: Callable[[Association], None],
     ) -> None:
-        """Ask for the association. ``destination`` is the AE title and the address, ``originator`` the AE
-        title that asked for the C-MOVE and the message ID of its request (PS3.7 9.1.1.1)."""
+        """Ask for the association, which ``watch`` gets before it is connected.
+
+        ``destination`` is the AE title and the address, ``originator`` the AE title that asked for the
+        C-MOVE and the message ID of its request (PS3.7 9.1.1.1).
+        """
         self._originator = originator
+        self._watch = watch
         self._socket: socket | None = None
         self._message_id = 0
         title, (host, port) = destination
@@ -85,6 +91,7 @@ class SubOperations:
         asking = isinstance(event.primitive, A_ASSOCIATE)  # type: ignore[attr-defined]
         if asking and connection is not None:
             self._socket = connection.socket
+            self._watch(event.assoc)
 
     def _notice_closing(self) -> None:
         """Let every C-STORE from now on fail at once if the connection is gone.

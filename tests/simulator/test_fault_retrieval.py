@@ -250,6 +250,12 @@ def test_success_comes_before_the_objects() -> None:
         assert {it.move_originator for it in viewer.objects} == {"TESTER"}
 
 
+def test_an_archive_that_answers_first_for_nothing_answers_once() -> None:
+    with nodes("answer-first") as (archive, viewer):
+        ((final, _),) = responses(archive, "VIEWER", "1.2.3")
+        assert (final.Status, counters(final), viewer.associations) == (0x0000, (0, 0, 0), 0)
+
+
 def test_an_archive_that_has_answered_first_can_be_stopped_before_it_sends() -> None:
     with nodes("answer-first", "delay=60m") as (archive, viewer):
         assert responses(archive, "VIEWER", STUDY)[-1][0].Status == 0x0000

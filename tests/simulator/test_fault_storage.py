@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 from pydicom.dataset import Dataset
 from pynetdicom.association import Association
-from pynetdicom.sop_class import CTImageStorage
+from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
 from engine.retrieve.outcome import Cause, judge
 from engine.simulator import Fault, SimulatedArchive, SimulatedDestination, datasets, demo_studies
@@ -164,13 +164,31 @@ def test_a_destination_that_refuses_duplicates_fails_the_second_retrieve() -> No
         assert (again.status, again.counters.failed) == (0xA702, 4)
 
 
-def test_an_archive_and_a_silent_destination_can_both_be_stopped() -> None:
-    with destination("silence") as viewer, archive(viewer) as node:
-        received: list[object] = []
-        asking = threading.Thread(target=lambda: received.extend(responses(node, "VIEWER", STUDY)))
-        asking.start()
+@pytest.mark.parametrize("fault", ["silence", "silence, on=association", "delay=60m, on=association"])
+def test_an_archive_can_be_stopped_while_its_destination_is_silent(fault: str) -> None:
+    with destination(fault) as viewer:
+        before = set(threading.enumerate())
+        with archive(viewer) as node:
+            received: list[object] = []
+            asking = threading.Thread(target=lambda: received.extend(responses(node, "VIEWER", STUDY)))
+            asking.start()
+            assert viewer.faults.wait_for(1, 20)
+            node.stop()
+            asking.join(20)
+        assert len(received) == 1
+        left = [it for it in set(threading.enumerate()) - before if getattr(it, "ae", None) is not viewer._ae]
+        assert not left
+
+
+@pytest.mark.parametrize("fault", ["silence, on=association", "silence"])
+def test_an_archive_that_sends_late_can_be_stopped_while_its_destination_is_silent(fault: str) -> None:
+    late = [Fault.parse("main: answer-first")]
+    with (
+        destination(fault) as viewer,
+        SimulatedArchive("ARCHIVE", demo_studies(), {"VIEWER": viewer.address}, faults=late) as node,
+    ):
+        assert len(responses(node, "VIEWER", STUDY)) == 1
         assert viewer.faults.wait_for(1, 20)
         node.stop()
-        asking.join(20)
-        assert not asking.is_alive()
-        assert len(received) == 1
+        assert not [it for it in threading.enumerate() if getattr(it, "ae", None) is node._ae]
+        assert not [it for it in threading.enumerate() if it.name == "ARCHIVE late"]
