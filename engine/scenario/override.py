@@ -27,6 +27,8 @@ def override(base: Document, over: Document, at: Where) -> Overridden:
     value: Any = over.value
     for step in at:
         value = value[step]
+    if () not in merged.places:  # there is no base: all of it is the override
+        merged.places[()] = over.places[at]
     merged.value = _merge(merged, (), base.value, over, at, value)
     return merged
 

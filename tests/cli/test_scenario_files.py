@@ -164,6 +164,19 @@ def test_every_complaint_of_every_scenario_and_file_comes_at_once(tmp_path: Path
     ]
 
 
+def test_what_lacks_in_an_override_without_a_base_is_told_where_it_stands(tmp_path: Path) -> None:
+    (found,) = complaints(tmp_path, f"name: x\noverride: {{archives: {{}}}}\n{STEPS}")[:1]
+    assert found.startswith("scenario.yaml:2:11: file: expected the key 'destinations'")
+
+
+@pytest.mark.parametrize("text", ["", "- name: x\n", "scenarios: []\n", "scenarios: {name: x}\n"])
+def test_a_file_without_a_scenario_is_a_mistake(tmp_path: Path, text: str) -> None:
+    (found,) = complaints(tmp_path, text)
+    assert re.match(
+        r"scenario\.yaml:1:\d+: (file|scenarios): expected (a mapping|a list|at least one)", found
+    )
+
+
 def test_a_config_may_stand_whole_in_the_scenario(tmp_path: Path) -> None:
     whole = """
 name: whole
