@@ -62,6 +62,13 @@ def count_tasks(path: str | Path) -> dict[TaskStatus, int]:
     return {status: found.get(status.value, 0) for status in TaskStatus}
 
 
+def count_messages(path: str | Path, control_id: str) -> int:
+    """How many messages with this MSH-10 are kept. StoreError as for `list_tasks`."""
+    query = select(func.count()).where(messages.c.control_id == control_id)
+    with _reading(path) as connection:
+        return connection.execute(query).scalar_one()
+
+
 def list_letters(
     path: str | Path, *, statuses: Collection[LetterStatus] = (), limit: int = 50
 ) -> list[Letter]:
