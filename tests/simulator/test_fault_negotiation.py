@@ -15,7 +15,7 @@ from engine.simulator import Fault, SimulatedArchive, SimulatedDestination
 
 from . import associated, client, request
 
-SOON = 0.5  # s; an answer comes sooner, and it is not long to wait for none
+SOON = 1.0  # s; an answer comes sooner, and it is not long to wait for none
 
 
 def viewer(*faults: str) -> SimulatedDestination:
@@ -69,7 +69,8 @@ def test_forefetch_says_what_has_befallen_it_and_goes_on(
 ) -> None:
     before = set(threading.enumerate())
     with viewer(fault) as node:
-        with client(node, acse=SOON, dimse=SOON) as asking, pytest.raises(error, match=text):
+        patience = {"acse" if "association" in fault else "dimse": SOON}
+        with client(node, **patience) as asking, pytest.raises(error, match=text):
             asking.echo()
         assert node.faults.fired == node.faults.faults
         with client(node) as asking:

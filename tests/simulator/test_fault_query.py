@@ -21,7 +21,7 @@ from . import associated, client, find, identifier
 STUDY = "2.25.1001001"
 PATIENT = "FF-1001"  # five studies
 FIND = StudyRootQueryRetrieveInformationModelFind
-SOON = 0.5
+SOON = 1.0
 
 
 @contextmanager
@@ -71,10 +71,11 @@ def test_a_fault_of_one_study_leaves_the_query_for_another_alone() -> None:
     ],
 )
 def test_forefetch_says_what_has_befallen_its_query(fault: str, error: type[NodeError], text: str) -> None:
-    with archive(fault) as node, client(node, dimse=SOON) as asking:
-        with pytest.raises(error, match=text):
+    with archive(fault) as node:
+        with client(node, dimse=SOON) as asking, pytest.raises(error, match=text):
             asking.find_studies(patient_id=PATIENT)
-        assert len(asking.find_studies(patient_id=PATIENT)) == 5
+        with client(node) as asking:
+            assert len(asking.find_studies(patient_id=PATIENT)) == 5
 
 
 @pytest.mark.parametrize("after", ["", ", after_responses=1"])

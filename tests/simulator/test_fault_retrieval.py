@@ -23,7 +23,7 @@ from . import associated, client, counters, identifier, request, responses
 
 STUDY = "2.25.1001001"  # four objects
 MOVE = StudyRootQueryRetrieveInformationModelMove
-SOON = 0.5
+SOON = 1.0
 
 
 @contextmanager
@@ -153,11 +153,12 @@ def test_the_association_ends_at_the_point_that_is_asked_for(how: str, after: st
 )
 def test_silence_begins_at_the_point_that_is_asked_for(kind: str, after: str, pending: int) -> None:
     counted: list[SubOperations] = []
-    with nodes(f"{kind}{after}") as (archive, _), client(archive, dimse=SOON) as asking:
-        with pytest.raises(NodeTimeout, match=r"no response to C-MOVE for 0\.5 s"):
+    with nodes(f"{kind}{after}") as (archive, _):
+        with client(archive, dimse=SOON) as asking, pytest.raises(NodeTimeout, match="no response to C-MOVE"):
             asking.move(STUDY, "VIEWER", progress=counted.append)
         assert len(counted) == pending
-        assert asking.move(STUDY, "VIEWER").status == 0x0000
+        with client(archive) as asking:
+            assert asking.move(STUDY, "VIEWER").status == 0x0000
 
 
 def test_pending_for_ever_ends_with_a_cancel() -> None:
@@ -177,7 +178,7 @@ def test_pending_for_ever_ends_with_a_cancel() -> None:
 
 
 def test_pending_for_ever_is_ended_by_forefetch_when_the_total_time_is_over() -> None:
-    late = pytest.raises(NodeTimeout, match=r"not finished after 0\.5 s in all")
+    late = pytest.raises(NodeTimeout, match=r"not finished after 1 s in all")
     with nodes("endless, delay=20ms") as (archive, _), client(archive, total=SOON) as asking, late:
         asking.move(STUDY, "VIEWER")
 
@@ -210,7 +211,7 @@ def test_a_cancel_that_is_ignored_changes_nothing() -> None:
 def test_forefetch_aborts_an_archive_that_ignores_its_cancel() -> None:
     with nodes("endless, delay=20ms", "ignore-cancel") as (archive, _), client(archive, grace=SOON) as asking:
         canceled = threading.Event()
-        with pytest.raises(AssociationAborted, match=r"went on for 0\.5 s after C-CANCEL"):
+        with pytest.raises(AssociationAborted, match=r"went on for 1 s after C-CANCEL"):
             asking.move(STUDY, "VIEWER", progress=lambda _: canceled.set(), canceled=canceled)
 
 
