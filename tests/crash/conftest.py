@@ -32,8 +32,8 @@ def _lines(report: Report) -> list[str]:
         f"{sum(report.kills[name] for name in named)} at {len(named)} points, {_counts(random)}; "
         f"{report.missed.total()} lives missed their point, {report.drained} were drained before the kill",
         *(f"  {report.kills[name]:5} {name}" for name in POINTS),
-        f"messages: {report.messages} sent, {report.acknowledged} acknowledged, {report.sent_again} times sent "
-        f"again, {report.letters} letters delivered; acknowledgments: {_counts(report.codes)}",
+        f"messages: {report.messages} sent, {report.acknowledged} acknowledged, sent again "
+        f"{report.sent_again} times, {report.letters} letters; acknowledgments: {_counts(report.codes)}",
         f"tasks: {_counts(report.tasks)}",
         f"C-MOVEs: {report.moves}, of these after an interruption {report.interrupted}, "
         f"after a seen finish {report.after_finish}",

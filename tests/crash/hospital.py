@@ -19,7 +19,7 @@ OBJECTS = 2
 _END_BLOCK = b"\x1c\r"
 
 _ROUTES = """
-engine: {{listen: "127.0.0.1:0", store: {folder}/forefetch.db, drain_timeout: 5s}}
+engine: {{listen: "127.0.0.1:0", store: {folder}/forefetch.db, drain_timeout: 1s}}
 archives:
   main: {{ae_title: ARCHIVE, host: 127.0.0.1, port: {archive}, concurrency: 3, calling_ae_title: {calling}}}
 destinations:

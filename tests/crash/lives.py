@@ -85,13 +85,18 @@ class Nursery:
 
     def __init__(self, commands: asyncio.StreamWriter) -> None:
         self._commands = commands
-        self.life: Life | None = None
+        self._life: Life | None = None
 
     def bear(self, routes: Path, crash: str = "") -> Life:
         """Begin a life, which ends at the point ``crash`` if it gets there."""
         self._tell(json.dumps({"arguments": ["serve", "-c", str(routes)], "crash": crash}))
-        self.life = Life(lambda number: self._tell(number.name.removeprefix("SIG")))
-        return self.life
+        self._life = Life(lambda number: self._tell(number.name.removeprefix("SIG")))
+        return self._life
+
+    def hear(self, line: str) -> None:
+        """A line of the standard error of all lives."""
+        if self._life is not None:
+            self._life.hear(line)
 
     def _tell(self, line: str) -> None:
         self._commands.write(f"{line}\n".encode())
@@ -111,9 +116,7 @@ async def nursery() -> AsyncIterator[Nursery]:
     assert process.stdin is not None
     assert process.stderr is not None
     forking = Nursery(process.stdin)
-    listening = asyncio.create_task(
-        _hear(process.stderr, lambda line: forking.life and forking.life.hear(line))
-    )
+    listening = asyncio.create_task(_hear(process.stderr, forking.hear))
     try:
         yield forking
     finally:

@@ -43,7 +43,7 @@ def _bear(life: dict[str, Any], commands: io.FileIO) -> None:
         forefetch(life["arguments"], life["crash"])
         raise SystemExit
     os.close(held)
-    while end not in select.select([end, commands], [], [])[0]:
+    while end not in select.select([end, commands.fileno()], [], [])[0]:
         # Not reaped yet: the number is still the child's. No line: nobody is there to kill it any more
         os.kill(child, _SIGNALS.get(commands.readline().strip(), signal.SIGKILL))
     os.close(end)

@@ -24,7 +24,7 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One message. ``answers`` are those that its connection has to bring, ``letter`` says that an application
+    """One message. ``answers`` are those that its connection has to bring; with ``letter`` the application
     acknowledgment goes to the receiver of letters. ``tasks`` is how many it must have at least."""
 
     control_id: str
@@ -59,7 +59,7 @@ class Senders:
         self._control_ids: Iterator[int] = itertools.count(1)
 
     def groups(self) -> list[Group]:
-        """What comes in one life: of everything something, in any order. Empty where the patients are used up."""
+        """What comes in one life: something of everything, in any order. None once the patients are used up."""
         first = (self._letter, self._priors, self._cancel_planned)
         others = (
             self._study,

@@ -14,7 +14,7 @@ Address = tuple[str, int]
 
 
 async def converse(address: Address, talk: Conversation, ledger: Ledger, site: Hospital) -> None:
-    """Until every message has its answers, or the connection ends; not an error, but left for another life."""
+    """Until every message has its answers, or the connection ends: what is left is for another life."""
     try:
         connection = await connect(*address, 5)
     except SendError:

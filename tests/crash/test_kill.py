@@ -4,8 +4,6 @@ import os
 import random
 from pathlib import Path
 
-import pytest
-
 from tests.crash.points import POINTS
 from tests.crash.trial import RANDOM, Report, plan, trial
 

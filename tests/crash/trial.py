@@ -21,13 +21,13 @@ from tests.crash.senders import converse_all
 
 RANDOM, RANDOM_DRAIN = "at random", "at random after SIGTERM"
 
-_LATEST_KILL = 0.8  # s; a random kill comes until then, from the fork on
+_LATEST_KILL = 0.7  # s; a random kill comes until then, from the fork on
 _LATEST_TERM = 0.4  # s; SIGTERM comes until then, from listening on
 _LONGEST_DRAIN = 0.2  # s; a random kill after SIGTERM comes until then
 _PATIENCE = 4.0  # s; a life that has not come to its point by then is killed, and its point tried again
 _TRIES = 4  # lives for each passage of a point, at most
 _PATIENTS_A_LIFE = 4
-_BUSY = 40  # messages without an answer; then nothing new is sent
+_BUSY = 30  # messages without an answer; then nothing new is sent
 _AGAIN = 3  # messages that were answered, sent again in each life
 _ALL_AGAIN = 100  # messages a connection, when all are sent again
 _QUIET = 120.0  # s; for the last life to come to an end with everything
@@ -36,8 +36,8 @@ _POLL = 0.05  # s
 
 @dataclass(slots=True)
 class Report:
-    """The figures of a trial. ``kills`` are counted by point, ``missed`` are lives that did not come to theirs
-    and were killed at random, ``drained`` those that SIGTERM ended first."""
+    """The figures of a trial. ``kills`` are counted by point; ``missed`` are lives that did not come to their
+    point and were killed at random, ``drained`` those that SIGTERM ended first."""
 
     seed: int
     kills: Counter[str] = field(default_factory=Counter)
@@ -194,7 +194,7 @@ class Lives:
     async def _until_all_has_ended(self, address: tuple[str, int]) -> None:
         while talks := self._ledger.open():
             await converse_all(address, talks, self._ledger, self._site)
-        while self._ledger.owed_letters() or self._unfinished():
+        while self._ledger.owed_letters() or self._unfinished():  # noqa: ASYNC110  another process writes it
             await asyncio.sleep(_POLL)
 
     def _unfinished(self) -> bool:
