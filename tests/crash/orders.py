@@ -59,7 +59,7 @@ class Senders:
         self._control_ids: Iterator[int] = itertools.count(1)
 
     def groups(self) -> list[Group]:
-        """What comes in one life: something of everything, in any order. None once the patients are used up."""
+        """What comes in one life: some of everything, in any order. None once the patients are used up."""
         first = (self._letter, self._priors, self._cancel_planned)
         others = (
             self._study,

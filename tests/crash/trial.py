@@ -26,6 +26,7 @@ _LATEST_TERM = 0.4  # s; SIGTERM comes until then, from listening on
 _LONGEST_DRAIN = 0.2  # s; a random kill after SIGTERM comes until then
 _PATIENCE = 4.0  # s; a life that has not come to its point by then is killed, and its point tried again
 _TRIES = 4  # lives for each passage of a point, at most
+_MOST_MISSED = 10  # lives; more of them, and the engine does not work
 _PATIENTS_A_LIFE = 4
 _BUSY = 30  # messages without an answer; then nothing new is sent
 _AGAIN = 3  # messages that were answered, sent again in each life
@@ -77,7 +78,8 @@ async def trial(folder: Path, kills: int, seed: int) -> Report:
         async with nursery() as forking:
             lives = Lives(site, forking, ledger, Senders(rng, patients), rng, report)
             await lives.carry_out(plan(kills, rng), kills)
-        await lives.quiet()
+        if not ledger.faults:
+            await lives.quiet()
         _sum_up(report, ledger, lives.snapshots, site)
     report.seconds = time.monotonic() - began
     return report
@@ -104,13 +106,18 @@ class Lives:
         self.snapshots: list[Snapshot] = []
 
     async def carry_out(self, endings: list[str], kills: int) -> None:
-        """Lives that end so; further ones where a point was not reached, or a drain was quicker."""
+        """Lives that end so; further ones where a point was not reached, or a drain was quicker. The first
+        broken promise is the last life."""
         for ending in endings:
             for _ in range(_TRIES):
-                if await self._live(ending) or ending not in POINTS:
+                if self._broken or await self._live(ending) or ending not in POINTS:
                     break
-        while self._report.kills.total() < kills:
+        while self._report.kills.total() < kills and not self._broken:
             await self._live(RANDOM)
+
+    @property
+    def _broken(self) -> bool:
+        return bool(self._ledger.faults or self._report.faults)
 
     async def _live(self, ending: str) -> bool:
         """One life; whether it ended as it was to."""
@@ -164,6 +171,8 @@ class Lives:
         if status == KILLED:
             report.kills[RANDOM] += 1
             report.missed[ending] += 1
+            if report.missed.total() > _MOST_MISSED:
+                report.faults.append(f"too many lives miss their point, the last one {ending!r}:\n{life.log}")
         elif status == 0 and (ending == RANDOM_DRAIN or (point and POINTS[ending].drains)):
             report.drained += 1
         else:
@@ -203,7 +212,8 @@ class Lives:
 
 def _sum_up(report: Report, ledger: Ledger, snapshots: list[Snapshot], site: Hospital) -> None:
     end, moves = snapshots[-1], Counter(move.study_uid for move in site.archive.moves)
-    ledger.close(end, site)
+    if not ledger.faults:
+        ledger.close(end, site)
     again = [*moved_after_seen_finish(snapshots, site), *ledger.moved_again_after_told(site)]
     begun = {uid: sum(task.attempts > 0 for task in tasks) for uid, tasks in end.moves().items()}
     report.faults += ledger.faults + again
