@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,7 +27,7 @@ _LATEST_TERM = 0.4  # s; SIGTERM comes until then, from listening on
 _LONGEST_DRAIN = 0.2  # s; a random kill after SIGTERM comes until then
 _PATIENCE = 4.0  # s; a life that has not come to its point by then is killed, and its point tried again
 _TRIES = 4  # lives for each passage of a point, at most
-_MOST_MISSED = 10  # lives; more of them, and the engine does not work
+_MOST_MISSED = 10  # lives, and one in twenty; more of them, and the engine does not work
 _PATIENTS_A_LIFE = 4
 _BUSY = 30  # messages without an answer; then nothing new is sent
 _AGAIN = 3  # messages that were answered, sent again in each life
@@ -68,7 +69,7 @@ def plan(kills: int, rng: random.Random) -> list[str]:
 async def trial(folder: Path, kills: int, seed: int) -> Report:
     """At least so many kills, then a quiet end. What was found is in the report's ``faults``."""
     began = time.monotonic()
-    rng, ledger, report = random.Random(seed), Ledger(), Report(seed)
+    ledger, report = Ledger(), Report(seed)
     patients = _PATIENTS_A_LIFE * kills
 
     def receive(letter: bytes) -> None:
@@ -76,8 +77,8 @@ async def trial(folder: Path, kills: int, seed: int) -> Report:
 
     async with hospital(folder, patients, receive) as site:
         async with nursery() as forking:
-            lives = Lives(site, forking, ledger, Senders(rng, patients), rng, report)
-            await lives.carry_out(plan(kills, rng), kills)
+            lives = Lives(site, forking, ledger, Senders(random.Random(seed), patients), report)
+            await lives.carry_out(plan(kills, random.Random(seed)), kills)
         if not ledger.faults:
             await lives.quiet()
         _sum_up(report, ledger, lives.snapshots, site)
@@ -94,14 +95,13 @@ class Lives:
         forking: Nursery,
         ledger: Ledger,
         senders: Senders,
-        rng: random.Random,
         report: Report,
     ) -> None:
         self._site = site
         self._forking = forking
         self._ledger = ledger
         self._senders = senders
-        self._rng = rng
+        self._rng = random.Random()
         self._report = report
         self.snapshots: list[Snapshot] = []
 
@@ -122,13 +122,16 @@ class Lives:
     async def _live(self, ending: str) -> bool:
         """One life; whether it ended as it was to."""
         point = POINTS.get(ending)
+        # For each life anew: how much was drawn before depends on how quick the engine was
+        self._rng = random.Random(f"{self._report.seed} {len(self.snapshots)}")
         crash = f"{ending}:{self._rng.randint(1, point.most)}" if point else ""
         life = self._forking.bear(self._site.routes(len(self.snapshots)), crash)
         talking = asyncio.create_task(self._talk(life))
         await self._see_to_its_end(life, ending, point)
         status = await life.ended()
         talking.cancel()
-        await asyncio.gather(talking, return_exceptions=True)
+        with suppress(asyncio.CancelledError):
+            await talking
         self._audit(f"life {len(self.snapshots)} ({ending})")
         return self._count(life, ending, status)
 
@@ -171,7 +174,7 @@ class Lives:
         if status == KILLED:
             report.kills[RANDOM] += 1
             report.missed[ending] += 1
-            if report.missed.total() > _MOST_MISSED:
+            if report.missed.total() > _MOST_MISSED + report.kills.total() // 20:
                 report.faults.append(f"too many lives miss their point, the last one {ending!r}:\n{life.log}")
         elif status == 0 and (ending == RANDOM_DRAIN or (point and POINTS[ending].drains)):
             report.drained += 1
@@ -187,14 +190,9 @@ class Lives:
             try:
                 async with asyncio.timeout(_QUIET):
                     await self._until_all_has_ended(address)
+                    await self._send_all_again(address)
             except TimeoutError:
                 self._report.faults.append(f"not at an end after {_QUIET:g} s:\n{life.log}")
-            moves = len(self._site.archive.moves)
-            orders = tuple(self._ledger.orders.values())
-            parts = [orders[at : at + _ALL_AGAIN] for at in range(0, len(orders), _ALL_AGAIN)]
-            await converse_all(address, [Conversation(part) for part in parts], self._ledger, self._site)
-            if len(self._site.archive.moves) != moves:
-                self._report.faults.append("messages that were sent again have moved something")
             life.send_signal(signal.SIGTERM)
             if status := await life.ended():
                 self._report.faults.append(f"the last life ended with {status}:\n{life.log}")
@@ -205,6 +203,16 @@ class Lives:
             await converse_all(address, talks, self._ledger, self._site)
         while self._ledger.owed_letters() or self._unfinished():  # noqa: ASYNC110  another process writes it
             await asyncio.sleep(_POLL)
+
+    async def _send_all_again(self, address: tuple[str, int]) -> None:
+        moves, answers = len(self._site.archive.moves), self._ledger.codes.total()
+        orders = tuple(self._ledger.orders.values())
+        parts = [orders[at : at + _ALL_AGAIN] for at in range(0, len(orders), _ALL_AGAIN)]
+        await converse_all(address, [Conversation(part) for part in parts], self._ledger, self._site)
+        if self._ledger.codes.total() - answers != sum(len(order.answers) for order in orders):
+            self._report.faults.append("not every message that was sent again has got its acknowledgments")
+        if len(self._site.archive.moves) != moves:
+            self._report.faults.append("messages that were sent again have moved something")
 
     def _unfinished(self) -> bool:
         return any(number for status, number in count_tasks(self._site.journal).items() if not status.final)
