@@ -9,10 +9,12 @@ from tests.crash.trial import RANDOM, Report, plan, trial
 
 KILLS = int(os.environ.get("FOREFETCH_CRASH_KILLS", "200"))
 SEED = int(os.environ.get("FOREFETCH_CRASH_SEED") or random.SystemRandom().randrange(2**32))
+_REPEAT = f"repeat with FOREFETCH_CRASH_SEED={SEED} FOREFETCH_CRASH_KILLS={KILLS}"
 _SHOWN = 20
 
 
 async def test_no_kill_makes_an_acknowledgment_untrue(tmp_path: Path, reports: list[Report]) -> None:
+    print(_REPEAT)  # shown with any failure
     wanted = plan(KILLS, random.Random(SEED))
     report = await trial(tmp_path, KILLS, SEED)
     reports.append(report)
@@ -27,7 +29,4 @@ async def test_no_kill_makes_an_acknowledgment_untrue(tmp_path: Path, reports: l
 
 
 def _told(faults: list[str]) -> str:
-    text = "\n".join(faults[:_SHOWN])
-    return (
-        f"{len(faults)} faults; repeat with FOREFETCH_CRASH_SEED={SEED} FOREFETCH_CRASH_KILLS={KILLS}\n{text}"
-    )
+    return f"{len(faults)} faults; {_REPEAT}\n" + "\n".join(faults[:_SHOWN])

@@ -79,8 +79,9 @@ async def trial(folder: Path, kills: int, seed: int) -> Report:
         async with nursery() as forking:
             lives = Lives(site, forking, ledger, Senders(random.Random(seed), patients), report)
             await lives.carry_out(plan(kills, random.Random(seed)), kills)
-        if not ledger.faults:
+        if not lives.broken:
             await lives.quiet()
+            ledger.close(lives.snapshots[-1], site)
         _sum_up(report, ledger, lives.snapshots, site)
     report.seconds = time.monotonic() - began
     return report
@@ -110,13 +111,14 @@ class Lives:
         broken promise is the last life."""
         for ending in endings:
             for _ in range(_TRIES):
-                if self._broken or await self._live(ending) or ending not in POINTS:
+                if self.broken or await self._live(ending) or ending not in POINTS:
                     break
-        while self._report.kills.total() < kills and not self._broken:
+        while self._report.kills.total() < kills and not self.broken:
             await self._live(RANDOM)
 
     @property
-    def _broken(self) -> bool:
+    def broken(self) -> bool:
+        """Whether a promise was broken so far."""
         return bool(self._ledger.faults or self._report.faults)
 
     async def _live(self, ending: str) -> bool:
@@ -220,8 +222,6 @@ class Lives:
 
 def _sum_up(report: Report, ledger: Ledger, snapshots: list[Snapshot], site: Hospital) -> None:
     end, moves = snapshots[-1], Counter(move.study_uid for move in site.archive.moves)
-    if not ledger.faults:
-        ledger.close(end, site)
     again = [*moved_after_seen_finish(snapshots, site), *ledger.moved_again_after_told(site)]
     begun = {uid: sum(task.attempts > 0 for task in tasks) for uid, tasks in end.moves().items()}
     report.faults += ledger.faults + again
