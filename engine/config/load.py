@@ -34,8 +34,12 @@ _UNIONS = ("oneOf", "anyOf", "allOf")
 _LONGEST_FOUND = 60
 
 
-def load(path: str | Path) -> Config:
-    """The configuration in a file, or ConfigError."""
+def load(path: str | Path, *, try_files: bool = True) -> Config:
+    """The configuration in a file, or ConfigError.
+
+    ``try_files``: whether the files and environment variables of ``tls`` and ``identity`` have to be usable
+    here and now. Who connects to nobody may not be allowed to read them.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -44,15 +48,17 @@ def load(path: str | Path) -> Config:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Complaint(str(path), 1, 1, "", "a readable UTF-8 file", str(error))]) from error
-    return parse(text, str(path))
+    return parse(text, str(path), try_files=try_files)
 
 
-def parse(text: str, file: str = "routes.yaml") -> Config:
-    """The configuration in a text, or ConfigError. ``file`` names it in complaints."""
+def parse(text: str, file: str = "routes.yaml", *, try_files: bool = True) -> Config:
+    """The configuration in a text, or ConfigError. ``file`` names it in complaints; the files that it names
+    are looked for beside it."""
     document = read(text, file)
     complaints = list(references(document))
+    context = {"folder": Path(file).parent, "try_files": try_files}
     try:
-        model = RoutesFile.model_validate(document.value)
+        model = RoutesFile.model_validate(document.value, context=context)
     except ValidationError as error:
         complaints += [_complaint(document, details) for details in error.errors(include_url=False)]
         raise ConfigError(sorted(complaints, key=_place)) from error

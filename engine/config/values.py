@@ -11,6 +11,7 @@ from engine.dicom.node import Archive, Destination
 from engine.retrieve.gate import Policy
 from engine.routing.admission import Admission
 from engine.routing.rules import Route
+from engine.tls import Tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class EngineSettings:
     idle_timeout: float
     frame_timeout: float
     drain_timeout: float
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class ReplyRule:
     first: float
     longest: float
     give_up: float
+    tls: Tls | None = None
 
 
 def reply_rule(

@@ -16,10 +16,12 @@ from engine.errors import (
     ForefetchError,
     GateClosed,
     IdentifierError,
+    NodeBusy,
     NodeError,
     NodeTimeout,
     NodeUnreachable,
     QueryFailed,
+    TlsFailed,
 )
 
 
@@ -74,6 +76,7 @@ class Cause(StrEnum):
     MISSING = "missing-at-destination"
     UNVERIFIED = "unverified"
     BUSY = "node-busy"
+    TLS_FAILED = "tls-failed"
     INTERNAL = "internal-error"
 
 
@@ -156,6 +159,7 @@ _CURES = {
     Cause.ABORTED: "enter this calling AE title in the archive, or look in its log and try again",
     Cause.TIMED_OUT: "raise the archive's timeouts in routes.yaml, or look at its load",
     Cause.QUERY_FAILED: "look in the archive's log",
+    Cause.BUSY: "lower the archive's concurrency in routes.yaml, or raise its limit of associations",
 }
 
 _FAILURES = {
@@ -235,7 +239,9 @@ def _outcome(
 
 
 _ERROR_CAUSES: tuple[tuple[type[ForefetchError], Cause], ...] = (
+    (TlsFailed, Cause.TLS_FAILED),  # whose text has the cure
     (NodeUnreachable, Cause.UNREACHABLE),
+    (NodeBusy, Cause.BUSY),
     (AssociationRejected, Cause.REJECTED),
     (AssociationAborted, Cause.ABORTED),
     (NodeTimeout, Cause.TIMED_OUT),

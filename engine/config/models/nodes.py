@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from engine.config.fields import AeTitle, Port, PositiveDuration
+from engine.config.fields import AeTitle, Duration, Port, PositiveDuration
 from engine.config.models.base import Section, default
+from engine.config.models.security import IdentitySection, TlsSection
 
 
 class TimeoutsSection(Section):
@@ -28,7 +29,12 @@ class ArchiveSection(Section):
     calling_ae_title: AeTitle | None = default(None, "default: engine.ae_title")
     concurrency: Annotated[int, Field(ge=1, le=256)] = default(2, "associations at a time")
     idle: PositiveDuration = default("10s", "keep an unused association open for")
+    health: Duration | None = default(
+        None, "C-ECHO before using an association that was unused for longer; default: never"
+    )
     timeouts: TimeoutsSection = default({}, "how long to wait")
+    tls: TlsSection | None = default(None, "encrypt; {} trusts the authorities of the system")
+    identity: IdentitySection | None = default(None, "who we are to it")
 
 
 class DestinationSection(Section):
@@ -37,9 +43,13 @@ class DestinationSection(Section):
     ae_title: AeTitle
     host: str | None = default(None, "for forefetch echo")
     port: Port | None = None
+    tls: TlsSection | None = default(None, "encrypt what we send it, which is C-ECHO")
+    identity: IdentitySection | None = default(None, "who we are to it, in C-ECHO")
 
     @model_validator(mode="after")
     def _both(self) -> DestinationSection:
         if (self.host is None) is not (self.port is None):
             raise ValueError("host and port, both or neither")
+        if self.host is None and (self.tls is not None or self.identity is not None):
+            raise ValueError("host and port beside tls and identity")
         return self
