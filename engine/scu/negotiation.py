@@ -97,8 +97,8 @@ class Negotiation:
             self.socket = transport.socket = self._wrap(_Socket(fileno=transport.socket.detach()))
 
     def _wrap(self, plain: _Socket) -> _Socket:
-        """With TLS where the node has it (PS3.15 B). Not by pynetdicom's ``tls_args``, which would put a socket
-        of its own in place of ours."""
+        """With TLS where the node has it (PS3.15 B). pynetdicom's ``tls_args`` would put a socket of its own
+        in place of ours."""
         if self._context is None or self._node.tls is None:
             return plain
         hostname = self._node.tls.hostname or self._node.host
@@ -133,12 +133,19 @@ class Negotiation:
             return self._rejection(answer)
         if isinstance(answer, A_ABORT):
             return AssociationAborted(name, "aborted the association while it was negotiated (A-ABORT)")
-        if isinstance(answer, A_P_ABORT) and not answer.provider_reason and self._context is not None:
+        if isinstance(answer, A_P_ABORT) and not answer.provider_reason:
+            return self._closed()
+        return AssociationAborted(name, "answered A-ASSOCIATE with something that is not DICOM")
+
+    def _closed(self) -> NodeError:
+        name = self._node.name
+        if self._context is not None:
             text = "closed the connection after the TLS handshake; it may want a certificate that it trusts"
             return TlsFailed(name, f"{text} (tls.certificate), as its log should say")
-        if isinstance(answer, A_P_ABORT) and not answer.provider_reason:
-            return AssociationAborted(name, "closed the connection while the association was negotiated")
-        return AssociationAborted(name, "answered A-ASSOCIATE with something that is not DICOM")
+        text = "closed the connection while the association was negotiated"
+        if not self.socket.beginning:  # most TLS servers do so when they are not spoken to in TLS
+            text += "; if that port is for TLS, give it a tls section in routes.yaml"
+        return AssociationAborted(name, text)
 
     def _rejection(self, answer: A_ASSOCIATE) -> AssociationRejected:
         why = f"{answer.reason_str} ({answer.result_str}, {answer.source_str})"
@@ -146,7 +153,7 @@ class Negotiation:
         if answer.result_source == _PRESENTATION and answer.diagnostic in (_CONGESTION, _LOCAL_LIMIT):
             return NodeBusy(self._node.name, text)
         if self._node.identity is not None:
-            text += "; it was asked with a user identity: check identity in routes.yaml"
+            text += "; it was told a user identity: check identity in routes.yaml"
         return AssociationRejected(self._node.name, text)
 
     def _tls_failure(self, cause: OSError | None) -> TlsFailed:

@@ -134,7 +134,7 @@ class AssociationPool:
         return association
 
     def _wait_for_change(self, changes: int, bounds: Bounds) -> bool:
-        """Wait until one of ours that is open comes free or ends; false where none is open or time is over."""
+        """Wait until one of ours that is open comes free or ends; false where none is open or time is up."""
         with self._lock:
             while self._changes == changes:
                 if bounds.cancel_wanted:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from socketserver import BaseServer
@@ -37,10 +38,14 @@ _JOIN = 10.0  # s
 class SimulatedNode:
     """A listening DICOM application entity. Port 0 lets the system choose; later starts keep that port.
 
-    Calls to another called AE title are rejected (PS3.8 9.3.4, reason 7).
+    Calls to another called AE title are rejected (PS3.8 9.3.4, reason 7). With an ``ssl_context``, which may be
+    set until the start, it speaks TLS only.
     """
 
-    def __init__(self, ae_title: str, host: str, port: int) -> None:
+    def __init__(
+        self, ae_title: str, host: str, port: int, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
+        self.ssl_context = ssl_context
         self.ae_title = valid_ae_title(ae_title)
         self._address: Address = (host, port)
         self._server: ThreadedAssociationServer | None = None
@@ -80,7 +85,9 @@ class SimulatedNode:
             *self._services(),
         ]
         try:
-            server = self._ae.make_server(self._address, evt_handlers=handlers, server_class=_Server)
+            server = self._ae.make_server(
+                self._address, ssl_context=self.ssl_context, evt_handlers=handlers, server_class=_Server
+            )
         except OSError as exc:
             host, port = self._address
             raise NodeError(self.ae_title, f"cannot listen on {host}:{port}: {exc.strerror}") from exc

@@ -1,7 +1,7 @@
 """Settings of TLS, contexts made of them, and errors in words that name the cure.
 
-As the BCP 195 TLS profiles of PS3.15 B (RFC 9325) have it: TLS 1.2 at least, 1.3 where both sides have it, and
-cipher suites with forward secrecy and authenticated encryption.
+As the BCP 195 TLS profiles of PS3.15 B (RFC 9325) have it: TLS 1.2 at least, 1.3 where both sides have it,
+and cipher suites with forward secrecy and authenticated encryption.
 """
 
 from __future__ import annotations
