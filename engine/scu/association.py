@@ -65,11 +65,7 @@ class NodeAssociation:
         if not self._association.is_established:
             self._end()
             raise self._negotiation.failure()
-        if (
-            node.identity is not None
-            and node.identity.confirm
-            and not self._association.acceptor.user_identity
-        ):
+        if self._unconfirmed():
             self.abort()
             text = "did not confirm our user identity; it may not check it (identity.confirm in routes.yaml)"
             raise AssociationRejected(node.name, text)
@@ -77,6 +73,11 @@ class NodeAssociation:
             self._negotiation.socket.settimeout(timeouts.dimse + 1)  # for a PDU whose rest never comes
         self._dimse = BoundedProvider(self._association, node, timeouts)
         self._association.dimse = self._dimse
+
+    def _unconfirmed(self) -> bool:
+        """Who does not support user identity accepts without a response to it (PS3.7 D.3.3.7)."""
+        identity = self._node.identity
+        return identity is not None and identity.confirm and self._association.acceptor.user_identity is None
 
     def _request(self, calling: str, timeouts: Timeouts, sop_classes: Sequence[UID]) -> Association:
         called = valid_ae_title(self._node.ae_title)

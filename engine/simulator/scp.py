@@ -38,8 +38,8 @@ _JOIN = 10.0  # s
 class SimulatedNode:
     """A listening DICOM application entity. Port 0 lets the system choose; later starts keep that port.
 
-    Calls to another called AE title are rejected (PS3.8 9.3.4, reason 7). With an ``ssl_context``, which may be
-    set until the start, it speaks TLS only.
+    Calls to another called AE title are rejected (PS3.8 9.3.4, reason 7). With an ``ssl_context``, which may
+    be set until the start, it speaks TLS only.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from engine.scu import ArchiveClient, echo
 from engine.simulator.scp import SimulatedNode
 from engine.tls import Tls
 from tests.certificates import Certificates
-from tests.dicom_peers import SUCCESS, Reply, answer, receive_pdu, result, scripted_scp, tcp_peer
+from tests.dicom_peers import A_ABORT, SUCCESS, Reply, answer, receive_pdu, result, scripted_scp, tcp_peer
 from tests.scu.conftest import archive, requestor_threads
 
 
@@ -126,9 +126,12 @@ def test_a_certificate_that_is_not_verified_is_taken_and_warned_of(
 
 
 def test_a_peer_without_tls_is_told_apart(certificates: Certificates) -> None:
-    with scripted_scp(answer(SUCCESS)) as scp:
-        fails(replace(archive(scp.port), tls=Tls(certificates.ca)), "TLS.*port")
-        assert scp.associations == 0
+    def behave(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(A_ABORT)
+
+    with tcp_peer(behave) as port:
+        fails(replace(archive(port), tls=Tls(certificates.ca)), "does not speak TLS there; check the port")
 
 
 def test_a_peer_with_tls_that_we_do_not_speak_is_told_apart(certificates: Certificates) -> None:
