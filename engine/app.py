@@ -51,7 +51,7 @@ class Engine:
             destinations=config.destinations,
             clients={name: ArchiveClient(archive) for name, archive in config.archives.items()},
         )
-        self._outbox = Outbox(self._store)
+        self._outbox = Outbox(self._store, tls={(rule.host, rule.port): rule.tls for rule in config.replies})
         self._intake = Intake(
             config=config,
             store=self._store,
@@ -69,6 +69,7 @@ class Engine:
                 window=settings.window,
                 idle_timeout=settings.idle_timeout,
                 frame_timeout=settings.frame_timeout,
+                tls=settings.tls,
             ),
             self._intake,
         )

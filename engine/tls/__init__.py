@@ -7,6 +7,7 @@ asyncio connection.
 from __future__ import annotations
 
 from engine.tls.context import (
+    NoTls,
     Tls,
     check_authorities,
     check_certificate,
@@ -18,6 +19,7 @@ from engine.tls.context import (
 )
 
 __all__ = [
+    "NoTls",
     "Tls",
     "check_authorities",
     "check_certificate",

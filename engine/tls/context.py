@@ -77,6 +77,10 @@ def check_key(certificate: str, key: str) -> None:
     _with_ours(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), Tls(certificate=certificate, key=key))
 
 
+class NoTls(ssl.SSLError):
+    """The first bytes of the peer are no TLS."""
+
+
 def looks_like_tls(beginning: bytes) -> bool:
     """Whether bytes begin a TLS record: an alert (RFC 8446 5.1, type 21) or a handshake (type 22)."""
     return len(beginning) >= 2 and beginning[0] in (0x15, 0x16) and beginning[1] == 0x03
@@ -92,6 +96,7 @@ _UNVERIFIED = {
     _HOST: "its certificate is for another name; enter the name in it as tls.hostname",
     _ADDRESS: "its certificate is not for this address; enter the name in it as tls.hostname",
 }
+_SPEAKS_NONE = "it does not speak TLS there; check the port, or take the tls section away"
 _NO_TLS = re.compile(r"WRONG_VERSION_NUMBER|HTTP_REQUEST|RECORD_LAYER_FAILURE|UNKNOWN_PROTOCOL|PACKET_LENGTH")
 _REFUSES_OURS = re.compile(r"ALERT.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)")
 _NO_COMMON = re.compile(r"UNSUPPORTED_PROTOCOL|PROTOCOL_VERSION|NO_SHARED_CIPHER|VERSION_TOO_LOW")
@@ -103,9 +108,11 @@ def reason(error: OSError) -> str:
         return _UNVERIFIED.get(error.verify_code, _UNTRUSTED)
     if isinstance(error, TimeoutError):
         return "the TLS handshake is not answered; check that the port is its TLS port"
+    if isinstance(error, NoTls):
+        return _SPEAKS_NONE
     name = (getattr(error, "reason", "") or "").upper().replace(" ", "_")
     if _NO_TLS.search(name):
-        return "it does not speak TLS there; check the port, or take the tls section away"
+        return _SPEAKS_NONE
     if "PEER_DID_NOT_RETURN_A_CERTIFICATE" in name:
         return "it has no certificate, which tls.ca asks for; have one entered there, or take tls.ca away"
     if _REFUSES_OURS.search(name):
