@@ -1,7 +1,7 @@
 """TLS over an asyncio connection, which keeps what MLLP needs of it and asyncio's own TLS does not.
 
-A sender may shut down its side and still get its answers: asyncio closes both directions then. ``drain`` returns
-when the kernel has taken every byte, and the handshake can be awaited, counted and bounded as any other step.
+A sender may shut down its side and still get its answers: asyncio closes both directions then. ``drain``
+waits for the kernel to take the bytes, and the handshake can be counted and bounded as any other step.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class TlsStream:
                 return await self._flush()
 
     async def read(self, size: int) -> bytes:
-        """Up to ``size`` bytes; empty when the peer has shut down its side, with TLS's close_notify or without:
-        MLLP frames its messages itself (RFC 8446 6.1). Raises OSError."""
+        """Up to ``size`` bytes; empty when the peer has shut down its side, with close_notify (RFC 8446 6.1)
+        or without: MLLP can tell itself whether a message is whole. Raises OSError."""
         while not self._failed:
             try:
                 return self._tls.read(size)
@@ -90,7 +90,7 @@ class TlsStream:
         return self._writer.get_extra_info(name)
 
     async def _receive(self) -> bool:
-        """Take in what the peer sends; false at its end, of which TLS is not told: it would stop to write too."""
+        """Take in what the peer sends; false at its end, of which TLS is not told: it would write no more."""
         chunk = await self._reader.read(_CHUNK)
         if chunk and not self._began and not looks_like_tls(chunk[:1] + b"\x03"):
             self._failed = True
