@@ -32,13 +32,15 @@ class Certificates:
         self.ca = self._write(self._hospital.cert_pem)
         self.strange_ca = self._write(self._stranger.cert_pem)
 
-    def pair(self, *names: str, expired: bool = False, strange: bool = False) -> Pair:
+    def pair(self, *names: str, expired: bool = False, strange: bool = False, rsa: bool = False) -> Pair:
+        """``rsa``: with such a key, as DCMTK's profiles ask for; else an elliptic curve's, which is quick."""
         authority = self._stranger if strange else self._hospital
         end = dt.datetime.now(dt.UTC) - dt.timedelta(days=1) if expired else None
         issued = authority.issue_cert(
             *(names or ("127.0.0.1", "localhost")),
             not_before=end and end - dt.timedelta(days=30),
             not_after=end,
+            key_type=trustme.KeyType.RSA if rsa else trustme.KeyType.ECDSA,
         )
         certificate = self._write(*issued.cert_chain_pems)
         return Pair(certificate, self._write(issued.private_key_pem))
