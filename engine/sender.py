@@ -84,11 +84,11 @@ def _error(text: str, acknowledgments: Sequence[bytes], payloads: Sequence[bytes
 async def connect(host: str, port: int, timeout: float, tls: Tls | None = None) -> Connection:
     """A connection to a receiver, within ``timeout`` seconds, and as long again for TLS. SendError says why
     there is none."""
-    context = None if tls is None else _context(tls)
+    context = None if tls is None else _context(tls, host)
     reader, writer = await _open(host, port, timeout)
     if tls is None or context is None:
         return Connection(reader, writer)
-    stream = TlsStream(reader, writer, context, tls.hostname or host)
+    stream = TlsStream(reader, writer, context, tls.name_of(host))
     try:
         async with asyncio.timeout(timeout):
             await stream.handshake()
@@ -100,11 +100,11 @@ async def connect(host: str, port: int, timeout: float, tls: Tls | None = None) 
     return Connection(stream, stream)
 
 
-def _context(tls: Tls) -> ssl.SSLContext:
+def _context(tls: Tls, host: str) -> ssl.SSLContext:
     try:
-        return client_context(tls)
+        return client_context(tls, host)
     except OSError as exc:
-        raise SendError(f"our TLS files cannot be used ({exc}); check ca, certificate and key") from exc
+        raise SendError(f"our TLS settings cannot be used ({exc}); check the files and the hostname") from exc
 
 
 async def _open(host: str, port: int, timeout: float) -> tuple[StreamReader, StreamWriter]:

@@ -32,7 +32,7 @@ def listening(certificates: Certificates, *, mutual: bool = False, **changes: An
 
 
 def trusting(certificates: Certificates) -> ssl.SSLContext:
-    return client_context(Tls(certificates.ca))
+    return client_context(Tls(certificates.ca), "127.0.0.1")
 
 
 async def in_thread(work: Callable[[], bytes]) -> bytes:
@@ -230,7 +230,8 @@ async def test_a_receiver_that_is_not_to_be_trusted_gets_no_message(certificates
     cases = [
         (Tls(certificates.strange_ca), "does not come from our authorities"),
         (Tls(certificates.ca, hostname="his.example"), "for another name.*tls.hostname"),
-        (Tls("/nowhere/ca.pem"), "our TLS files cannot be used"),
+        (Tls("/nowhere/ca.pem"), "our TLS settings cannot be used"),
+        (Tls(certificates.ca, hostname=".example"), "'.example' is no name that a certificate can have"),
     ]
     async with house(tls=listening(certificates)) as h:
         for tls, words in cases:

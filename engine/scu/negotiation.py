@@ -101,7 +101,7 @@ class Negotiation:
         in place of ours."""
         if self._context is None or self._node.tls is None:
             return plain
-        hostname = self._node.tls.hostname or self._node.host
+        hostname = self._node.tls.name_of(self._node.host)
         wrapped = self._context.wrap_socket(plain, server_hostname=hostname, do_handshake_on_connect=False)
         assert isinstance(wrapped, _TlsSocket)
         wrapped.patience = self._timeouts.acse
@@ -179,9 +179,9 @@ def _context(node: Node) -> ssl.SSLContext | None:
     if node.tls is None:
         return None
     try:
-        context = client_context(node.tls)
+        context = client_context(node.tls, node.host)
     except OSError as exc:
-        text = f"our TLS files cannot be used ({exc}); check tls in routes.yaml (forefetch check)"
+        text = f"our TLS settings cannot be used ({exc}); check tls in routes.yaml (forefetch check)"
         raise TlsFailed(node.name, text) from exc
     context.sslsocket_class = _TlsSocket
     return context

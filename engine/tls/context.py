@@ -32,9 +32,14 @@ class Tls:
     hostname: str = ""
     minimum: str = "1.2"
 
+    def name_of(self, host: str) -> str:
+        """What the certificate of a peer that is connected to as ``host`` has to be for."""
+        return self.hostname or host
 
-def client_context(tls: Tls) -> ssl.SSLContext:
-    """For a side that connects. Raises OSError (ssl.SSLError among them) for a file that cannot be used."""
+
+def client_context(tls: Tls, host: str) -> ssl.SSLContext:
+    """For a side that connects to ``host``. Raises OSError (ssl.SSLError among them) for a file that cannot be
+    used, and for a name that no certificate can have."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not tls.verify:
         context.check_hostname = False
@@ -43,6 +48,11 @@ def client_context(tls: Tls) -> ssl.SSLContext:
         context.load_verify_locations(tls.ca)
     else:
         context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    name = tls.name_of(host)
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name)
+    except ValueError as exc:
+        raise ssl.SSLError(f"{name!r} is no name that a certificate can have") from exc
     return _with_ours(context, tls)
 
 

@@ -197,10 +197,15 @@ def test_silence_after_the_handshake_is_a_timeout(certificates: Certificates) ->
         fails(node, r"no answer to A-ASSOCIATE for 0\.4 s", NodeTimeout)
 
 
-def test_files_that_vanished_since_the_start_are_told(certificates: Certificates) -> None:
+def test_settings_that_cannot_be_used_open_no_connection(certificates: Certificates) -> None:
     with scripted_scp(answer(SUCCESS)) as scp:
         fails(
-            replace(archive(scp.port), tls=Tls("/nowhere/ca.pem")), "our TLS files cannot be used.*check tls"
+            replace(archive(scp.port), tls=Tls(certificates.ca, hostname=".example")),
+            "'.example' is no name that a certificate can have",
+        )
+        fails(
+            replace(archive(scp.port), tls=Tls("/nowhere/ca.pem")),
+            "our TLS settings cannot be used.*check tls",
         )
         assert scp.connections == 0
 
