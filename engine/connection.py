@@ -143,6 +143,8 @@ class Connection:
             self._silence.reschedule(asyncio.get_running_loop().time())
 
     async def _shake_hands(self, stream: TlsStream) -> bool:
+        if self._draining:
+            return False
         try:
             async with asyncio.timeout(self._settings.frame_timeout) as self._silence:
                 await stream.handshake()

@@ -121,16 +121,16 @@ class Negotiation:
         name, answer = self._node.name, self._answer
         if not self._connected:
             return self._tls_failure(self.socket.failure) if self.socket.connected else self._unreachable()
+        if isinstance(answer, A_ASSOCIATE) and answer.result == 0:
+            return AssociationRejected(name, "accepts none of the presentation contexts")
+        if isinstance(answer, A_ASSOCIATE) and answer.result in (1, 2):
+            return self._rejection(answer)
         if isinstance(self.socket.failure, ssl.SSLError):  # in TLS 1.3 our certificate is refused that late
             return self._tls_failure(self.socket.failure)
         if self._context is None and looks_like_tls(self.socket.beginning):
             return TlsFailed(name, "speaks TLS and we do not; give it a tls section in routes.yaml")
         if answer is None or isinstance(self.socket.failure, TimeoutError):
             return NodeTimeout(name, f"no answer to A-ASSOCIATE for {self._timeouts.acse:g} s")
-        if isinstance(answer, A_ASSOCIATE) and answer.result == 0:
-            return AssociationRejected(name, "accepts none of the presentation contexts")
-        if isinstance(answer, A_ASSOCIATE) and answer.result in (1, 2):
-            return self._rejection(answer)
         if isinstance(answer, A_ABORT):
             return AssociationAborted(name, "aborted the association while it was negotiated (A-ABORT)")
         if isinstance(answer, A_P_ABORT) and not answer.provider_reason:

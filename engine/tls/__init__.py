@@ -9,8 +9,7 @@ from __future__ import annotations
 from engine.tls.context import (
     NoTls,
     Tls,
-    check_authorities,
-    check_certificate,
+    check_certificates,
     check_key,
     client_context,
     looks_like_tls,
@@ -21,8 +20,7 @@ from engine.tls.context import (
 __all__ = [
     "NoTls",
     "Tls",
-    "check_authorities",
-    "check_certificate",
+    "check_certificates",
     "check_key",
     "client_context",
     "looks_like_tls",

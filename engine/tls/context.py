@@ -20,8 +20,7 @@ class Tls:
 
     ``ca``: certificates that the peer's must come from; those of the system where empty. ``certificate``
     (with its chain) and ``key``: ours. ``verify`` false takes any certificate: whoever sits in between reads
-    all.
-    ``hostname``: the name in the peer's certificate, where it is not the host that is connected to.
+    all. ``hostname``: the name in the peer's certificate, where it is not the host that is connected to.
     ``minimum``: "1.2" or "1.3".
     """
 
@@ -38,8 +37,8 @@ class Tls:
 
 
 def client_context(tls: Tls, host: str) -> ssl.SSLContext:
-    """For a side that connects to ``host``. Raises OSError (ssl.SSLError among them) for a file that cannot be
-    used, and for a name that no certificate can have."""
+    """For a side that connects to ``host``. Raises OSError (ssl.SSLError among them) for a file that cannot
+    be used, and for a name that no certificate can have."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not tls.verify:
         context.check_hostname = False
@@ -74,12 +73,9 @@ def _with_ours(context: ssl.SSLContext, tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def check_authorities(path: str) -> None:
+def check_certificates(path: str) -> None:
     """Raises OSError unless the file has certificates in PEM."""
     ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-
-
-check_certificate = check_authorities
 
 
 def check_key(certificate: str, key: str) -> None:
@@ -96,13 +92,12 @@ def looks_like_tls(beginning: bytes) -> bool:
     return len(beginning) >= 2 and beginning[0] in (0x15, 0x16) and beginning[1] == 0x03
 
 
-_EXPIRED, _NOT_YET, _SELF_SIGNED, _SELF_SIGNED_ROOT, _HOST, _ADDRESS = 10, 9, 18, 19, 62, 64  # X509_V_ERR_…
+_EXPIRED, _NOT_YET, _SELF_SIGNED, _HOST, _ADDRESS = 10, 9, 18, 62, 64  # X509_V_ERR_…
 _UNTRUSTED = "its certificate does not come from our authorities; enter the one that issued it as tls.ca"
 _UNVERIFIED = {
     _EXPIRED: "its certificate has expired; have it renewed",
     _NOT_YET: "its certificate is not valid yet; compare the clocks of both machines",
     _SELF_SIGNED: "its certificate is signed by itself and not one of ours; enter that certificate as tls.ca",
-    _SELF_SIGNED_ROOT: _UNTRUSTED,
     _HOST: "its certificate is for another name; enter the name in it as tls.hostname",
     _ADDRESS: "its certificate is not for this address; enter the name in it as tls.hostname",
 }

@@ -11,7 +11,7 @@ from pydantic import Field, PlainValidator, ValidationInfo, WithJsonSchema, fiel
 
 from engine.config.fields import Text
 from engine.config.models.base import Section, default
-from engine.tls import check_authorities, check_certificate, check_key
+from engine.tls import check_certificates, check_key
 
 
 def _file(text: object, info: ValidationInfo) -> str:
@@ -66,14 +66,14 @@ class _Certificates(Section):
     @classmethod
     def _authorities(cls, path: str | None, info: ValidationInfo) -> str | None:
         if path is not None and _trying(info):
-            _tried(lambda: check_authorities(path), "a file of certificates in PEM")
+            _tried(lambda: check_certificates(path), "a file of certificates in PEM")
         return path
 
     @field_validator("certificate")
     @classmethod
     def _our_certificate(cls, path: str | None, info: ValidationInfo) -> str | None:
         if path is not None and _trying(info):
-            _tried(lambda: check_certificate(path), "a certificate in PEM, with its chain")
+            _tried(lambda: check_certificates(path), "a certificate in PEM, with its chain")
         return path
 
     @field_validator("key")
