@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from pynetdicom import evt
+from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT
 
 from engine.dicom.node import Node, Timeouts
@@ -82,6 +83,7 @@ class Negotiation:
         self._connected = False
         self._answer: Any = None
         self._context = _context(node)
+        self._provider: DULServiceProvider
         self.socket: _Socket  # from before it is connected
 
     def observers(self) -> list[Any]:
@@ -93,7 +95,8 @@ class Negotiation:
 
     def _before_connecting(self, event: evt.Event) -> None:
         if isinstance(event.primitive, A_ASSOCIATE):  # type: ignore[attr-defined]
-            transport: Any = event.assoc.dul.socket
+            self._provider = event.assoc.dul
+            transport: Any = self._provider.socket
             self.socket = transport.socket = self._wrap(_Socket(fileno=transport.socket.detach()))
 
     def _wrap(self, plain: _Socket) -> _Socket:
@@ -117,28 +120,41 @@ class Negotiation:
         self._answer = event.primitive  # type: ignore[attr-defined]
 
     def failure(self) -> NodeError:
-        """Why there is no association."""
-        name, answer = self._node.name, self._answer
+        """Why there is no association.
+
+        A peer that answers and closes at once makes pynetdicom take the connection for one that failed, and
+        leave the answer where it is.
+        """
+        name, answer = self._node.name, self._answer or self._provider.peek_next_pdu()
         if not self._connected:
             return self._tls_failure(self.socket.failure) if self.socket.connected else self._unreachable()
+        if isinstance(answer, A_ASSOCIATE) and answer.result == 0 and self._answer is None:
+            return AssociationAborted(
+                name, "closed the connection as soon as it had accepted the association"
+            )
         if isinstance(answer, A_ASSOCIATE) and answer.result == 0:
             return AssociationRejected(name, "accepts none of the presentation contexts")
         if isinstance(answer, A_ASSOCIATE) and answer.result in (1, 2):
             return self._rejection(answer)
+        if isinstance(answer, A_ABORT):
+            return AssociationAborted(name, "aborted the association while it was negotiated (A-ABORT)")
         if isinstance(self.socket.failure, ssl.SSLError):  # in TLS 1.3 our certificate is refused that late
             return self._tls_failure(self.socket.failure)
         if self._context is None and looks_like_tls(self.socket.beginning):
             return TlsFailed(name, "speaks TLS and we do not; give it a tls section in routes.yaml")
-        if answer is None or isinstance(self.socket.failure, TimeoutError):
-            return NodeTimeout(name, f"no answer to A-ASSOCIATE for {self._timeouts.acse:g} s")
-        if isinstance(answer, A_ABORT):
-            return AssociationAborted(name, "aborted the association while it was negotiated (A-ABORT)")
+        if answer is None:
+            return self._silence()
         if isinstance(answer, A_P_ABORT) and not answer.provider_reason:
             return self._closed()
         return AssociationAborted(name, "answered A-ASSOCIATE with something that is not DICOM")
 
+    def _silence(self) -> NodeTimeout:
+        return NodeTimeout(self._node.name, f"no answer to A-ASSOCIATE for {self._timeouts.acse:g} s")
+
     def _closed(self) -> NodeError:
         name = self._node.name
+        if isinstance(self.socket.failure, TimeoutError):  # while reading, and closed by us
+            return self._silence()
         if self._context is not None:
             text = "closed the connection after the TLS handshake; it may want a certificate that it trusts"
             return TlsFailed(name, f"{text} (tls.certificate), as its log should say")
