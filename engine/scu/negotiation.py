@@ -122,16 +122,12 @@ class Negotiation:
     def failure(self) -> NodeError:
         """Why there is no association.
 
-        A peer that answers and closes at once makes pynetdicom take the connection for one that failed, and
-        leave the answer where it is.
+        pynetdicom closes the connection after a rejection or an abort, and where that was quick, takes it for
+        one that failed and leaves the answer where it is.
         """
         name, answer = self._node.name, self._answer or self._provider.peek_next_pdu()
         if not self._connected:
             return self._tls_failure(self.socket.failure) if self.socket.connected else self._unreachable()
-        if isinstance(answer, A_ASSOCIATE) and answer.result == 0 and self._answer is None:
-            return AssociationAborted(
-                name, "closed the connection as soon as it had accepted the association"
-            )
         if isinstance(answer, A_ASSOCIATE) and answer.result == 0:
             return AssociationRejected(name, "accepts none of the presentation contexts")
         if isinstance(answer, A_ASSOCIATE) and answer.result in (1, 2):

@@ -127,17 +127,11 @@ def test_a_negotiation_that_breaks_off_has_its_own_error(
         assert_fails(connect(port, acse=0.4), error, words)
 
 
-def _accepts_and_closes(connection: socket.socket) -> None:
-    accept_association(connection)
-
-
 @pytest.mark.parametrize(
     ("behave", "error", "words"),
     [
         (_sends(bytes.fromhex("03 00 00000004 00 01 01 07")), AssociationRejected, "Called AE title not"),
         (_sends(A_ABORT), AssociationAborted, "A-ABORT"),
-        (_closes, AssociationAborted, "closed the connection while the association was negotiated"),
-        (_accepts_and_closes, AssociationAborted, "as soon as it had accepted"),
     ],
 )
 def test_an_answer_that_is_there_before_pynetdicom_looks_is_told(
