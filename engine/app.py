@@ -56,7 +56,7 @@ class Engine:
             aging=dt.timedelta(seconds=config.gate.aging),
             verify_within=config.gate.verify_within,
         )
-        self._outbox = Outbox(self._store)
+        self._outbox = Outbox(self._store, tls={(rule.host, rule.port): rule.tls for rule in config.replies})
         self._intake = Intake(
             config=config,
             store=self._store,
@@ -74,6 +74,7 @@ class Engine:
                 window=settings.window,
                 idle_timeout=settings.idle_timeout,
                 frame_timeout=settings.frame_timeout,
+                tls=settings.tls,
             ),
             self._intake,
         )

@@ -30,6 +30,8 @@ from engine.hl7.mllp import (
     ResyncFailed,
     frame,
 )
+from engine.tls import NoTls, Tls, looks_like_tls, reason
+from engine.tls.stream import TlsStream
 
 CHUNK = 2**16
 _LINGER = 1.0
@@ -60,8 +62,8 @@ class ListenerSettings:
     """Where to listen, and the limits of one connection. Times are in seconds.
 
     ``max_message_bytes`` limits one message, and together those that are not answered yet. ``idle_timeout``:
-    no byte came and nothing is to be answered. ``frame_timeout``: no byte in the middle of a block, or an
-    answer that the sender does not take.
+    no byte came and nothing is to be answered. ``frame_timeout``: no byte in the middle of a block, an
+    answer that the sender does not take, or a TLS handshake that is not done.
     """
 
     host: str = "127.0.0.1"
@@ -71,6 +73,7 @@ class ListenerSettings:
     window: int = 32
     idle_timeout: float = 600.0
     frame_timeout: float = 30.0
+    tls: Tls | None = None
 
 
 class Connection:
@@ -78,8 +81,8 @@ class Connection:
 
     def __init__(
         self,
-        reader: StreamReader,
-        writer: StreamWriter,
+        reader: StreamReader | TlsStream,
+        writer: StreamWriter | TlsStream,
         peer: str,
         settings: ListenerSettings,
         receiver: Receiver,
@@ -99,11 +102,14 @@ class Connection:
         self._reading = True
         self._timed_out = False
         self._lost = False
+        self._began = False
 
     async def run(self) -> None:
         """Serve until one side ends it. Cancel to cut it off."""
         _tune(self._writer)
         try:
+            if isinstance(self._writer, TlsStream) and not await self._shake_hands(self._writer):
+                return await self._linger()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._write_answers())
                 await self._read_blocks(tasks)
@@ -136,11 +142,33 @@ class Connection:
         if self._silence is not None and not self._silence.expired():
             self._silence.reschedule(asyncio.get_running_loop().time())
 
+    async def _shake_hands(self, stream: TlsStream) -> bool:
+        if self._draining:
+            return False
+        try:
+            async with asyncio.timeout(self._settings.frame_timeout) as self._silence:
+                await stream.handshake()
+                return True
+        except NoTls:
+            why = "it does not speak TLS, which this port is for; set the sender to TLS (engine.tls)"
+        except TimeoutError:
+            why = f"no TLS handshake within {self._settings.frame_timeout:g} s (frame_timeout)"
+        except OSError as exc:
+            why = reason(exc)
+        finally:
+            self._silence = None
+        self._reading = False
+        if not self._draining:
+            logger.warning("%s: closing, %s", self._peer, why)
+        return False
+
     async def _read_blocks(self, tasks: asyncio.TaskGroup) -> None:
         while self._reading:
             taken = self._answers.taken
             chunk = await self._read()
-            if chunk:
+            if chunk and self._speaks_tls_to_plain(chunk):
+                self._reading = False
+            elif chunk:
                 self._decoder.receive_data(chunk)
                 if not self._decoder.in_block:
                     self._block_began = None
@@ -150,6 +178,16 @@ class Connection:
                 answering = self._answers.pending > 0 or self._answers.taken > taken
                 self._pass_silence(answering=answering or bool(self._later))
             await self._take_events(tasks)
+
+    def _speaks_tls_to_plain(self, chunk: bytes) -> bool:
+        first, self._began = not self._began, True
+        if not first or isinstance(self._reader, TlsStream) or not looks_like_tls(chunk):
+            return False
+        text = (
+            "%s: closing, it speaks TLS, which this port is not for; set it to plain MLLP, or give engine.tls"
+        )
+        logger.warning(text, self._peer)
+        return True
 
     async def _read(self) -> bytes | None:
         """The next bytes, ``b""`` at the end of the stream, None after silence or ``stop_reading``."""
@@ -331,7 +369,7 @@ class _Answers:
         self._left.set()
 
 
-def _tune(writer: StreamWriter) -> None:
+def _tune(writer: StreamWriter | TlsStream) -> None:
     """No delay for small answers, notice of peers that are gone, and ``drain`` means: the kernel has it."""
     connection = writer.get_extra_info("socket")
     with suppress(OSError):  # a peer that is gone already is noticed when reading

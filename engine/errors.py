@@ -9,7 +9,9 @@
     ├── GateClosed             nobody: policy says that nothing moves; the text says how to open the gate
     ├── NodeError              a DICOM node (archive or destination)
     │   ├── NodeUnreachable        no TCP connection
+    │   │   └── TlsFailed              no TLS on it, or a certificate that one side does not take
     │   ├── AssociationRejected    A-ASSOCIATE-RJ, or no presentation context accepted
+    │   │   └── NodeBusy               A-ASSOCIATE-RJ for now: congestion, or a limit of associations
     │   ├── AssociationAborted     A-ABORT, A-P-ABORT or connection closed while waiting
     │   ├── NodeTimeout            silence: ACSE, DIMSE or the total time of one operation
     │   └── QueryFailed            a C-FIND that ended with a failure status
@@ -120,8 +122,16 @@ class NodeUnreachable(NodeError):
     """No TCP connection to the node."""
 
 
+class TlsFailed(NodeUnreachable):
+    """There is a TCP connection, but no TLS on it that both sides want. The text has the cure."""
+
+
 class AssociationRejected(NodeError):
     """The node answered and refused the association or every presentation context."""
+
+
+class NodeBusy(AssociationRejected):
+    """The node refused the association for now (PS3.8 table 9-21, source 3: congestion or its limit)."""
 
 
 class AssociationAborted(NodeError):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from asyncio import StreamReader, StreamWriter
 
 from engine.connection import CHUNK, Connection, ListenerSettings, Receiver
 from engine.errors import ForefetchError
+from engine.tls import Tls, server_context
+from engine.tls.stream import TlsStream
 
 __all__ = ["ListenError", "Listener", "ListenerSettings", "Receiver"]
 
@@ -27,6 +30,7 @@ class Listener:
     def __init__(self, settings: ListenerSettings, receiver: Receiver) -> None:
         self._settings = settings
         self._receiver = receiver
+        self._context: ssl.SSLContext | None = None
         self._server: asyncio.Server | None = None
         self._accepting = False
         self._connections: dict[asyncio.Task[None], Connection] = {}
@@ -40,8 +44,10 @@ class Listener:
         return host, port
 
     async def start(self) -> None:
-        """Listen. Raises ``ListenError`` where the address is in use or not of this machine."""
+        """Listen. Raises ``ListenError`` where the address is in use or not of this machine, and for TLS
+        files that cannot be used."""
         host, port = self._settings.host, self._settings.port
+        self._context = _context(self._settings.tls)
         self._accepting = True
         try:
             self._server = await asyncio.start_server(self._accept, host, port, limit=CHUNK)
@@ -50,7 +56,7 @@ class Listener:
                 f"cannot listen on {_join(host, port)}: {exc.strerror or exc}; "
                 "stop the program that uses it, or change the listener's host and port"
             ) from exc
-        logger.info("listening on %s", _join(*self.address))
+        logger.info("listening on %s%s", _join(*self.address), " with TLS" if self._context else "")
 
     async def drain(self, timeout: float) -> None:
         """Accept and read no more, answer what was received, then close. ``timeout`` is in seconds."""
@@ -89,7 +95,11 @@ class Listener:
             writer.transport.abort()
             logger.warning("%s turned away: the limit is %d connections (max_connections)", peer, limit)
             return
-        connection = Connection(reader, writer, peer, self._settings, self._receiver)
+        if self._context is None:
+            connection = Connection(reader, writer, peer, self._settings, self._receiver)
+        else:  # here, not by asyncio: a handshake under way counts as a connection
+            stream = TlsStream(reader, writer, self._context)
+            connection = Connection(stream, stream, peer, self._settings, self._receiver)
         task = asyncio.create_task(connection.run())
         self._connections[task] = connection
         task.add_done_callback(self._forget)
@@ -98,6 +108,15 @@ class Listener:
     def _forget(self, task: asyncio.Task[None]) -> None:
         # A task that was canceled before its first step has not closed anything
         self._connections.pop(task).abort()
+
+
+def _context(tls: Tls | None) -> ssl.SSLContext | None:
+    if tls is None:
+        return None
+    try:
+        return server_context(tls)
+    except OSError as exc:
+        raise ListenError(f"the TLS files of the listener cannot be used: {exc}; check engine.tls") from exc
 
 
 def _join(host: str, port: int) -> str:

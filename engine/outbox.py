@@ -11,13 +11,15 @@ import datetime as dt
 import logging
 import random
 import re
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from engine.errors import StoreError
 from engine.hl7.message import best_header
 from engine.sender import Connection, SendError, connect
 from engine.store import Letter, Store
+from engine.tls import Tls, reason
 
 _log = logging.getLogger(__name__)
 _STORE_RETRY = 1.0  # seconds between attempts to use a store that is out of order
@@ -38,13 +40,16 @@ class Outbox:
         *,
         connect_timeout: float = 5.0,
         answer_timeout: float = 30.0,
+        tls: Mapping[tuple[str, int], Tls | None] | None = None,
     ) -> None:
         """``clock`` tells the time with its zone. Timeouts in seconds: for the TCP connection, and for
-        sending a letter with the wait for its accept acknowledgment."""
+        sending a letter with the wait for its accept acknowledgment. ``tls``: of each address that replies go
+        to; none is encrypted where it is left out."""
         self._store = store
         self._clock = clock
         self._connect_timeout = connect_timeout
         self._answer_timeout = answer_timeout
+        self._tls = tls or {}
         self._wake = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
         self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
@@ -137,7 +142,7 @@ class Outbox:
 
     async def _deliver(self, letter: Letter) -> str:
         """Send a letter; empty, or why its receiver refuses it. SendError: it may be tried again."""
-        connection = await connect(*letter.address, self._connect_timeout)
+        connection = await connect(*letter.address, self._connect_timeout, self._encryption(letter))
         try:
             async with asyncio.timeout(self._answer_timeout):
                 await connection.write([letter.payload])
@@ -149,6 +154,8 @@ class Outbox:
         except TimeoutError as exc:
             text = f"the receiver did not accept it within {self._answer_timeout:g} s; look in its log"
             raise SendError(text) from exc
+        except ssl.SSLError as exc:
+            raise SendError(f"the connection ended: {reason(exc)}") from exc
         except (OSError, EOFError) as exc:
             text = "the receiver closed the connection before it had accepted it; look in its log"
             raise SendError(text) from exc
@@ -156,6 +163,14 @@ class Outbox:
             raise SendError(f"the answer is not MLLP ({exc}); check the port in routes.yaml") from exc
         finally:
             await connection.close()
+
+    def _encryption(self, letter: Letter) -> Tls | None:
+        """Of the address. One that is not in routes.yaml any more may have been encrypted: not sent in the
+        clear on suspicion."""
+        if any(self._tls.values()) and letter.address not in self._tls:
+            text = "no reply goes to this address any more, so that it is not known whether to encrypt"
+            raise SendError(f"{text}; list it under replies in routes.yaml until this letter is delivered")
+        return self._tls.get(letter.address)
 
 
 def backoff(attempts: int, first: float, longest: float) -> float:

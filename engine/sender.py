@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,6 +23,8 @@ from engine.hl7.mllp import (
 )
 from engine.hl7.mode import Condition, Mode, mode_of
 from engine.hl7.path import FieldPath
+from engine.tls import Tls, client_context, reason
+from engine.tls.stream import TlsStream
 
 _CHUNK = 2**16
 _LINGER = 1.0  # seconds for a receiver to close after our last message
@@ -44,6 +47,7 @@ async def send(
     pipelined: bool = False,
     timeout: float = 30.0,
     connect_timeout: float = 5.0,
+    tls: Tls | None = None,
 ) -> list[bytes]:
     """Send ``payloads`` in order over one connection; their acknowledgments as they come. None is framed.
 
@@ -51,13 +55,15 @@ async def send(
     that depends on success or error may stay away. A message waits for what the one before has asked for,
     unless ``pipelined``. ``timeout`` is in seconds for each acknowledgment. Raises ``SendError``.
     """
-    connection = await connect(host, port, connect_timeout)
+    connection = await connect(host, port, connect_timeout, tls)
     acknowledgments: list[bytes] = []
     try:
         await _exchange(connection, payloads, acknowledgments, pipelined, timeout)
     except TimeoutError as exc:
         text = f"no acknowledgment within {timeout:g} s; look in the receiver's log, or allow more time"
         raise _error(text, acknowledgments, payloads) from exc
+    except ssl.SSLError as exc:
+        raise _error(f"the connection ended: {reason(exc)}", acknowledgments, payloads) from exc
     except (OSError, EOFError) as exc:
         text = (
             "the receiver closed the connection before the acknowledgment; look in its log, then send again"
@@ -75,11 +81,36 @@ def _error(text: str, acknowledgments: Sequence[bytes], payloads: Sequence[bytes
     return SendError(f"message {len(acknowledgments) + 1} of {len(payloads)}: {text}", acknowledgments)
 
 
-async def connect(host: str, port: int, timeout: float) -> Connection:
-    """A connection to a receiver, within ``timeout`` seconds. SendError says why there is none."""
+async def connect(host: str, port: int, timeout: float, tls: Tls | None = None) -> Connection:
+    """A connection to a receiver, within ``timeout`` seconds, and as long again for TLS. SendError says why
+    there is none."""
+    context = None if tls is None else _context(tls, host)
+    reader, writer = await _open(host, port, timeout)
+    if tls is None or context is None:
+        return Connection(reader, writer)
+    stream = TlsStream(reader, writer, context, tls.name_of(host))
     try:
         async with asyncio.timeout(timeout):
-            return Connection(*await asyncio.open_connection(host, port))
+            await stream.handshake()
+    except BaseException as exc:
+        await Connection(stream, stream).close()
+        if isinstance(exc, OSError):
+            raise SendError(f"no TLS with {host} port {port}: {reason(exc)}") from exc
+        raise
+    return Connection(stream, stream)
+
+
+def _context(tls: Tls, host: str) -> ssl.SSLContext:
+    try:
+        return client_context(tls, host)
+    except OSError as exc:
+        raise SendError(f"our TLS settings cannot be used ({exc}); check the files and the hostname") from exc
+
+
+async def _open(host: str, port: int, timeout: float) -> tuple[StreamReader, StreamWriter]:
+    try:
+        async with asyncio.timeout(timeout):
+            return await asyncio.open_connection(host, port)
     except TimeoutError as exc:
         text = f"{host} port {port} does not answer within {timeout:g} s; check the host and the firewall"
         raise SendError(text) from exc
@@ -163,7 +194,7 @@ def _told(acknowledgment: bytes) -> tuple[str, str]:
 class Connection:
     """An MLLP connection to a receiver. Its methods raise ``OSError`` where the network does."""
 
-    def __init__(self, reader: StreamReader, writer: StreamWriter) -> None:
+    def __init__(self, reader: StreamReader | TlsStream, writer: StreamWriter | TlsStream) -> None:
         self._reader = reader
         self._writer = writer
         self._decoder = Decoder(_MAX_ACKNOWLEDGMENT_BYTES)

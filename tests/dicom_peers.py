@@ -6,6 +6,7 @@ All listen on 127.0.0.1 at a port that the system chooses.
 from __future__ import annotations
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -126,6 +127,9 @@ def scripted_scp(
     *,
     sop_classes: Sequence[Any] = SOP_CLASSES,
     require_called_aet: bool = False,
+    maximum_associations: int = 50,
+    ssl_context: ssl.SSLContext | None = None,
+    verify_identity: Callable[[evt.Event], tuple[bool, bytes | None]] | None = None,
 ) -> Iterator[ScriptedScp]:
     """An SCP named ARCHIVE that answers every request with what the script yields."""
     seen = ScriptedScp()
@@ -159,7 +163,7 @@ def scripted_scp(
 
     entity = AE(ae_title="ARCHIVE")
     entity.require_called_aet = require_called_aet
-    entity.maximum_associations = 50
+    entity.maximum_associations = maximum_associations
     for sop_class in sop_classes:
         entity.add_supported_context(sop_class, "1.2.840.10008.1.2")
     handlers: list[Any] = [
@@ -168,8 +172,13 @@ def scripted_scp(
         (evt.EVT_RELEASED, released),
         (evt.EVT_DIMSE_RECV, received),
     ]
+    if verify_identity is not None:
+        handlers.append((evt.EVT_USER_ID, verify_identity))
     server = entity.make_server(
-        ("127.0.0.1", 0), evt_handlers=handlers, server_class=ThreadedAssociationServer
+        ("127.0.0.1", 0),
+        ssl_context=ssl_context,
+        evt_handlers=handlers,
+        server_class=ThreadedAssociationServer,
     )
     entity._servers.append(server)  # as start_server does, whose thread takes half a second to shut down
     seen.port = server.server_address[1]

@@ -132,9 +132,10 @@ def echo(config: ConfigPath = DEFAULT_CONFIG) -> None:
         place = f"{node.name} ({node.ae_title} at {node.host}:{node.port})"
         try:
             c_echo(node, calling, timeouts)
-            out.print(f"✓ {place}", style="green")
+            out.print(f"✓ {place}{' with TLS' if node.tls is not None else ''}", style="green")
         except NodeError as error:
             good = False
-            out.print(f"✗ {place}: {error.text}; {failure(error).cure}", style="red")
+            cure = failure(error).cure
+            out.print(f"✗ {place}: {error.text}" + (f"; {cure}" if cure else ""), style="red")
     if not good:
         raise typer.Exit(1)

@@ -13,6 +13,7 @@ from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load
 if TYPE_CHECKING:
     from engine.config import Config
     from engine.routing.router import Decision
+    from engine.tls import Tls
 
 MessageFile = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, help="a file with one message or more")
@@ -36,7 +37,7 @@ def explain(
     from engine.cli.expectation import differences, read_expected
     from engine.cli.rendering import print_explanation
 
-    settings = load(config)
+    settings = load(config, try_files=find)
     payloads = _payloads(file, raw)
     told = [_explanation(settings, payload, find) for payload in payloads]
     out = console()
@@ -131,6 +132,15 @@ def send(
     pipelined: Annotated[bool, typer.Option(help="send all before waiting for the first ACK")] = False,
     raw: Annotated[bool, typer.Option("--raw", help="each file is one block, whatever is in it")] = False,
     timeout: Annotated[float, typer.Option(min=0.1, help="seconds to wait for each ACK")] = 30.0,
+    tls: Annotated[bool, typer.Option("--tls", help="encrypt; the options below say more")] = False,
+    ca: Annotated[
+        Path | None, typer.Option(exists=True, help="PEM: who issued its certificate; default: the system's")
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(exists=True, help="PEM: ours, where it wants one")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(exists=True, help="PEM: the key of --certificate")] = None,
+    hostname: Annotated[str, typer.Option(help="name in its certificate, if not the host")] = "",
 ) -> None:
     """Send messages by MLLP and show the acknowledgments. Exit 1 unless every one is AA or CA."""
     import asyncio
@@ -145,7 +155,14 @@ def send(
     fault = ""
     try:
         acks = asyncio.run(
-            send_messages(host, port, [payload for _, payload in names], pipelined=pipelined, timeout=timeout)
+            send_messages(
+                host,
+                port,
+                [payload for _, payload in names],
+                pipelined=pipelined,
+                timeout=timeout,
+                tls=_encryption(tls, ca, certificate, key, hostname),
+            )
         )
     except SendError as error:
         acks, fault = list(error.acknowledgments), str(error)
@@ -155,6 +172,22 @@ def send(
         raise typer.Exit(2)
     if not all(good):
         raise typer.Exit(1)
+
+
+def _encryption(
+    wanted: bool, ca: Path | None, certificate: Path | None, key: Path | None, hostname: str
+) -> Tls | None:
+    from engine.tls import Tls
+
+    if not wanted:
+        if ca or certificate or key or hostname:
+            raise typer.BadParameter(
+                "needed with --ca, --certificate, --key and --hostname", param_hint="--tls"
+            )
+        return None
+    if (certificate is None) is not (key is None):
+        raise typer.BadParameter("both or neither", param_hint="--certificate and --key")
+    return Tls(str(ca or ""), str(certificate or ""), str(key or ""), hostname=hostname)
 
 
 def _file_of(ack: bytes, sent: Sequence[tuple[Path, bytes]]) -> Path | None:
@@ -169,7 +202,7 @@ def _file_of(ack: bytes, sent: Sequence[tuple[Path, bytes]]) -> Path | None:
 
 def _address(to: str | None, config: Path) -> tuple[str, int]:
     if to is None:
-        engine = load(config).engine
+        engine = load(config, try_files=False).engine
         return engine.host, engine.port
     host, colon, port = to.rpartition(":")
     if not colon or not port.isdigit():

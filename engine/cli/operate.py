@@ -29,8 +29,10 @@ def serve(
 
 def check(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Check the routes file; say what each route does, or every mistake with its line."""
+    import datetime as dt
     import os
 
+    from engine.cli.encryption import summary, warnings
     from engine.retrieve.gate import SWITCH_REASON, switch_on
 
     settings = load(config)
@@ -41,6 +43,10 @@ def check(config: ConfigPath = DEFAULT_CONFIG) -> None:
         to = ", ".join(dict.fromkeys(target for target in targets if target is not None))
         state = "" if route.enabled else " (disabled)"
         out.print(f"{route.name}{state}: {kinds} from {route.archive} to {to}, ACK on {route.acknowledge}")
+    for line in summary(settings):
+        out.print(line)
+    for warning in warnings(settings, dt.datetime.now(dt.UTC)):
+        out.print(f"warning: {warning}", style="yellow")
     out.print(
         f"{config}: {len(settings.routes)} routes, {len(settings.archives)} archives, "
         f"{len(settings.destinations)} destinations: no mistakes",

@@ -31,11 +31,12 @@ STYLES = {
 }
 
 
-def load(path: Path) -> Config:
-    """The configuration, or ConfigError with every complaint."""
+def load(path: Path, *, try_files: bool = True) -> Config:
+    """The configuration, or ConfigError with every complaint. ``try_files`` false: for a verb that connects
+    to nobody, so that whoever uses it needs no access to keys and passwords."""
     from engine.config import load as load_config
 
-    return load_config(path)
+    return load_config(path, try_files=try_files)
 
 
 def console() -> Console:

@@ -52,7 +52,7 @@ def tasks(
     from engine.store import count_tasks, list_tasks
     from engine.waiting import holds
 
-    settings = load(config)
+    settings = load(config, try_files=False)
     path = settings.engine.store
     found = list_tasks(
         path,
@@ -90,7 +90,7 @@ def task(
     from engine.store import story_of
     from engine.waiting import holds
 
-    settings = load(config)
+    settings = load(config, try_files=False)
     path = settings.engine.store
     story = story_of(path, number)
     if story is None:
@@ -164,7 +164,7 @@ def verb_command(verb: Verb, doc: str) -> Callable[..., None]:
         destination: DestinationName = None,
         yes: Yes = False,
     ) -> None:
-        settings = load(config)
+        settings = load(config, try_files=False)
         chosen = list(numbers or [])
         if not chosen:
             given = {"message_id": message, "route": route, "archive": archive, "destination": destination}

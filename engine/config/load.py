@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,9 +37,13 @@ _LONGEST_FOUND = 60
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def load(path: str | Path) -> Config:
-    """The configuration in a file, or ConfigError."""
-    return parse(read_text(path), str(path))
+def load(path: str | Path, *, try_files: bool = True) -> Config:
+    """The configuration in a file, or ConfigError.
+
+    ``try_files``: whether the files and environment variables of ``tls`` and ``identity`` have to be usable
+    here and now. Who connects to nobody may not be allowed to read them.
+    """
+    return parse(read_text(path), str(path), try_files=try_files)
 
 
 def read_text(path: str | Path) -> str:
@@ -54,21 +58,28 @@ def read_text(path: str | Path) -> str:
         raise ConfigError([Complaint(str(path), 1, 1, "", "a readable UTF-8 file", str(error))]) from error
 
 
-def parse(text: str, file: str = "routes.yaml") -> Config:
-    """The configuration in a text, or ConfigError. ``file`` names it in complaints."""
-    return configuration(read(text, file))
+def parse(text: str, file: str = "routes.yaml", *, try_files: bool = True) -> Config:
+    """The configuration in a text, or ConfigError. ``file`` names it in complaints; the files that it names
+    are looked for beside it."""
+    return configuration(read(text, file), try_files=try_files)
 
 
-def configuration(document: Document) -> Config:
+def configuration(document: Document, *, try_files: bool = True) -> Config:
     """The configuration that a document writes, or ConfigError."""
-    return build(checked(document, RoutesFile, references(document)))
+    context = {"folder": Path(document.file).parent, "try_files": try_files}
+    return build(checked(document, RoutesFile, references(document), context))
 
 
-def checked(document: Document, model: type[_Model], complaints: Iterable[Complaint] = ()) -> _Model:
+def checked(
+    document: Document,
+    model: type[_Model],
+    complaints: Iterable[Complaint] = (),
+    context: Mapping[str, Any] | None = None,
+) -> _Model:
     """The document as this model, or ConfigError with these complaints and the model's, in their order."""
     found = list(complaints)
     try:
-        value = model.model_validate(document.value)
+        value = model.model_validate(document.value, context=context)
     except ValidationError as error:
         found += [_complaint(document, model, details) for details in error.errors(include_url=False)]
         raise ConfigError(sorted(found, key=_place)) from error

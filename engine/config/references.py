@@ -34,7 +34,9 @@ def references(document: Document) -> Iterator[Complaint]:
             yield from _series_uid(document, (*here, "studies", index), _mapping(item))
     yield from _ae_titles(document, destinations)
     yield from _query_addresses(document, destinations)
-    yield from _senders(document, _list(file.get("replies")))
+    replies = _list(file.get("replies"))
+    yield from _senders(document, replies)
+    yield from _encryption(document, replies)
     yield from vocabulary_references(document)
 
 
@@ -125,3 +127,13 @@ def _senders(document: Document, replies: list[Any]) -> Iterator[Complaint]:
             found = f"application {sender[0]!r}, facility {sender[1]!r} again"
             yield document.complaint(("replies", number), "a sender that no rule above names", found)
         seen.add(sender)
+
+
+def _encryption(document: Document, replies: list[Any]) -> Iterator[Complaint]:
+    """A letter knows its address only: what is sent there is encrypted in one way."""
+    first: dict[str, Any] = {}
+    for number, section in enumerate(replies):
+        address, tls = str(_mapping(section).get("to")).strip(), _mapping(section).get("tls")
+        if first.setdefault(address, tls) != tls:
+            expected = f"the same tls wherever replies go to {address}"
+            yield document.complaint(("replies", number), expected, "another one")

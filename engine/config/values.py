@@ -12,6 +12,7 @@ from engine.retrieve.budget import Budget
 from engine.retrieve.policy import NodeRule, Policy, RouteRule
 from engine.routing.admission import Admission
 from engine.routing.rules import Route
+from engine.tls import Tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class EngineSettings:
     idle_timeout: float
     frame_timeout: float
     drain_timeout: float
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class ReplyRule:
     first: float
     longest: float
     give_up: float
+    tls: Tls | None = None
 
 
 def reply_rule(

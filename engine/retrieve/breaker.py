@@ -135,6 +135,7 @@ def _bearings() -> dict[Cause, Bearing]:
         (Cause.OTHER_STATUS, none, none, "what the status means is not known"),
         (Cause.CANCELED, none, none, "it was canceled"),
         (Cause.UNREACHABLE, bad, none, "there is no TCP connection to the archive"),
+        (Cause.TLS_FAILED, bad, none, "no encrypted connection to the archive comes about"),
         (Cause.REJECTED, bad, none, "the archive rejects associations"),
         (Cause.ABORTED, bad, none, "the archive aborted the association"),
         (Cause.TIMED_OUT, bad, none, "the archive was silent"),

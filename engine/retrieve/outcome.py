@@ -16,10 +16,12 @@ from engine.errors import (
     ForefetchError,
     GateClosed,
     IdentifierError,
+    NodeBusy,
     NodeError,
     NodeTimeout,
     NodeUnreachable,
     QueryFailed,
+    TlsFailed,
 )
 
 
@@ -74,6 +76,7 @@ class Cause(StrEnum):
     MISSING = "missing-at-destination"
     UNVERIFIED = "unverified"
     BUSY = "node-busy"
+    TLS_FAILED = "tls-failed"
     INTERNAL = "internal-error"
 
 
@@ -159,7 +162,7 @@ _CURES = {
     Cause.NOT_FOUND: "check that the archive holds it, and its routing",
     Cause.MISSING: "retrieve again; if objects stay missing, look in the logs of destination and archive",
     Cause.UNVERIFIED: "check at the destination, and whether it answers queries and counts objects",
-    Cause.BUSY: "try again later; the node has as many associations as it allows",
+    Cause.BUSY: "lower the archive's concurrency in routes.yaml, or raise its limit of associations",
     Cause.EXPIRED: "approve it in time, or allow more time in routes.yaml; send the order again",
 }
 
@@ -245,7 +248,9 @@ def _outcome(
 
 
 _ERROR_CAUSES: tuple[tuple[type[ForefetchError], Cause], ...] = (
+    (TlsFailed, Cause.TLS_FAILED),  # whose text has the cure
     (NodeUnreachable, Cause.UNREACHABLE),
+    (NodeBusy, Cause.BUSY),
     (AssociationRejected, Cause.REJECTED),
     (AssociationAborted, Cause.ABORTED),
     (NodeTimeout, Cause.TIMED_OUT),

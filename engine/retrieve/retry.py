@@ -122,6 +122,7 @@ RETRIES: Mapping[Cause, tuple[bool, str]] = {
     Cause.OTHER_STATUS: (True, "what the status means is not known; it may pass"),
     Cause.CANCELED: (False, "it was canceled: nobody wants it any more"),
     Cause.UNREACHABLE: (True, "the archive may be down or restarting"),
+    Cause.TLS_FAILED: (True, "the archive may be restarting, or its certificate be renewed meanwhile"),
     Cause.REJECTED: (True, "the archive may be at its limit of associations"),
     Cause.ABORTED: (True, "the archive may be restarting"),
     Cause.TIMED_OUT: (True, "the archive may be overloaded"),

@@ -25,6 +25,7 @@ from engine.dicom.node import Node, Timeouts
 from engine.dicom.status import is_pending
 from engine.errors import AssociationAborted, AssociationRejected, NodeUnreachable
 from engine.scu.dimse import BoundedProvider, Bounds, Operation, Unanswered
+from engine.scu.identity import negotiation_items
 from engine.scu.negotiation import Negotiation
 
 _log = logging.getLogger(__name__)
@@ -54,8 +55,8 @@ class NodeAssociation:
         timeouts: Timeouts,
         sop_classes: Sequence[UID] = STUDY_ROOT,
     ) -> None:
-        """Open it. Raises IdentifierError (an AE title), NodeUnreachable, AssociationRejected,
-        AssociationAborted and NodeTimeout."""
+        """Open it. Raises IdentifierError (an AE title), NodeUnreachable, TlsFailed, AssociationRejected,
+        NodeBusy, AssociationAborted, NodeTimeout, and NodeError for a user identity that is not to be had."""
         self._node = node
         self._message_id = 0
         self.spent = False  # set: to be released, not used again
@@ -64,10 +65,19 @@ class NodeAssociation:
         if not self._association.is_established:
             self._end()
             raise self._negotiation.failure()
+        if self._unconfirmed():
+            self.abort()
+            text = "did not confirm our user identity; it may not check it (identity.confirm in routes.yaml)"
+            raise AssociationRejected(node.name, text)
         with suppress(OSError):  # closed already, as the first operation will notice
             self._negotiation.socket.settimeout(timeouts.dimse + 1)  # for a PDU whose rest never comes
         self._dimse = BoundedProvider(self._association, node, timeouts)
         self._association.dimse = self._dimse
+
+    def _unconfirmed(self) -> bool:
+        """Who does not support user identity accepts without a response to it (PS3.7 D.3.3.7)."""
+        identity = self._node.identity
+        return identity is not None and identity.confirm and self._association.acceptor.user_identity is None
 
     def _request(self, calling: str, timeouts: Timeouts, sop_classes: Sequence[UID]) -> Association:
         called = valid_ae_title(self._node.ae_title)
@@ -77,16 +87,24 @@ class NodeAssociation:
         entity.network_timeout = None  # would end associations that only wait for their next operation
         for sop_class in sop_classes:
             entity.add_requested_context(sop_class, _TRANSFER_SYNTAXES)
-        observe = self._negotiation.observers()
         try:
-            return entity.associate(self._node.host, self._node.port, ae_title=called, evt_handlers=observe)
+            return entity.associate(
+                self._node.host,
+                self._node.port,
+                ae_title=called,
+                ext_neg=list(negotiation_items(self._node)),
+                evt_handlers=self._negotiation.observers(),
+            )
         except (OSError, UnicodeError) as exc:
             text = f"the host name {self._node.host} cannot be resolved"
             raise NodeUnreachable(self._node.name, text) from exc
 
     @property
     def is_established(self) -> bool:
-        return bool(self._association.is_established)
+        """Whether it stands. A primitive that waits while no operation is under way can only be its end
+        (PS3.8 7.2 to 7.4), which pynetdicom has not come round to yet."""
+        association = self._association
+        return bool(association.is_established) and association.dul.peek_next_pdu() is None
 
     def echo(self, bounds: Bounds) -> Response:
         """C-ECHO (PS3.7 9.1.5)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +31,10 @@ _USABLE_AFTER = {
     MoveStatus.SUBOPERATIONS_FAILED,
     MoveStatus.CANCELED,
 }  # an association after a C-MOVE
+UNVERIFIED = (
+    "its certificate is not verified (tls.verify: false), so that anybody in between can read and change "
+    "everything; enter the authority as tls.ca instead"
+)
 MAX_RESULTS = 10_000  # of one C-FIND; more are no answer to a question about one patient or study
 
 Record = TypeVar("Record", StudyRecord, SeriesRecord, str)
@@ -47,7 +52,16 @@ class ArchiveClient:
         self._archive = archive
         self._grace = grace
         self._stopping = threading.Event()
-        self._pool = AssociationPool(self._connect, archive.name, archive.concurrency, archive.idle)
+        self._pool = AssociationPool(
+            self._connect,
+            archive.name,
+            archive.concurrency,
+            archive.idle,
+            health=math.inf if archive.health is None else archive.health,
+            check=self._check,
+        )
+        if archive.tls is not None and not archive.tls.verify:
+            _log.warning("archive %s: %s", archive.name, UNVERIFIED)
 
     @property
     def open_associations(self) -> int:
@@ -141,6 +155,10 @@ class ArchiveClient:
     def _connect(self) -> NodeAssociation:
         return NodeAssociation(self._archive, self._archive.calling_ae_title, self._archive.timeouts)
 
+    def _check(self, association: NodeAssociation) -> None:
+        """A C-ECHO that has to be answered as soon as an A-ASSOCIATE would be."""
+        _echo(association, self._archive, Bounds(time.monotonic() + self._archive.timeouts.acse))
+
     def _bounds(self, canceled: threading.Event | None = None) -> Bounds:
         deadline = time.monotonic() + self._archive.timeouts.total
         return Bounds(deadline, canceled or self._stopping, self._grace)
@@ -213,7 +231,8 @@ class ArchiveClient:
 
 
 def echo(node: Node, calling_ae_title: str, timeouts: Timeouts) -> None:
-    """C-ECHO on an association of its own (PS3.4 annex A). Raises IdentifierError and NodeError."""
+    """C-ECHO on an association of its own (PS3.4 annex A), with the TLS and the user identity of the node.
+    Raises IdentifierError and NodeError."""
     bounds = Bounds(time.monotonic() + timeouts.total)
     association = NodeAssociation(node, calling_ae_title, timeouts, VERIFICATION)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import math
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -47,12 +48,14 @@ class SimulatedNode:
     """A listening DICOM application entity. Port 0 lets the system choose; later starts keep that port.
 
     Calls to another called AE title are rejected (PS3.8 9.3.4, reason 7). The node has every one of its
-    ``faults``, whatever name they carry; ForefetchError for one of an operation that it does not offer.
+    ``faults``, whatever name they carry; ForefetchError for one of an operation that it does not offer. With
+    an ``ssl_context``, which may be set until the start, it speaks TLS only.
     """
 
     principal: Operation  # what a fault strikes that does not say on what
 
     def __init__(self, ae_title: str, host: str, port: int, faults: Faults = ()) -> None:
+        self.ssl_context: ssl.SSLContext | None = None
         self.ae_title = valid_ae_title(ae_title)
         self._address: Address = (host, port)
         self._server: ThreadedAssociationServer | None = None
@@ -101,7 +104,9 @@ class SimulatedNode:
             (evt.EVT_ACCEPTED, self._count),
         ]
         try:
-            server = self._ae.make_server(self._address, evt_handlers=handlers, server_class=_Server)
+            server = self._ae.make_server(
+                self._address, ssl_context=self.ssl_context, evt_handlers=handlers, server_class=_Server
+            )
         except OSError as exc:
             host, port = self._address
             raise NodeError(self.ae_title, f"cannot listen on {host}:{port}: {exc.strerror}") from exc

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from engine.dispatcher import Dispatcher
+from engine.errors import NodeBusy
 from engine.retrieve.budget import Budget
-from engine.retrieve.outcome import Cause, MoveResponse, TaskStatus
+from engine.retrieve.outcome import Cause, MoveResponse, SubOperations, TaskStatus
 from engine.retrieve.policy import Hold, NodeRule, RouteRule
 from engine.retrieve.rate import Rate
 from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, Study
@@ -289,3 +290,22 @@ async def test_what_a_search_counted_is_what_rates_and_budgets_reckon_with(tmp_p
         await until(lambda: bool(standing(tmp_path / "journal.db").closures))
     assert len(client.moved) == 1
     assert [task.request.instances for task in await outcome_of(tmp_path)] == [None, 3, 300]
+
+
+async def test_an_archive_at_its_own_limit_is_left_alone_for_a_while_and_that_is_no_failure(
+    tmp_path: Path,
+) -> None:
+    tries = 0
+
+    def busy_once(_: threading.Event) -> MoveResponse:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise NodeBusy("main", "local limit exceeded")
+        return MoveResponse(0, SubOperations(0, 1, 0, 0))
+
+    async with running(tmp_path, main=Scripted({"1.1": busy_once})) as (store, dispatcher):
+        kept = await ask(store, dispatcher, request(Study("1.1")))
+        assert await dispatcher.settled(kept.message_id, None)
+    (task,) = await outcome_of(tmp_path)
+    assert (task.status, task.attempts, task.failures) == (S.COMPLETED, 2, 0)

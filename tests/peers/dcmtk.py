@@ -27,18 +27,28 @@ PresentationContexts = CT
 
 
 @contextmanager
-def storescp(ae_title: str, folder: Path, *, ct_only: bool = False) -> Iterator[StorageNode]:
-    """A destination; ``ct_only``: one that accepts no other presentation context for storage."""
+def storescp(
+    ae_title: str,
+    folder: Path,
+    *,
+    ct_only: bool = False,
+    options: Sequence[str | Path] = (),
+    asking: Sequence[str | Path] = (),
+) -> Iterator[StorageNode]:
+    """A destination; ``ct_only``: one that accepts no other presentation context for storage. ``options`` are
+    its own, ``asking`` those by which ``echoscu`` asks whether it is there."""
     port = free_port()
     received = folder / "received"
     received.mkdir()
-    options: list[str | Path] = ["-v", "-aet", ae_title, "-od", received]
+    options = ["-v", "-aet", ae_title, "-od", received, *options]
     if ct_only:
         profile = folder / "ct-only.cfg"
         profile.write_text(_CT_ONLY, encoding="ascii")
         options += ["-xf", profile, "CTOnly"]
     command = [binary("storescp"), *options, str(port)]
-    with serving(f"storescp-{ae_title}", command, folder, lambda _: answers(ae_title, port)) as process:
+    with serving(
+        f"storescp-{ae_title}", command, folder, lambda _: answers(ae_title, port, *asking)
+    ) as process:
         yield StorageNode(ae_title, port, received, process)
 
 
@@ -71,16 +81,16 @@ def scu(
     return run([binary(program), *titles, *options, "127.0.0.1", str(port), *files])
 
 
-def answers(ae_title: str, port: int) -> bool:
+def answers(ae_title: str, port: int, *options: str | Path) -> bool:
     """Whether a C-ECHO succeeds."""
-    return scu("echoscu", ae_title, port).returncode == 0
+    return scu("echoscu", ae_title, port, *options).returncode == 0
 
 
-def store(studies: Iterable[GeneratedStudy], ae_title: str, port: int, folder: Path) -> None:
+def store(studies: Iterable[GeneratedStudy], ae_title: str, port: int, folder: Path, *options: str) -> None:
     """Store the studies from files that are written into ``folder``."""
     folder.mkdir()
     for study in studies:
         for dataset in datasets(study):
             dataset.save_as(folder / f"{dataset.SOPInstanceUID}.dcm", enforce_file_format=True)
-    result = scu("storescu", ae_title, port, "+sd", files=[folder])
+    result = scu("storescu", ae_title, port, *options, "+sd", files=[folder])
     assert result.returncode == 0, result.stdout.decode()

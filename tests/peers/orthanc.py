@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,16 @@ from tests.peers.processes import binary, free_port, serving
 
 
 @contextmanager
-def orthanc(ae_title: str, destinations: Ports, folder: Path, *, idle: int = 20) -> Iterator[ArchiveNode]:
-    """An archive that knows these destinations and ends associations that are silent for ``idle`` seconds."""
+def orthanc(
+    ae_title: str,
+    destinations: Ports,
+    folder: Path,
+    *,
+    idle: int = 20,
+    settings: Mapping[str, Any] | None = None,
+) -> Iterator[ArchiveNode]:
+    """An archive that knows these destinations and ends associations that are silent for ``idle`` seconds.
+    ``settings`` come on top of its own."""
     dicom, http = free_port(), free_port()
     modalities = {title: [title, "127.0.0.1", port] for title, port in destinations.items()}
     config = {
@@ -32,6 +40,7 @@ def orthanc(ae_title: str, destinations: Ports, folder: Path, *, idle: int = 20)
         "DicomScpTimeout": idle,
         # What is not listed may not query or retrieve; FOREFETCH never receives, so that its port is none.
         "DicomModalities": {**modalities, "FOREFETCH": ["FOREFETCH", "127.0.0.1", 1]},
+        **(settings or {}),
     }
     path = folder / "orthanc.json"
     path.write_text(json.dumps(config), encoding="utf-8")

@@ -126,7 +126,14 @@ def test_every_cause_says_what_it_bears_on_and_why() -> None:
         (
             Mark.AGAINST,
             Mark.NOTHING,
-            {Cause.UNREACHABLE, Cause.REJECTED, Cause.ABORTED, Cause.TIMED_OUT, Cause.CANNOT_COUNT},
+            {
+                Cause.UNREACHABLE,
+                Cause.TLS_FAILED,
+                Cause.REJECTED,
+                Cause.ABORTED,
+                Cause.TIMED_OUT,
+                Cause.CANNOT_COUNT,
+            },
         ),
         (Mark.FOR, Mark.AGAINST, {Cause.ALL_FAILED}),
         (Mark.NOTHING, Mark.AGAINST, {Cause.CANNOT_PERFORM}),

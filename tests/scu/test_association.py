@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from pynetdicom import evt
+from pynetdicom.acse import ACSE
 from pynetdicom.sop_class import CTImageStorage  # type: ignore[attr-defined]
 
 from engine.dicom.node import Node, Timeouts
@@ -124,6 +125,34 @@ def test_a_negotiation_that_breaks_off_has_its_own_error(
 ) -> None:
     with tcp_peer(behave) as port:
         assert_fails(connect(port, acse=0.4), error, words)
+
+
+@pytest.mark.parametrize(
+    ("behave", "error", "words"),
+    [
+        (_sends(bytes.fromhex("03 00 00000004 00 01 01 07")), AssociationRejected, "Called AE title not"),
+        (_sends(A_ABORT), AssociationAborted, "A-ABORT"),
+    ],
+)
+def test_an_answer_that_is_there_before_pynetdicom_looks_is_told(
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    behave: Callable[[socket.socket], None],
+    error: type[NodeError],
+    words: str,
+) -> None:
+    """It then finds the connection closed, and takes it for one that never was."""
+    request = ACSE.send_request
+
+    def request_and_be_late(acse: ACSE) -> None:
+        request(acse)
+        assert acse.socket is not None
+        transport = acse.socket
+        assert eventually(lambda: transport._ready.is_set() and not transport._is_connected)
+
+    monkeypatch.setattr(ACSE, "send_request", request_and_be_late)
+    with tcp_peer(behave) as port:
+        assert_fails(connect(port), error, words)
 
 
 def test_half_an_answer_to_the_association_request_does_not_hang(connect: Connect) -> None:

@@ -6,6 +6,7 @@ from engine.config.build.gate import gate
 from engine.config.build.nodes import archive, destination
 from engine.config.build.relevance import vocabularies
 from engine.config.build.routes import route
+from engine.config.build.security import listener_tls, tls
 from engine.config.models import RoutesFile
 from engine.config.models.engine import EngineSection, IntakeSection
 from engine.config.models.replies import ReplySection
@@ -44,6 +45,7 @@ def _engine(section: EngineSection) -> EngineSettings:
         idle_timeout=section.idle_timeout.total_seconds(),
         frame_timeout=section.frame_timeout.total_seconds(),
         drain_timeout=section.drain_timeout.total_seconds(),
+        tls=listener_tls(section.tls),
     )
 
 
@@ -67,4 +69,5 @@ def _reply(section: ReplySection) -> ReplyRule:
         first=section.retry.first.total_seconds(),
         longest=section.retry.longest.total_seconds(),
         give_up=section.retry.give_up.total_seconds(),
+        tls=tls(section.tls),
     )

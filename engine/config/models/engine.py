@@ -8,12 +8,14 @@ from pydantic import Field
 
 from engine.config.fields import Address, AeTitle, Charset, Duration, Listed, PositiveDuration, Text, TimeZone
 from engine.config.models.base import Section, default
+from engine.config.models.security import ListenerTlsSection
 
 
 class EngineSection(Section):
     """Forefetch itself. Everything has a default."""
 
     listen: Address = default("127.0.0.1:2575", "host:port to take HL7 messages on, by MLLP")
+    tls: ListenerTlsSection | None = default(None, "encrypt what is listened on")
     store: str = default("forefetch.db", "SQLite file of messages and tasks")
     ae_title: AeTitle = default("FOREFETCH", "our calling AE title")
     time_zone: TimeZone | None = default(None, "of HL7 times that name none; default: the machine's")

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from engine.config.fields import PositiveDuration, Receiver, Text
 from engine.config.models.base import Section, default
+from engine.config.models.security import TlsSection
 
 
 class RetrySection(Section):
@@ -30,6 +31,7 @@ class ReplySection(Section):
     application: Text | None = default(None, "MSH-3.1 of the message, with * and ? as wild cards")
     facility: Text | None = default(None, "MSH-4.1 of the message, with * and ? as wild cards")
     to: Annotated[Receiver, Field(description="host:port of an MLLP receiver")]
+    tls: TlsSection | None = default(None, "encrypt; {} trusts the authorities of the system")
     accept: Literal["AL", "NE"] = default("AL", "MSH-15 of the reply: wait for its accept ACK, or do not")
     retry: RetrySection = default({}, "when it cannot be delivered")
 
