@@ -1,18 +1,24 @@
 """The journal of messages, retrieve tasks and replies: SQLAlchemy Core on SQLite, with group commit."""
 
+from engine.store.lock import is_running
 from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.occasions import Effect, Withdrawn
 from engine.store.outbox import Letter, LetterStatus, NewLetter
 from engine.store.reader import (
     Closure,
+    Queue,
     Standing,
     Story,
+    count_causes,
     count_tasks,
     list_letters,
     list_tasks,
+    numbers_of,
+    queues,
     standing,
     story_of,
 )
+from engine.store.selection import Selection
 from engine.store.store import Store
 from engine.store.story import Event, Line
 from engine.store.tasks import Sieve
@@ -29,16 +35,22 @@ __all__ = [
     "Line",
     "NewLetter",
     "NewMessage",
+    "Queue",
+    "Selection",
     "Sieve",
     "Standing",
     "Store",
     "Story",
     "Unanswered",
     "Withdrawn",
+    "count_causes",
     "count_tasks",
+    "is_running",
     "list_letters",
     "list_tasks",
+    "numbers_of",
     "operate",
+    "queues",
     "standing",
     "story_of",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,43 +14,44 @@ from sqlalchemy import Connection, Select, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
-from engine.retrieve.outcome import TaskStatus
+from engine.retrieve.outcome import Cause, TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store import schema
 from engine.store.dialect import explain, open_engine
 from engine.store.outbox import Letter, LetterStatus, letter
 from engine.store.rows import task
 from engine.store.schema import closures, links, messages, outbox, tasks
+from engine.store.selection import EVERY, Selection
 from engine.store.story import Line, lines_of
 
+_WAITING = (TaskStatus.SCHEDULED.value, TaskStatus.HELD.value)
+_ALIKE_TO_GATES = (
+    tasks.c.status,
+    tasks.c.gate,
+    tasks.c.archive,
+    tasks.c.destination,
+    tasks.c.kind,
+    tasks.c.routes,
+    tasks.c.approved,
+    tasks.c.expedited,
+)
 
-def list_tasks(
-    path: str | Path,
-    *,
-    statuses: Collection[TaskStatus] = (),
-    message_id: int | None = None,
-    route: str | None = None,
-    archive: str | None = None,
-    destination: str | None = None,
-    limit: int = 50,
-) -> list[RetrieveTask]:
-    """The newest tasks, newest first; of these statuses, this message, and these names where given.
+
+def list_tasks(path: str | Path, selection: Selection = EVERY, *, limit: int = 50) -> list[RetrieveTask]:
+    """The newest tasks of a selection, newest first.
 
     StoreError: there is no such file, or it is no journal that this version can read.
     """
-    query = select(tasks).order_by(tasks.c.id.desc()).limit(limit)
-    if statuses:
-        query = query.where(tasks.c.status.in_([status.value for status in statuses]))
-    if archive is not None:
-        query = query.where(tasks.c.archive == archive)
-    if destination is not None:
-        query = query.where(tasks.c.destination == destination)
-    if route is not None:
-        query = query.where(tasks.c.routes.contains(json.dumps(route, ensure_ascii=False), autoescape=True))
-    if message_id is not None:
-        query = query.join(links, links.c.task_id == tasks.c.id).where(links.c.message_id == message_id)
+    query = select(tasks).where(*selection.conditions()).order_by(tasks.c.id.desc()).limit(limit)
     with _reading(path) as connection:
         return [task(row) for row in connection.execute(query)]
+
+
+def numbers_of(path: str | Path, selection: Selection) -> list[int]:
+    """The numbers of all tasks of a selection, oldest first. StoreError as for `list_tasks`."""
+    query = select(tasks.c.id).where(*selection.conditions()).order_by(tasks.c.id)
+    with _reading(path) as connection:
+        return list(connection.execute(query).scalars())
 
 
 def count_tasks(path: str | Path) -> dict[TaskStatus, int]:
@@ -60,6 +60,61 @@ def count_tasks(path: str | Path) -> dict[TaskStatus, int]:
     with _reading(path) as connection:
         found = {row.status: row.number for row in connection.execute(query)}
     return {status: found.get(status.value, 0) for status in TaskStatus}
+
+
+def count_causes(path: str | Path, selection: Selection = EVERY) -> dict[tuple[TaskStatus, Cause], int]:
+    """How many of a selection have ended so, and why, the most frequent first. StoreError as for
+    `list_tasks`."""
+    number = func.count()
+    query = (
+        select(tasks.c.status, tasks.c.cause, number)
+        .where(tasks.c.cause != "", *selection.conditions())
+        .group_by(tasks.c.status, tasks.c.cause)
+        .order_by(number.desc(), tasks.c.cause)
+    )
+    with _reading(path) as connection:
+        return {
+            (TaskStatus(status), Cause(cause)): count for status, cause, count in connection.execute(query)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Tasks that wait in the same way: how many, the newest of them, their ``reason`` where it is the same,
+    and the earliest time at which one falls due, or expires."""
+
+    task: RetrieveTask
+    count: int
+    reason: str
+    first_due: dt.datetime
+    first_expiry: dt.datetime | None
+
+
+def queues(path: str | Path, selection: Selection = EVERY) -> list[Queue]:
+    """SCHEDULED and HELD tasks of a selection, put together where the gates see no difference. StoreError as
+    for `list_tasks`."""
+    kinds = (*_ALIKE_TO_GATES, tasks.c.failures > 0, tasks.c.due_at > dt.datetime.now(dt.UTC))
+    alike = (
+        select(
+            func.count().label("number"),
+            func.max(tasks.c.id).label("newest"),
+            func.min(tasks.c.reason).label("least"),
+            func.max(tasks.c.reason).label("most"),
+            func.min(tasks.c.due_at).label("first_due"),
+            func.min(tasks.c.expires_at).label("first_expiry"),
+        )
+        .where(tasks.c.status.in_(_WAITING), *selection.conditions())
+        .group_by(*kinds)
+        .subquery()
+    )
+    query = select(tasks, alike).join(alike, tasks.c.id == alike.c.newest).order_by(alike.c.number.desc())
+    with _reading(path) as connection:
+        return [
+            Queue(
+                task(row), row.number, row.most if row.least == row.most else "", row.first_due, row.first_expiry
+            )
+            for row in connection.execute(query)
+        ]
 
 
 def list_letters(
@@ -150,7 +205,9 @@ def story_of(path: str | Path, task_id: int) -> Story | None:
         row = connection.execute(select(tasks).where(tasks.c.id == task_id)).one_or_none()
         if row is None:
             return None
-        led_to = select(tasks).where(tasks.c.parent_id == task_id).order_by(tasks.c.id)
+        its_messages = select(links.c.message_id).where(links.c.task_id == task_id)
+        beside = select(links.c.task_id).where(links.c.message_id.in_(its_messages))  # parent_id has no index
+        led_to = select(tasks).where(tasks.c.id.in_(beside), tasks.c.parent_id == task_id).order_by(tasks.c.id)
         return Story(
             task(row),
             tuple(
