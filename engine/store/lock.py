@@ -42,7 +42,9 @@ def is_running(journal: str | Path) -> bool:
     """Whether an engine holds this journal now. Nothing is created, and no engine is kept from starting."""
     lock = Path(journal).with_name(Path(journal).name + "-lock")
     try:
-        with closing(sqlite3.connect(f"{lock.resolve().as_uri()}?mode=ro", uri=True, timeout=0)) as connection:
+        with closing(
+            sqlite3.connect(f"{lock.resolve().as_uri()}?mode=ro", uri=True, timeout=0)
+        ) as connection:
             connection.execute("SELECT count(*) FROM sqlite_master")
     except sqlite3.OperationalError as exc:
         return exc.sqlite_errorcode == sqlite3.SQLITE_BUSY

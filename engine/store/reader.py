@@ -25,6 +25,7 @@ from engine.store.selection import EVERY, Selection
 from engine.store.story import Line, lines_of
 
 _WAITING = (TaskStatus.SCHEDULED.value, TaskStatus.HELD.value)
+_TROUBLED = (TaskStatus.FAILED.value, TaskStatus.WARNING.value, TaskStatus.CANCELED.value)
 _ALIKE_TO_GATES = (
     tasks.c.status,
     tasks.c.gate,
@@ -54,21 +55,22 @@ def numbers_of(path: str | Path, selection: Selection) -> list[int]:
         return list(connection.execute(query).scalars())
 
 
-def count_tasks(path: str | Path) -> dict[TaskStatus, int]:
-    """How many tasks have each status, zeros included. StoreError as for `list_tasks`."""
-    query = select(tasks.c.status, func.count().label("number")).group_by(tasks.c.status)
+def count_tasks(path: str | Path, selection: Selection = EVERY) -> dict[TaskStatus, int]:
+    """How many tasks of a selection have each status, zeros included. StoreError as for `list_tasks`."""
+    query = select(tasks.c.status, func.count().label("number")).where(*selection.conditions())
+    query = query.group_by(tasks.c.status)
     with _reading(path) as connection:
         found = {row.status: row.number for row in connection.execute(query)}
     return {status: found.get(status.value, 0) for status in TaskStatus}
 
 
 def count_causes(path: str | Path, selection: Selection = EVERY) -> dict[tuple[TaskStatus, Cause], int]:
-    """How many of a selection have ended so, and why, the most frequent first. StoreError as for
-    `list_tasks`."""
+    """How many of a selection ended FAILED, WARNING or CANCELED, by their cause, the most frequent first.
+    StoreError as for `list_tasks`."""
     number = func.count()
     query = (
         select(tasks.c.status, tasks.c.cause, number)
-        .where(tasks.c.cause != "", *selection.conditions())
+        .where(tasks.c.status.in_(_TROUBLED), *selection.conditions())
         .group_by(tasks.c.status, tasks.c.cause)
         .order_by(number.desc(), tasks.c.cause)
     )
@@ -111,7 +113,11 @@ def queues(path: str | Path, selection: Selection = EVERY) -> list[Queue]:
     with _reading(path) as connection:
         return [
             Queue(
-                task(row), row.number, row.most if row.least == row.most else "", row.first_due, row.first_expiry
+                task(row),
+                row.number,
+                row.most if row.least == row.most else "",
+                row.first_due,
+                row.first_expiry,
             )
             for row in connection.execute(query)
         ]
@@ -175,12 +181,14 @@ def _counts(connection: Connection, query: Select[tuple[Any, ...]]) -> dict[str,
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A message that asked for a task."""
+    """A message that asked for a task. ``ack_code``: MSA-1 of its (application) acknowledgment, empty while
+    there is none."""
 
     id: int
     received_at: dt.datetime
     message_type: str
     control_id: str
+    ack_code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +215,13 @@ def story_of(path: str | Path, task_id: int) -> Story | None:
             return None
         its_messages = select(links.c.message_id).where(links.c.task_id == task_id)
         beside = select(links.c.task_id).where(links.c.message_id.in_(its_messages))  # parent_id has no index
-        led_to = select(tasks).where(tasks.c.id.in_(beside), tasks.c.parent_id == task_id).order_by(tasks.c.id)
+        led_to = (
+            select(tasks).where(tasks.c.id.in_(beside), tasks.c.parent_id == task_id).order_by(tasks.c.id)
+        )
         return Story(
             task(row),
             tuple(
-                Asked(it.id, it.received_at, it.message_type, it.control_id)
+                Asked(it.id, it.received_at, it.message_type, it.control_id, it.ack_code or "")
                 for it in connection.execute(asking)
             ),
             tuple(lines_of(connection, task_id)),

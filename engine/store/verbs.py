@@ -62,7 +62,9 @@ def operate(path: str | Path, verb: Verb, task_ids: Sequence[int], who: str) -> 
                 if len(done) < len(numbers):
                     time.sleep(time.monotonic() - began)
     except StoreError as exc:
-        raise StoreError(f"{exc}{f' ({len(done)} of {len(numbers)} tasks were done)' if done else ''}") from exc
+        raise StoreError(
+            f"{exc}{f' ({len(done)} of {len(numbers)} tasks were done)' if done else ''}"
+        ) from exc
     return done
 
 
@@ -137,9 +139,7 @@ _RETRY = _Change(Event.RETRIED, _ANEW, revives=True)
 _RETRY_NOW = _Change(Event.RETRIED, {**_FREED, "due_at": tasks.c.created_at})
 _STOP = _Change(Event.CANCELED, {"cancel_requested": True})
 _CANCEL = _Change(Event.CANCELED, end_row(_CANCELED, dt.datetime.now(dt.UTC)))
-_APPROVE = _Change(
-    Event.APPROVED, {**_FREED, "approved": True, "status": _SCHEDULED, "due_at": _IN_ITS_TURN}
-)
+_APPROVE = _Change(Event.APPROVED, {**_FREED, "approved": True, "status": _SCHEDULED, "due_at": _IN_ITS_TURN})
 _APPROVE_LATE = _Change(Event.APPROVED, {**_ANEW, "approved": True}, revives=True)
 _APPROVE_AHEAD = _Change(Event.APPROVED, {"approved": True})
 _HOLD = _Change(
