@@ -70,7 +70,7 @@ def lines(path: str | Path, config: Config, selection: Selection) -> list[Line]:
         hold = _hold(alike, now, policy)
         key = (hold.gate, hold.reason, hold.held) if hold is not None else ("", "", False)
         counted[key] = _added(counted.get(key), Line(queue.count, hold))
-    return sorted(counted.values(), key=lambda line: -line.count)
+    return sorted(counted.values(), key=lambda line: (-line.count, line.hold is None, str(line.hold)))
 
 
 def _added(one: Line | None, other: Line) -> Line:

@@ -94,11 +94,15 @@ def _confirm(verb: Verb, count: int, yes: bool) -> None:
         console().print("no task is so")
         raise typer.Exit
     if not yes:
-        if not sys.stdin.isatty():
+        if not _at_terminal():
             raise typer.BadParameter(
                 f"{count} tasks are selected; say --yes to {verb} them", param_hint="--yes"
             )
         typer.confirm(f"{verb} {count} tasks?", abort=True)
+
+
+def _at_terminal() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _operate(path: str, verb: Verb, numbers: Sequence[int]) -> None:
