@@ -8,9 +8,11 @@ from typing import Any
 
 from engine.hl7.message import Message
 from engine.retrieve.plan import PlanProblem
+from engine.retrieve.selector import PriorsOfPatient
 from engine.retrieve.task import RetrieveRequest
 from engine.routing.conditions import Check
 from engine.routing.meaning import Meaning
+from engine.routing.relevance import in_words
 from engine.routing.router import Decision, RouteTrace, plan_of, routes_of
 
 _MOST_TOLD = 20  # values of one check
@@ -60,14 +62,17 @@ def problems_of(told: str) -> tuple[PlanProblem, ...]:
 
 def request_dict(request: RetrieveRequest) -> dict[str, Any]:
     """One request in plain values."""
-    return {
-        "studies": str(request.selector),
-        "kind": request.selector.kind,
+    selector = request.selector
+    ordered = in_words(selector) if isinstance(selector, PriorsOfPatient) else ""
+    told = {
+        "studies": str(selector),
+        "kind": selector.kind,
         "from": request.archive,
         "to": request.destination,
         "routes": list(request.routes),
         "due": request.due.isoformat() if request.due is not None else None,
     }
+    return told | ({"ordered": ordered} if ordered else {})
 
 
 def _trace(trace: RouteTrace) -> dict[str, Any]:

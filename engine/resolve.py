@@ -17,7 +17,7 @@ from engine.retrieve.selector import (
     Study,
 )
 from engine.retrieve.task import Choice
-from engine.routing.priors import choose_priors, choose_series, needs_modalities
+from engine.routing.priors import choose_priors, choose_series, hanging
 
 
 class Finder(Protocol):
@@ -51,7 +51,7 @@ def resolve(finder: Finder, selector: Selector, aliases: Sequence[str] = ()) -> 
             return _accession(finder, selector, aliases)
         case PriorsOfPatient():
             found = _studies_of(finder, aliases or (selector.patient_id,))
-            studies = _with_modalities(finder, found, selector)
+            studies = _with_series(finder, found, selector)
             return _resolution(finder, choose_priors(studies, selector), selector.series)
 
 
@@ -78,7 +78,7 @@ def _accession(finder: Finder, wanted: StudiesOfAccession, aliases: Sequence[str
     for study in finder.find_studies(accession=wanted.accession):
         other = bool(patients and study.patient_id and study.patient_id not in patients)
         reason = "it is another patient's" if other else "has the accession number: taken"
-        choices.append(Choice(not other, reason, study.study_uid))
+        choices.append(Choice(not other, reason, study.study_uid, instances=study.instances))
     if not choices:
         return _not_found("the archive has no study with this accession number")
     if not any(choice.taken for choice in choices):
@@ -99,16 +99,21 @@ def _studies_of(finder: Finder, patient_ids: Sequence[str]) -> list[StudyRecord]
     return list({study.study_uid: study for study in found}.values())
 
 
-def _with_modalities(
+def _with_series(
     finder: Finder, studies: Sequence[StudyRecord], wanted: PriorsOfPatient
 ) -> list[StudyRecord]:
-    """Modalities in Study is an optional key (PS3.4 table C.6-5): where it is left out, the series know."""
-    return [_counted(finder, study) if needs_modalities(study, wanted) else study for study in studies]
+    """With what only the series tell, for those whose choice hangs on it: body part and side, and modalities
+    where the archive leaves out Modalities in Study, an optional key (PS3.4 table C.6-5)."""
+    asked = {study.study_uid for study in hanging(studies, wanted)}
+    return [_opened(finder, study) if study.study_uid in asked else study for study in studies]
 
 
-def _counted(finder: Finder, study: StudyRecord) -> StudyRecord:
-    modalities = {series.modality for series in finder.find_series(study.study_uid) if series.modality}
-    return replace(study, modalities=tuple(sorted(modalities)))
+def _opened(finder: Finder, study: StudyRecord) -> StudyRecord:
+    series = tuple(finder.find_series(study.study_uid))
+    modalities = study.modalities
+    if modalities is None:
+        modalities = tuple(sorted({one.modality for one in series if one.modality})) or None
+    return replace(study, series=series, modalities=modalities)
 
 
 def _resolution(finder: Finder, judged: Sequence[Choice], series: SeriesFilter | None) -> Resolution:

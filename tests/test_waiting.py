@@ -44,9 +44,11 @@ routes:{routes}
     )
 
 
-def asked(what: Selector | str = "1.1", route: str = "plain", **more: dt.datetime) -> RetrieveRequest:
+def asked(
+    what: Selector | str = "1.1", route: str = "plain", due: dt.datetime | None = None
+) -> RetrieveRequest:
     selector = Study(what) if isinstance(what, str) else what
-    return RetrieveRequest(selector, "main", "ws", (route,), **more)
+    return RetrieveRequest(selector, "main", "ws", (route,), due=due)
 
 
 async def keep(store: Store, *requests: RetrieveRequest) -> None:

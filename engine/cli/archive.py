@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load
+from engine.retrieve.task import Verify
 
 if TYPE_CHECKING:
     from engine.config import Config
@@ -21,6 +22,7 @@ def retrieve(
     config: ConfigPath = DEFAULT_CONFIG,
     series: Annotated[str, typer.Option(help="series instance UID: only this series")] = "",
     archive: Annotated[str | None, typer.Option(help="which archive, where several are listed")] = None,
+    verify: Annotated[Verify, typer.Option(help="ask the destination for it afterwards")] = Verify.OFF,
 ) -> None:
     """Make the archive send one study (or series) to a listed destination. Exit 1 unless it arrived."""
     import os
@@ -36,7 +38,10 @@ def retrieve(
     reason = refuse(policy, archive=source, destination=target.name if target is not None else destination)
     if reason is not None or target is None:
         raise GateClosed(reason or "the destination is not listed")
-    outcome = _move(settings, source, Study(study_uid, series), target)
+    if verify is not Verify.OFF and target.query is None:
+        cure = f"give destinations.{target.name} a query address in {config}, or leave it out"
+        raise typer.BadParameter(cure, param_hint="--verify")
+    outcome = _move(settings, source, Study(study_uid, series), target, verify)
     out = console()
     out.print(_report(outcome, Study(study_uid, series), target))
     if not outcome.arrived:
@@ -57,13 +62,16 @@ def _destination(settings: Config, wanted: str) -> Destination | None:
     return by_title.get(wanted.strip()) or settings.destinations.get(wanted)
 
 
-def _move(settings: Config, source: str, study: Study, target: Destination) -> Outcome:
+def _move(settings: Config, source: str, study: Study, target: Destination, verify: Verify) -> Outcome:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from engine.move import move
+    from engine.carry import Errand, carry
     from engine.scu import ArchiveClient
 
     client = ArchiveClient(settings.archives[source])
+    finder = ArchiveClient(target.query) if target.query is not None else None
+    level = settings.archives[source].series_level
+    errand = Errand(study, target.ae_title, verify=verify, series_level=level)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     try:
         with Progress(*columns, transient=True) as bar:
@@ -74,9 +82,11 @@ def _move(settings: Config, source: str, study: Study, target: Destination) -> O
                 total = done + counters.remaining if counters.remaining is not None else None
                 bar.update(line, completed=done, total=total)
 
-            return move(client, study, target.ae_title, progress=progress)
+            return carry(client, finder, errand, progress=progress).outcome
     finally:
         client.close()
+        if finder is not None:
+            finder.close()
 
 
 def _report(outcome: Outcome, study: Study, target: Destination) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +16,6 @@ from engine.app import Engine, clock_of
 from engine.cli.expectation import read_expected
 from engine.cli.options import style
 from engine.cli.rendering import print_ack
-from engine.cli.simulate import simulated
 from engine.config import Config
 from engine.errors import MessageError
 from engine.hl7.files import messages_of
@@ -25,8 +24,9 @@ from engine.hl7.path import FieldPath
 from engine.retrieve.gate import SWITCH
 from engine.retrieve.task import RetrieveTask
 from engine.routing.router import decide, routes_of
+from engine.scenario.nodes import on_simulated_nodes, simulated_nodes
 from engine.sender import send
-from engine.simulator import SimulatedArchive, SimulatedDestination
+from engine.simulator import SimulatedDestination
 from engine.store import list_tasks
 
 _PATIENCE = 30.0  # seconds for tasks whose outcome the ACK did not wait for
@@ -43,13 +43,13 @@ async def run(config: Config, files: Sequence[Path], out: Console) -> bool:
     """Send every sample; whether every ACK was the one that its ``.expected.yaml`` names."""
     began = time.monotonic()
     samples = [sample for file in files for sample in _samples(file)]
-    with TemporaryDirectory(prefix="forefetch-demo-") as folder, simulated(config, any_port=True) as nodes:
-        settings = _on_simulated_nodes(config, *nodes, Path(folder) / "demo.db")
+    with TemporaryDirectory(prefix="forefetch-demo-") as folder, simulated_nodes(config) as nodes:
+        settings = on_simulated_nodes(config, nodes, str(Path(folder) / "demo.db"))
         async with Engine(settings, {SWITCH: "true"}) as engine:
             out.print(f"engine on {engine.address[0]}:{engine.address[1]}, {len(samples)} messages to send\n")
-            show = _Show(settings, nodes[1], out)
+            show = _Show(settings, nodes.destinations, out)
             good = [await show.one(sample, engine.address) for sample in samples]
-    objects = sum(destination.arrived() for destination in nodes[1].values())
+    objects = sum(destination.arrived() for destination in nodes.destinations.values())
     out.print(
         f"{len(samples)} messages, {sum(good)} acknowledged as expected, {show.moved} retrieves, "
         f"{objects} different objects arrived, {time.monotonic() - began:.1f} s",
@@ -69,28 +69,12 @@ def _samples(file: Path) -> list[_Sample]:
     return [_Sample(file.name, payload, ack) for payload, ack in zip(payloads, acks, strict=True)]
 
 
-def _on_simulated_nodes(
-    config: Config,
-    archives: dict[str, SimulatedArchive],
-    destinations: dict[str, SimulatedDestination],
-    store: Path,
-) -> Config:
-    """The same routes, on the addresses that the system chose."""
-    return replace(
-        config,
-        engine=replace(config.engine, host="127.0.0.1", port=0, store=str(store)),
-        archives={
-            name: replace(config.archives[name], host=node.address[0], port=node.address[1])
-            for name, node in archives.items()
-        },
-        destinations=config.destinations,
-    )
-
-
 class _Show:
     """Sends samples one by one and tells what each led to."""
 
-    def __init__(self, config: Config, destinations: dict[str, SimulatedDestination], out: Console) -> None:
+    def __init__(
+        self, config: Config, destinations: Mapping[str, SimulatedDestination], out: Console
+    ) -> None:
         self._config = config
         self._destinations = destinations
         self._out = out

@@ -116,6 +116,7 @@ def _found(settings: Config, decision: Decision) -> list[dict[str, Any]]:
                     "study": choice.study_uid,
                     "series": choice.series_uid,
                     "taken": choice.taken,
+                    "score": choice.score,
                     "why": choice.reason,
                 }
                 for choice in answer.choices

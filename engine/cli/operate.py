@@ -50,8 +50,15 @@ def check(config: ConfigPath = DEFAULT_CONFIG) -> None:
         out.print(f"note: {SWITCH_REASON}", style="yellow")
 
 
-def schema() -> None:
+def schema(
+    scenario: Annotated[
+        bool, typer.Option("--scenario", help="of scenario files (forefetch test) instead")
+    ] = False,
+) -> None:
     """Print the JSON Schema of the routes file, for editors that complete and check as one types."""
-    from engine.config import schema as json_schema
+    if scenario:
+        from engine.scenario.load import schema as json_schema
+    else:
+        from engine.config import schema as json_schema
 
     typer.echo(json_schema())

@@ -36,6 +36,8 @@ def print_explanation(out: Console, told: dict[str, Any]) -> None:
     for number, request in enumerate(told["requests"]):
         due = f", not before {request['due']}" if request["due"] else ""
         out.print(f"  → {request['studies']}, from {request['from']} to {request['to']}{due}", style="cyan")
+        if "ordered" in request:
+            out.print(f"      {request['ordered']}")
         if "found" in told:
             _print_found(out, told["found"][number])
     for sentence in told["meaning"]:

@@ -220,12 +220,7 @@ def _tell_task(task: RetrieveTask, hold: Hold | None) -> None:
         f"  from {request.archive} to {request.destination}, priority {request.priority.name}, "
         f"for {', '.join(request.routes)}{parent}"
     )
-    said = ", ".join(word for word, so in (("approved", task.approved), ("expedited", task.expedited)) if so)
-    out.print(
-        f"  {task.status} since {local(task.updated)}, {task.attempts} attempts, "
-        f"{task.failures} of them failed{f'; {said}' if said else ''}",
-        style=style(task.status),
-    )
+    out.print(f"  {task.status} since {local(task.updated)}{_tried(task)}", style=style(task.status))
     if hold is not None:
         out.print(f"  {'held' if hold.held else 'waits'}: {hold}", style="yellow")
     if task.missing:
@@ -235,6 +230,21 @@ def _tell_task(task: RetrieveTask, hold: Hold | None) -> None:
         _tell_wire(task.outcome)
         for uid in task.outcome.failed_instances:
             out.print(f"    did not arrive: {uid}", style="dim")
+
+
+def _tried(task: RetrieveTask) -> str:
+    """Such as ", tried 3 times, failed 2 times in a row, approved"; what people retried begins to count anew."""
+    words = (
+        (f"tried {_times(task.attempts)}", task.attempts > 0),
+        (f"failed {_times(task.failures)} in a row", task.failures > 0),
+        ("approved", task.approved),
+        ("expedited", task.expedited),
+    )
+    return "".join(f", {word}" for word, so in words if so)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _tell_wire(outcome: Outcome) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from engine.config.build import build
 from engine.config.models import RoutesFile
@@ -34,31 +34,47 @@ _UNIONS = ("oneOf", "anyOf", "allOf")
 _LONGEST_FOUND = 60
 
 
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
 def load(path: str | Path) -> Config:
     """The configuration in a file, or ConfigError."""
+    return parse(read_text(path), str(path))
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file, or ConfigError."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(
             [Complaint(str(path), 1, 1, "", "a file (name it with --config)", "none")]
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([Complaint(str(path), 1, 1, "", "a readable UTF-8 file", str(error))]) from error
-    return parse(text, str(path))
 
 
 def parse(text: str, file: str = "routes.yaml") -> Config:
     """The configuration in a text, or ConfigError. ``file`` names it in complaints."""
-    document = read(text, file)
-    complaints = list(references(document))
+    return configuration(read(text, file))
+
+
+def configuration(document: Document) -> Config:
+    """The configuration that a document writes, or ConfigError."""
+    return build(checked(document, RoutesFile, references(document)))
+
+
+def checked(document: Document, model: type[_Model], complaints: Iterable[Complaint] = ()) -> _Model:
+    """The document as this model, or ConfigError with these complaints and the model's, in their order."""
+    found = list(complaints)
     try:
-        model = RoutesFile.model_validate(document.value)
+        value = model.model_validate(document.value)
     except ValidationError as error:
-        complaints += [_complaint(document, details) for details in error.errors(include_url=False)]
-        raise ConfigError(sorted(complaints, key=_place)) from error
-    if complaints:
-        raise ConfigError(sorted(complaints, key=_place))
-    return build(model)
+        found += [_complaint(document, model, details) for details in error.errors(include_url=False)]
+        raise ConfigError(sorted(found, key=_place)) from error
+    if found:
+        raise ConfigError(sorted(found, key=_place))
+    return value
 
 
 def schema() -> str:
@@ -70,31 +86,32 @@ def _place(complaint: Complaint) -> tuple[int, int]:
     return complaint.line, complaint.column
 
 
-def _complaint(document: Document, details: Any) -> Complaint:
+def _complaint(document: Document, model: type[BaseModel], details: Any) -> Complaint:
     kind: str = details["type"]
     where: Where = tuple(details["loc"])
     if kind == "missing":
         return document.complaint(where, f"the key {str(where[-1])!r}", "no such key")
     if kind == "extra_forbidden":
-        return document.complaint(where, _known_keys(where), f"the key {str(where[-1])!r}", at_key=True)
+        known = _known_keys(where, model)
+        return document.complaint(where, known, f"the key {str(where[-1])!r}", at_key=True)
     if kind == "value_error":
         return document.complaint(where, str(details["ctx"]["error"]), _found(details["input"]))
     expected = _EXPECTED.get(kind) or details["msg"].removeprefix("Input should be ")
     return document.complaint(where, expected, _found(details["input"]))
 
 
-def _known_keys(where: Where) -> str:
+def _known_keys(where: Where, model: type[BaseModel]) -> str:
     """The keys allowed beside an unknown one, or the one that was probably meant."""
-    known = _properties(where[:-1])
+    known = _properties(where[:-1], model)
     meant = difflib.get_close_matches(str(where[-1]), known, n=1)
     if meant:
         return f"{meant[0]!r}"
     return f"{'one of' if len(known) > 1 else 'only'} {', '.join(known)}"
 
 
-def _properties(where: Where) -> list[str]:
+def _properties(where: Where, model: type[BaseModel]) -> list[str]:
     """The keys that the schema allows at a place, by walking the exported schema along it."""
-    whole = RoutesFile.model_json_schema(by_alias=True)
+    whole = model.model_json_schema(by_alias=True)
     nodes = [whole]
     for step in where:
         nodes = [child for node in nodes for child in _children(node, step, whole)] or nodes

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from engine.config.vocabularies import vocabulary_references
 from engine.config.yamlfile import Document, Where
 from engine.errors import Complaint
 
@@ -34,6 +35,7 @@ def references(document: Document) -> Iterator[Complaint]:
     yield from _ae_titles(document, destinations)
     yield from _query_addresses(document, destinations)
     yield from _senders(document, _list(file.get("replies")))
+    yield from vocabulary_references(document)
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -7,11 +7,25 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class SeriesRecord:
+    """One series of a C-FIND at SERIES level. ``body_part`` is Body Part Examined (0018,0015), ``laterality``
+    is Laterality (0020,0060): L or R; both are optional keys (PS3.4 table C.6-3)."""
+
+    study_uid: str
+    series_uid: str
+    modality: str = ""
+    description: str = ""
+    instances: int | None = None
+    body_part: str = ""
+    laterality: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StudyRecord:
     """One study of a Study Root C-FIND at STUDY level (PS3.4 C.6.2.1.2).
 
     ``modalities`` is None where the archive does not return Modalities in Study (an optional key);
-    ``instances`` is None where it does not return the count.
+    ``instances`` is None where it does not return the count; ``series`` is None where nobody asked for them.
     """
 
     study_uid: str
@@ -22,14 +36,4 @@ class StudyRecord:
     description: str = ""
     modalities: tuple[str, ...] | None = None
     instances: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesRecord:
-    """One series of a C-FIND at SERIES level."""
-
-    study_uid: str
-    series_uid: str
-    modality: str = ""
-    description: str = ""
-    instances: int | None = None
+    series: tuple[SeriesRecord, ...] | None = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from engine.dispatcher.meters import Meter, Meters
 from engine.errors import NodeError, StoreError
@@ -36,6 +37,7 @@ class Breakers:
         self._meters = meters
         self._changed = changed
         self._tasks: set[asyncio.Task[None]] = set()
+        self._watched: list[Meter] = []
 
     def note(self, task: RetrieveTask, outcome: Outcome) -> None:
         """Count what an outcome says of the archive and of the destination."""
@@ -62,15 +64,16 @@ class Breakers:
             meter.breaker = failed(meter.breaker, meter.rule.breaker, _now(), text)
         if meter.breaker.state is before:
             return
-        if meter.breaker.state is State.OPEN:
+        if meter.breaker.state is State.OPEN and meter not in self._watched:
+            self._watched.append(meter)
             self._spawn(self._watch(meter))
         else:
             _log.info("%s works again", meter)
             self._spawn(self._publish(meter))
         self._changed()
 
-    def _spawn(self, work: object) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -83,6 +86,7 @@ class Breakers:
                 await asyncio.sleep(max(0.0, (meter.breaker.until - _now()).total_seconds()))
             if probe_due(meter.breaker, _now()):
                 await self._probe(meter)
+        self._watched.remove(meter)
         await self._publish(meter)
         self._changed()
 

@@ -191,7 +191,7 @@ class Dispatcher:
             if running.withdrawn:
                 await self._finish(task, _WITHDRAWN)
             else:
-                await self._store.release(task.id, _LATER)
+                await self._release(task, _LATER)
         except StoreError as error:
             _log.error("task %d goes on at the next start: %s", task.id, error)
 
@@ -208,15 +208,20 @@ class Dispatcher:
             lane.relax()
             await self._answer(task, result)
         elif self._stopping and not outcome.arrived:
-            await self._store.release(task.id, "forefetch was stopped during the retrieve")
+            await self._release(task, "forefetch was stopped during the retrieve")
             _log.info("task %d goes on at the next start", task.id)
         elif outcome.cause is Cause.BUSY:
             due = lane.back_off()
             _log.warning("archive %s is at its limit of associations; waiting", lane.archive.name)
-            await self._store.release(task.id, outcome.text, due)
+            await self._release(task, outcome.text, due)
         else:
             lane.relax()
             await self._finish_or_retry(work, result)
+
+    async def _release(self, task: RetrieveTask, reason: str, due: dt.datetime | None = None) -> None:
+        """Back into the queue, unless nobody wants it any more."""
+        if not await self._store.release(task.id, reason, due):
+            await self._finish(task, _WITHDRAWN)
 
     async def _finish_or_retry(self, work: Work, result: Result) -> None:
         task, outcome = work.task, result.outcome
@@ -243,7 +248,11 @@ class Dispatcher:
     async def _answer(self, task: RetrieveTask, resolution: Resolution) -> None:
         """Finish a question and leave one task for each study that it found."""
         request = task.request
-        found = [replace(request, selector=study) for study in resolution.studies]
+        counted = {(it.study_uid, it.series_uid): it.instances for it in resolution.choices}
+        found = [
+            replace(request, selector=study, instances=counted.get((study.study_uid, study.series_uid)))
+            for study in resolution.studies
+        ]
         kept = await self._persist(
             lambda: self._store.resolve(task.id, resolution.outcome, resolution.choices, found)
         )

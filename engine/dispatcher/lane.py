@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import logging
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 STORE_RETRY = 1.0  # seconds between attempts after the store failed
 _BACK_OFF = dt.timedelta(seconds=1)  # after "local limit exceeded"; doubles up to
 _LONGEST_BACK_OFF = dt.timedelta(minutes=1)
+_MOST_AT_ONCE = 256  # tasks that are turned away together
 _FOR_THE_UNHURRIED = frozenset({Gate.WINDOW, Gate.RATE})  # what is expedited passes these
 
 
@@ -52,7 +53,7 @@ class Shut:
 
     def note(self, task: RetrieveTask, verdict: Closed) -> None:
         """What a task was turned away for need not be asked again of those that it holds as well."""
-        if verdict.until is not None:
+        if verdict.until is not None and verdict.until > _now():
             self.opens = verdict.until if self.opens is None else min(self.opens, verdict.until)
         if verdict.gate is Gate.RATE:
             name = task.request.archive if verdict.scope is Scope.ARCHIVE else task.request.destination
@@ -136,22 +137,16 @@ class Lane:
     async def _start_waiting(self, run: Run) -> dt.datetime | None:
         """Start what may start, in the order of the store, until nothing more may. The earliest time at which
         a gate opens that holds everything of its kind, where one is known."""
-        shut = Shut()
-        while (free := self.archive.concurrency - len(self.running)) > 0 and not shut.entirely:
+        shut, limit = Shut(), self._free
+        while self._free > 0 and not shut.entirely:
             if self.quiet_until is not None and self.quiet_until > _now():
                 return self.quiet_until
-            waiting = await self.store.waiting(self.archive.name, free, aging=self.aging, sieve=shut.sieve())
+            waiting = await self.store.waiting(self.archive.name, limit, aging=self.aging, sieve=shut.sieve())
             if not waiting:
                 break
-            for task in waiting:
-                verdict = await self.entrance.enter(task)
-                if isinstance(verdict, Admitted):
-                    self._start(verdict, run)
-                elif verdict is not None and verdict.scope is Scope.TASK:
-                    await self.entrance.turn_away(task, verdict)
-                elif verdict is not None:
-                    shut.note(task, verdict)
-                    break  # the others may be behind the same gate: asked for again without these
+            away = await self._try(waiting, shut, run)
+            await asyncio.gather(*(self.entrance.turn_away(task, verdict) for task, verdict in away))
+            limit = min(2 * limit, _MOST_AT_ONCE) if len(away) == len(waiting) else self._free
         await self._publish(shut.rates)
         return shut.opens
 
@@ -163,6 +158,28 @@ class Lane:
             if (scope, name) not in self._told:
                 await self.store.close_gate(scope, name, Gate.RATE.value, verdict.reason, verdict.until)
         self._told = set(rates)
+
+    @property
+    def _free(self) -> int:
+        return self.archive.concurrency - len(self.running)
+
+    async def _try(
+        self, waiting: Sequence[RetrieveTask], shut: Shut, run: Run
+    ) -> list[tuple[RetrieveTask, Closed]]:
+        """Start what may start of these; those that a gate turns away for what they are themselves."""
+        away = []
+        for task in waiting:
+            if self._free <= 0:
+                break
+            verdict = await self.entrance.enter(task)
+            if isinstance(verdict, Admitted):
+                self._start(verdict, run)
+            elif verdict is not None and verdict.scope is Scope.TASK:
+                away.append((task, verdict))
+            elif verdict is not None:
+                shut.note(task, verdict)
+                break  # the others may be behind the same gate: asked for again without these
+        return away
 
     def _start(self, admitted: Admitted, run: Run) -> None:
         running = self.running[admitted.task.id] = Running()

@@ -27,7 +27,7 @@ Probe = Callable[[], None]
 """C-ECHO to a node; blocking. Raises NodeError where it does not answer."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Meter:
     """One archive or destination. ``probe``: how to ask whether it is there, None where it cannot be."""
 

@@ -6,6 +6,11 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.retrieve.relevance import Exclusion, OrderedExam, Relevance
+
+_NOTHING = Exclusion()
+_NOT_TOLD = OrderedExam()
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesFilter:
@@ -20,14 +25,20 @@ class PriorCriteria:
     """Which of a patient's studies are worth moving.
 
     ``modalities``: any of them in the study (empty: all). ``within``: not older than this, counted from
-    the day of the order. ``newest``: at most so many, newest first. ``description``: a pattern that must
-    match somewhere in the study description.
+    the day of the exam. ``newest``: at most so many, newest first. ``description``: a pattern that must
+    match somewhere in the study description. ``relevance``: how relevant ones are told; None: all are.
+    ``oldest``: beside the newest, so many of the oldest relevant ones. ``at_least``: where fewer are
+    relevant, the best of the others fill up.
     """
 
     modalities: tuple[str, ...] = ()
     within: dt.timedelta | None = None
     newest: int | None = None
     description: str = ""
+    relevance: Relevance | None = None
+    oldest: int = 0
+    at_least: int = 0
+    exclude: Exclusion = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +90,8 @@ class StudiesOfAccession:
 @dataclass(frozen=True, slots=True)
 class PriorsOfPatient:
     """A patient's earlier studies. ``issuer`` is the Issuer of Patient ID (0010,0021) that a study must not
-    contradict, ``authority`` the assigning authority that the message gives; ``day`` is the day that ages
-    are counted from."""
+    contradict, ``authority`` the assigning authority that the message gives; ``day`` is the day of the exam,
+    that ages are counted from; ``exam`` is what is ordered."""
 
     patient_id: str
     criteria: PriorCriteria
@@ -90,6 +101,7 @@ class PriorsOfPatient:
     series: SeriesFilter | None = None
     kind: Literal["priors"] = "priors"
     authority: str = ""
+    exam: OrderedExam = _NOT_TOLD
 
     def __str__(self) -> str:
         return "the patient's priors"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 from engine.retrieve.outcome import Outcome, TaskStatus
@@ -71,12 +71,16 @@ class RetrieveRequest:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A study or series that a query found, whether it was taken, and why."""
+    """A study or series that a query found, whether it was taken, and why. ``score``: how relevant a
+    prior is, from 0 to the sum of the weights, where that was asked. ``instances``: how many objects the
+    archive counts, where it does."""
 
     taken: bool
     reason: str
     study_uid: str
     series_uid: str = ""
+    score: float | None = None
+    instances: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

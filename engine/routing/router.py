@@ -9,7 +9,7 @@ from functools import partial
 
 from engine.dicom.identifiers import valid_key, valid_uid
 from engine.errors import ErrorCode, IdentifierError
-from engine.hl7.encoding import NULL, parse_time
+from engine.hl7.encoding import parse_time
 from engine.hl7.message import Located, Message
 from engine.hl7.path import FieldPath
 from engine.retrieve.plan import PlanProblem, RetrievePlan, union
@@ -25,6 +25,7 @@ from engine.retrieve.selector import (
 from engine.retrieve.task import RetrieveRequest
 from engine.routing.conditions import Check, check
 from engine.routing.meaning import Meaning, authority_of, meaning_of
+from engine.routing.ordered import exam_day, ordered_exam, present, texts
 from engine.routing.rules import (
     AccessionWant,
     Acknowledge,
@@ -165,7 +166,7 @@ def plan(message: Message, routes: Iterable[Route], now: dt.datetime) -> Retriev
 
 def _patient(message: Message) -> str:
     """Whom the budget of a patient and day is kept for: the first ID with its authority."""
-    first = next(iter(_present(message, _PATIENT)), None)
+    first = next(iter(present(message, _PATIENT)), None)
     if first is None:
         return ""
     return "^".join(part for part in (first.text, authority_of(message, _PATIENT, first)) if part)
@@ -233,21 +234,17 @@ def _selected(want: Want, message: Message, now: dt.datetime) -> Iterator[Select
     """The selectors that a want leads to; a Located is a value that cannot be used, with the reason."""
     match want:
         case StudyWant(study, None, series):
-            for value in _present(message, study):
+            for value in present(message, study):
                 yield _checked(value, lambda text: _study(text, series))
         case StudyWant(study, FieldPath() as series_uid):
-            yield from _series(_present(message, study), _present(message, series_uid))
+            yield from _series(present(message, study), present(message, series_uid))
         case AccessionWant():
-            for value in _present(message, want.accession):
+            for value in present(message, want.accession):
                 yield _checked(value, partial(_accession, want, message))
         case PriorsWant():
-            for value in _present(message, want.patient)[:1]:
+            for value in present(message, want.patient)[:1]:
                 authority = authority_of(message, want.patient, value)
-                yield _checked(value, partial(_priors, want, message, now.date(), authority))
-
-
-def _present(message: Message, path: FieldPath) -> list[Located]:
-    return [value for value in message.values(path) if value.text != NULL]
+                yield _checked(value, partial(_priors, want, message, now, authority))
 
 
 def _checked(value: Located, make: _Make) -> Selector | Located:
@@ -260,7 +257,7 @@ def _checked(value: Located, make: _Make) -> Selector | Located:
 def _accession(want: AccessionWant, message: Message, text: str) -> Selector:
     ids: dict[tuple[str, str], None] = {}
     if want.patient is not None:
-        for value in _present(message, want.patient):
+        for value in present(message, want.patient):
             ids[value.text, authority_of(message, want.patient, value)] = None
     patient_ids = tuple(ids)
     accession = valid_key(text, "accession number")
@@ -292,15 +289,14 @@ def _series_of(study: Located, series: Located) -> Selector | Located:
     return _checked(series, lambda text: Study(study.text, valid_uid(text, "series instance UID")))
 
 
-def _priors(want: PriorsWant, message: Message, day: dt.date, authority: str, text: str) -> Selector:
-    uids = (value.text for path in want.ordered_study for value in _present(message, path))
-    accessions = (value.text for path in want.ordered_accession for value in _present(message, path))
+def _priors(want: PriorsWant, message: Message, now: dt.datetime, authority: str, text: str) -> Selector:
     return PriorsOfPatient(
         patient_id=valid_key(text, "patient ID"),
         criteria=want.criteria,
-        day=day,
+        day=exam_day(want, message, now),
         issuer=want.issuer,
         authority=authority,
-        ordered=OrderedStudy(tuple(dict.fromkeys(uids)), tuple(dict.fromkeys(accessions))),
+        ordered=OrderedStudy(texts(message, want.ordered_study), texts(message, want.ordered_accession)),
         series=want.series,
+        exam=ordered_exam(want, message),
     )

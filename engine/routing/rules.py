@@ -57,7 +57,8 @@ class AccessionWant:
 @dataclass(frozen=True, slots=True)
 class PriorsWant:
     """The patient's priors. ``ordered_study`` and ``ordered_accession`` are the fields that name the study
-    being ordered."""
+    being ordered; ``ordered_code``, ``ordered_text`` and ``ordered_modality`` those that say what it is, and
+    ``exam_date`` those that say when it is."""
 
     patient: FieldPath
     criteria: PriorCriteria
@@ -65,6 +66,10 @@ class PriorsWant:
     ordered_study: tuple[FieldPath, ...] = ()
     ordered_accession: tuple[FieldPath, ...] = ()
     series: SeriesFilter | None = None
+    ordered_code: tuple[FieldPath, ...] = ()
+    ordered_text: tuple[FieldPath, ...] = ()
+    ordered_modality: tuple[FieldPath, ...] = ()
+    exam_date: tuple[FieldPath, ...] = ()
 
 
 Want = StudyWant | AccessionWant | PriorsWant

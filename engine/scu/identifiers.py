@@ -16,6 +16,8 @@ from engine.dicom.study import SeriesRecord, StudyRecord
 from engine.errors import IdentifierError
 from engine.retrieve.outcome import SubOperations
 
+# Procedure Code Sequence (0008,1032) is not asked for, though it is an optional key (PS3.4 table C.6-5): few
+# archives keep it, and one that cannot take a sequence as a key may fail the whole query.
 STUDY_RETURN_KEYS = (
     "StudyInstanceUID",
     "PatientID",
@@ -32,6 +34,8 @@ SERIES_RETURN_KEYS = (
     "SeriesInstanceUID",
     "Modality",
     "SeriesDescription",
+    "BodyPartExamined",
+    "Laterality",
     "NumberOfSeriesRelatedInstances",
 )
 INSTANCE_RETURN_KEYS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
@@ -100,6 +104,8 @@ def series_record(identifier: Dataset) -> SeriesRecord | None:
         modality=text(identifier, "Modality"),
         description=text(identifier, "SeriesDescription"),
         instances=_count(identifier, "NumberOfSeriesRelatedInstances"),
+        body_part=text(identifier, "BodyPartExamined"),
+        laterality=text(identifier, "Laterality"),
     )
 
 

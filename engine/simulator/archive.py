@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import logging
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import Any
+from weakref import WeakSet
 
 from pydicom.dataset import Dataset
-from pynetdicom import build_context, evt
-from pynetdicom.dimse_primitives import C_MOVE
-from pynetdicom.events import Event
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_FIND, C_MOVE, DimseServiceType
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     PatientRootQueryRetrieveInformationModelFind,
     PatientRootQueryRetrieveInformationModelMove,
     StudyRootQueryRetrieveInformationModelFind,
     StudyRootQueryRetrieveInformationModelMove,
-    Verification,
 )
 
 from engine.dicom.identifiers import valid_ae_title
 from engine.errors import IdentifierError
 from engine.retrieve.task import Priority
 from engine.simulator.catalogue import PATIENT_ROOT, STUDY_ROOT, Catalogue, HeldObject, hold
+from engine.simulator.exchange import Exchange
+from engine.simulator.fault_fields import Kind, Operation
 from engine.simulator.matching import texts
-from engine.simulator.scp import Address, SimulatedNode
+from engine.simulator.query import answer_query, studies_of
+from engine.simulator.retrieval import answer_first, retrieve
+from engine.simulator.scp import Address, Faults, Service, SimulatedNode
 from engine.simulator.studies import GeneratedStudy, datasets
-from engine.simulator.suboperations import SubOperationConnection, contexts
+from engine.simulator.suboperations import SubOperations
+from engine.simulator.wire import Ended
+
+logger = logging.getLogger(__name__)
 
 _LEVELS = {
     PatientRootQueryRetrieveInformationModelFind: PATIENT_ROOT,
@@ -33,9 +42,9 @@ _LEVELS = {
     StudyRootQueryRetrieveInformationModelFind: STUDY_ROOT,
     StudyRootQueryRetrieveInformationModelMove: STUDY_ROOT,
 }
-_PENDING = 0xFF00
-_CANCEL = 0xFE00
+_DESTINATION_UNKNOWN = 0xA801
 _IDENTIFIER_MISMATCH = 0xA900
+_JOIN = 10.0  # s
 
 Content = GeneratedStudy | Dataset | HeldObject
 
@@ -56,8 +65,10 @@ class SimulatedArchive(SimulatedNode):
 
     C-FIND and C-MOVE in Study Root and Patient Root, at every level. ``destinations`` are the addresses
     of the AE titles that it knows. A C-MOVE of nothing ends in success with counters of zero, as with
-    many archives; an unknown destination, and one that does not answer, in 0xA801 (pynetdicom's choice).
+    many archives; an unknown destination, and one that does not accept an association, in 0xA801.
     """
+
+    principal = Operation.MOVE
 
     def __init__(
         self,
@@ -66,11 +77,15 @@ class SimulatedArchive(SimulatedNode):
         destinations: Mapping[str, Address],
         host: str = "127.0.0.1",
         port: int = 0,
+        *,
+        faults: Faults = (),
     ) -> None:
-        super().__init__(ae_title, host, port)
+        super().__init__(ae_title, host, port, faults)
         self._catalogue = Catalogue(_held(content))
         self._destinations = {valid_ae_title(title): address for title, address in destinations.items()}
         self._moves: list[MoveAsked] = []
+        self._late: list[threading.Thread] = []  # they send what was said to have arrived
+        self._connecting: WeakSet[Association] = WeakSet()
         for sop_class in _LEVELS:
             self._ae.add_supported_context(sop_class)
 
@@ -80,48 +95,86 @@ class SimulatedArchive(SimulatedNode):
         with self._lock:
             return tuple(self._moves)
 
-    def _services(self) -> list[tuple[evt.InterventionEvent, Callable[[Event], Any]]]:
-        return [*super()._services(), (evt.EVT_C_FIND, self._find), (evt.EVT_C_MOVE, self._move)]
+    def stop(self) -> None:
+        super().stop()
+        for thread in self._late:
+            thread.join(_JOIN)
+        self._late.clear()
 
-    def _find(self, event: Event) -> Iterator[tuple[int, Dataset | None]]:
-        levels = _LEVELS[event.request.AffectedSOPClassUID]
-        try:
-            for response in self._catalogue.find(levels, event.identifier):
-                if event.is_cancelled:
-                    yield _CANCEL, None
-                    return
-                response.RetrieveAETitle = self.ae_title
-                yield _PENDING, response
-        except IdentifierError:
-            yield _IDENTIFIER_MISMATCH, None
+    def _services(self) -> Mapping[type[DimseServiceType], Service]:
+        return {
+            **super()._services(),
+            C_FIND: (Operation.FIND, self._find),
+            C_MOVE: (Operation.MOVE, self._move),
+        }
 
-    def _move(self, event: Event) -> Iterator[Any]:
-        """In pynetdicom's order: where to, how many, then each object. It sends the responses."""
-        asked = _asked(event)
-        with self._lock:
-            self._moves.append(asked)
-        address = self._destinations.get(asked.destination)
+    def _subject(self, exchange: Exchange) -> dict[str, Any]:
+        if isinstance(exchange.request, C_MOVE):
+            asked = _asked(exchange)
+            with self._lock:
+                self._moves.append(asked)
+            return {"studies": studies_of(exchange), "destination": asked.destination}
+        return {"studies": studies_of(exchange)} if isinstance(exchange.request, C_FIND) else {}
+
+    def _find(self, exchange: Exchange) -> None:
+        levels = _LEVELS[exchange.request.AffectedSOPClassUID]
+        answer_query(exchange, self._catalogue, levels, self.ae_title)
+
+    def _move(self, exchange: Exchange) -> None:
+        title = _destination(exchange)
+        address = self._destinations.get(title)
         if address is None:
-            yield None, None
+            exchange.final(_DESTINATION_UNKNOWN)
             return
+        levels = _LEVELS[exchange.request.AffectedSOPClassUID]
         try:
-            objects = self._catalogue.select(_LEVELS[event.request.AffectedSOPClassUID], event.identifier)
+            objects = self._catalogue.select(levels, exchange.event.identifier)
         except IdentifierError:
-            # pynetdicom takes a failure status only once it has an association with the destination.
-            yield *address, {"contexts": [build_context(Verification)]}
-            yield 1
-            yield _IDENTIFIER_MISMATCH, None
+            exchange.final(_IDENTIFIER_MISMATCH)
             return
-        connection = SubOperationConnection(event.assoc.requestor.ae_title)
-        yield *address, {"contexts": contexts(objects), "evt_handlers": connection.handlers()}
-        yield len(objects)
-        for held in objects:
-            if event.is_cancelled:
-                yield _CANCEL, None
-                return
-            dataset = held.read()
-            connection.notice_closing()
-            yield _PENDING, dataset
+        if exchange.struck.by(Kind.EMPTY) is not None:
+            objects = ()
+        originator = (exchange.calling_ae_title, exchange.request.MessageID)
+        connect = partial(self._connect, (title, address), objects, originator)
+        if exchange.struck.by(Kind.ANSWER_FIRST) is None or not objects:
+            retrieve(exchange, objects, connect)
+        else:
+            self._send_late(answer_first(exchange, objects, connect, self._stopping))
+
+    def _connect(
+        self, destination: tuple[str, Address], objects: Sequence[HeldObject], originator: tuple[str, int]
+    ) -> SubOperations:
+        suboperations = SubOperations(self._ae, destination, objects, originator, self._watch)
+        if self._stopping.is_set() and not suboperations.established:
+            suboperations.close()
+            raise Ended  # and do not call the destination unknown
+        return suboperations
+
+    def _open_associations(self) -> list[Association]:
+        """Also those that a destination has not accepted yet, which pynetdicom does not list."""
+        listed = super()._open_associations()
+        with self._lock:
+            return listed + [it for it in self._connecting if it not in listed]
+
+    def _watch(self, association: Association) -> None:
+        with self._lock:
+            self._connecting.add(association)
+            if self._stopping.is_set() and association.dul.socket is not None:
+                association.dul.socket._shutdown_socket()
+
+    def _send_late(self, send: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                send()
+            except Ended:
+                pass
+            except Exception as exc:  # noqa: BLE001  such as a file that cannot be read any more
+                logger.error("%s: sending late failed: %s", self.ae_title, type(exc).__name__)
+
+        thread = threading.Thread(target=run, name=f"{self.ae_title} late", daemon=True)
+        with self._lock:
+            self._late.append(thread)
+        thread.start()
 
 
 def _held(content: Iterable[Content]) -> Iterator[HeldObject]:
@@ -139,16 +192,20 @@ def _in_memory(dataset: Dataset) -> HeldObject:
     return hold(dataset, lambda: dataset)
 
 
-def _asked(event: Event) -> MoveAsked:
-    identifier = event.identifier
+def _destination(exchange: Exchange) -> str:
+    return (exchange.request.MoveDestination or "").strip()
+
+
+def _asked(exchange: Exchange) -> MoveAsked:
+    identifier = exchange.event.identifier
     study, series = (
         "\\".join(texts(identifier[keyword])) if keyword in identifier else ""
         for keyword in ("StudyInstanceUID", "SeriesInstanceUID")
     )
     return MoveAsked(
-        calling_ae_title=event.assoc.requestor.ae_title,
-        destination=(event.move_destination or "").strip(),
+        calling_ae_title=exchange.calling_ae_title,
+        destination=_destination(exchange),
         study_uid=study,
         series_uid=series,
-        priority=Priority.of_dimse(cast(C_MOVE, event.request).Priority or 0),
+        priority=Priority.of_dimse(exchange.request.Priority or 0),
     )

@@ -24,6 +24,7 @@ class GeneratedSeries:
     description: str
     instances: int
     series_uid: str
+    body_part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,8 @@ def _describe_series(dataset: Dataset, series: GeneratedSeries, number: int) -> 
     dataset.SeriesInstanceUID = series.series_uid
     dataset.SeriesNumber = number
     dataset.SeriesDescription = series.description
+    if series.body_part:
+        dataset.BodyPartExamined = series.body_part
     dataset.Manufacturer = "Forefetch simulator"
 
 

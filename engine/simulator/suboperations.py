@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from socket import socket
-from typing import Any
 
-from pydicom.dataset import Dataset
 from pydicom.uid import UID, ImplicitVRLittleEndian
-from pynetdicom import build_context, evt
+from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
-from pynetdicom.events import Event, EventHandlerType
+from pynetdicom.events import Event
+from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
 
 from engine.simulator.catalogue import HeldObject
-from engine.simulator.scp import no_delay
+from engine.simulator.wire import no_delay
 
 _MAXIMUM_CONTEXTS = 128  # PS3.8 9.3.2.2: odd identifiers from 1 to 255
+_LAST_MESSAGE_ID = 65535
+
+Address = tuple[str, int]
 
 
 def contexts(objects: Iterable[HeldObject]) -> list[PresentationContext]:
@@ -29,44 +30,79 @@ def contexts(objects: Iterable[HeldObject]) -> list[PresentationContext]:
     ]
 
 
-class SubOperationConnection:
-    """Watches the connection to a destination for the archive.
+class SubOperations:
+    """C-STOREs on one association to a move destination. To be closed, whether it came about or not."""
 
-    pynetdicom may otherwise send the next object into a connection that has just been closed, and await an
-    answer until the DIMSE timeout; nor does it always close its own end then.
-    """
+    def __init__(
+        self,
+        ae: AE,
+        destination: tuple[str, Address],
+        objects: Sequence[HeldObject],
+        originator: tuple[str, int],
+        watch: Callable[[Association], None],
+    ) -> None:
+        """Ask for the association, which ``watch`` gets before it is connected.
 
-    def __init__(self, originator: str) -> None:
-        """``originator`` is the AE title that asked for the C-MOVE."""
+        ``destination`` is the AE title and the address, ``originator`` the AE title that asked for the
+        C-MOVE and the message ID of its request (PS3.7 9.1.1.1).
+        """
         self._originator = originator
-        self._association: Association | None = None
+        self._watch = watch
         self._socket: socket | None = None
+        self._message_id = 0
+        title, (host, port) = destination
+        self._association = ae.associate(
+            host,
+            port,
+            contexts=contexts(objects),
+            ae_title=title,
+            evt_handlers=[
+                (evt.EVT_ACSE_SENT, self._before_connecting),
+                (evt.EVT_CONN_OPEN, lambda event: no_delay(event.assoc)),
+            ],
+        )
 
-    def handlers(self) -> list[EventHandlerType]:
-        """What to bind to the association."""
-        return [(evt.EVT_CONN_OPEN, no_delay), (evt.EVT_CONN_OPEN, self._opened)]
+    @property
+    def established(self) -> bool:
+        return bool(self._association.is_established)
 
-    def notice_closing(self) -> None:
-        """Let every C-STORE from now on fail at once if the connection is gone."""
-        if self._association is None or self._socket is None:
+    def send(self, held: HeldObject) -> int | None:
+        """The status of a C-STORE of the object, None where it could not be sent or was not answered."""
+        dataset = held.read()
+        self._notice_closing()
+        self._message_id = self._message_id % _LAST_MESSAGE_ID + 1
+        title, message_id = self._originator
+        try:
+            response = self._association.send_c_store(
+                dataset, self._message_id, originator_aet=title, originator_id=message_id
+            )
+        except (RuntimeError, ValueError, AttributeError):
+            return None  # not established any more, no presentation context, or not to be encoded
+        return response.get("Status")  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        if self.established:
+            self._association.release()
+        elif self._socket is not None:
+            self._socket.close()  # pynetdicom drops it open
+
+    def _before_connecting(self, event: Event) -> None:
+        connection = event.assoc.dul.socket
+        asking = isinstance(event.primitive, A_ASSOCIATE)  # type: ignore[attr-defined]
+        if asking and connection is not None:
+            self._socket = connection.socket
+            self._watch(event.assoc)
+
+    def _notice_closing(self) -> None:
+        """Let every C-STORE from now on fail at once if the connection is gone.
+
+        pynetdicom may otherwise send the next object into a connection that has just been closed, and await
+        an answer until the DIMSE timeout; nor does it always close its own end then.
+        """
+        if self._socket is None:
             return
         try:
             self._socket.getpeername()
         except OSError:
             self._socket.close()
             self._association.is_established = False
-
-    def _opened(self, event: Event) -> None:
-        self._association = event.assoc
-        # PS3.7 9.3.1.1: the AE that invoked the C-MOVE; pynetdicom names the one that carries it out
-        event.assoc.send_c_store = partial(  # type: ignore[method-assign]
-            _send_for, event.assoc.send_c_store, self._originator
-        )
-        if event.assoc.dul.socket is not None:
-            self._socket = event.assoc.dul.socket.socket
-
-
-def _send_for(
-    send: Callable[..., Dataset], originator: str, dataset: Any, *arguments: Any, **named: Any
-) -> Dataset:
-    return send(dataset, *arguments, **{**named, "originator_aet": originator})

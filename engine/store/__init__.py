@@ -5,20 +5,16 @@ from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.occasions import Effect, Withdrawn
 from engine.store.outbox import Letter, LetterStatus, NewLetter
 from engine.store.reader import (
-    Closure,
-    Queue,
-    Standing,
     Story,
-    count_causes,
+    count_messages,
     count_tasks,
     list_letters,
     list_tasks,
     numbers_of,
-    queues,
-    standing,
     story_of,
 )
 from engine.store.selection import Selection
+from engine.store.standing import Closure, Queue, Standing, count_causes, queues, standing
 from engine.store.store import Store
 from engine.store.story import Event, Line
 from engine.store.tasks import Sieve
@@ -44,6 +40,7 @@ __all__ = [
     "Unanswered",
     "Withdrawn",
     "count_causes",
+    "count_messages",
     "count_tasks",
     "is_running",
     "list_letters",

@@ -12,16 +12,16 @@ from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveRequest
 from engine.store.dialect import insert_unless_known
-from engine.store.rows import selector_text, task_row
+from engine.store.rows import task_row
 from engine.store.schema import links, tasks
 
 LIVE = [status.value for status in TaskStatus if not status.final]
 
-_Key = tuple[str, str, str]
+_Key = tuple[str, str, bytes]
 Wanted = tuple[int, RetrieveRequest]  # message, and what it asks for
 
 _ALIKE = select(tasks).where(
-    tasks.c.selector.in_(bindparam("selectors", expanding=True)),
+    tasks.c.alike.in_(bindparam("keys", expanding=True)),
     or_(
         tasks.c.status == TaskStatus.SCHEDULED.value,
         # A search under way would leave its studies to the routes and the priority of its beginning
@@ -58,15 +58,15 @@ def attach(
     Returns the rows of new tasks."""
     if not wanted:
         return []
-    keys = [_key(request) for _, request in wanted]
+    asked = [task_row(it, now, message_id=message, parent_id=parent_id) for message, it in wanted]
+    keys = [(row["archive"], row["destination"], row["alike"]) for row in asked]
     alike = {
-        (row.archive, row.destination, row.selector): row
-        for row in connection.execute(_ALIKE, {"selectors": sorted({key[2] for key in keys})})
+        (row.archive, row.destination, row.alike): row
+        for row in connection.execute(_ALIKE, {"keys": sorted({key[2] for key in keys})})
     }
     new: dict[_Key, dict[str, Any]] = {}
     pulled: dict[_Key, dict[str, Any]] = {}
-    for key, (message_id, request) in zip(keys, wanted, strict=True):
-        row = task_row(request, now, message_id=message_id, parent_id=parent_id)
+    for key, row in zip(keys, asked, strict=True):
         if key in alike:
             pulled[key] = _sooner(pulled.get(key) or _terms(alike[key]), row)
         else:
@@ -101,10 +101,6 @@ def settled(connection: Connection, messages: Sequence[int]) -> tuple[int, ...]:
         return ()
     waiting = set(connection.execute(_UNSETTLED, {"messages": list(messages)}).scalars())
     return tuple(message_id for message_id in messages if message_id not in waiting)
-
-
-def _key(request: RetrieveRequest) -> _Key:
-    return request.archive, request.destination, selector_text(request.selector)
 
 
 def _terms(row: Row[Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.selector import PriorsOfPatient
 from engine.routing.meaning import Merge, Number, Occasion, PatientIdentifier
 from engine.store.links import LIVE
-from engine.store.rows import end_row, selector_text, task
+from engine.store.rows import end_row, selector_columns, task
 from engine.store.schema import links, merges, occasions, tasks
 
 _NAMED = select(occasions).where(
@@ -169,8 +169,8 @@ def merge(connection: Connection, message_id: int, pairs: Sequence[Merge], now: 
         for row in connection.execute(waiting).all():
             selector = task(row).request.selector
             if isinstance(selector, PriorsOfPatient) and pair.old == _patient(selector):
-                rekeyed = selector_text(replace(selector, patient_id=pair.new.id))
-                values = {"selector": rekeyed, "updated_at": now}
+                rekeyed = selector_columns(replace(selector, patient_id=pair.new.id))
+                values = {**rekeyed, "updated_at": now}
                 connection.execute(update(tasks).where(tasks.c.id == row.id).values(values))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -36,7 +37,7 @@ def task_row(
         "archive": request.archive,
         "destination": request.destination,
         "kind": selector.kind,
-        "selector": selector_text(selector),
+        **selector_columns(selector),
         "study_uid": study.study_uid,
         "series_uid": study.series_uid,
         "priority": request.priority.value,
@@ -136,6 +137,8 @@ def texts(values: Sequence[str]) -> str | None:
     return _TEXTS.dump_json(tuple(values)).decode() if values else None
 
 
-def selector_text(selector: Selector) -> str:
-    """A selector as the journal writes it: alike selectors are alike texts."""
-    return _SELECTOR.dump_json(selector).decode()
+def selector_columns(selector: Selector) -> dict[str, Any]:
+    """A selector as the journal writes it. ``alike`` is the same for alike selectors, and short: a search
+    holds the vocabulary that it judges by."""
+    text = _SELECTOR.dump_json(selector)
+    return {"selector": text.decode(), "alike": hashlib.sha256(text).digest()}

@@ -88,6 +88,7 @@ tasks = Table(
     Column("destination", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("selector", Text, nullable=False),
+    Column("alike", LargeBinary, nullable=False),
     Column("study_uid", Text, nullable=False),
     Column("series_uid", Text, nullable=False),
     Column("priority", Integer, nullable=False),
@@ -124,7 +125,7 @@ tasks = Table(
         "kind",
         "expedited",
     ),
-    Index("tasks_alike", "selector"),
+    Index("tasks_alike", "alike"),
     Index("tasks_of_patient", "patient", "began_at"),
 )
 

@@ -162,10 +162,10 @@ class Store:
         """
         return await self._writer.run(_RESOLVE, task_id, outcome, choices, found)
 
-    async def release(self, task_id: int, reason: str, due: dt.datetime | None = None) -> None:
-        """IN_PROGRESS back to SCHEDULED, not before ``due``; the attempt does not count as a failure. Nothing
-        happens to a task that is not IN_PROGRESS."""
-        await self._writer.run(_RELEASE, task_id, reason, due)
+    async def release(self, task_id: int, reason: str, due: dt.datetime | None = None) -> bool:
+        """IN_PROGRESS back to SCHEDULED, not before ``due``; the attempt does not count as a failure. False,
+        and nothing is changed: it is to be canceled, or is not IN_PROGRESS."""
+        return await self._writer.run(_RELEASE, task_id, reason, due)
 
     async def reschedule(
         self, task_id: int, outcome: Outcome, due: dt.datetime, reason: str, missing: Sequence[str] = ()

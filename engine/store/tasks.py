@@ -191,9 +191,11 @@ def resolve(
     return [task(row) for row in rows], settled(connection, messages)
 
 
-def release(connection: Connection, task_id: int, reason: str, due: dt.datetime | None) -> None:
-    """IN_PROGRESS back to SCHEDULED: the attempt does not count as a failure. ``due``: not before."""
-    connection.execute(_RELEASE, {"task": task_id, "why": reason, "due": due, "now": _now()})
+def release(connection: Connection, task_id: int, reason: str, due: dt.datetime | None) -> bool:
+    """IN_PROGRESS back to SCHEDULED: the attempt does not count as a failure. ``due``: not before. False
+    where it is to be canceled, or is not IN_PROGRESS."""
+    terms = {"task": task_id, "why": reason, "due": due, "now": _now()}
+    return connection.execute(_RELEASE, terms).rowcount > 0
 
 
 def reschedule(

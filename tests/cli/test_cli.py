@@ -124,7 +124,7 @@ def test_retrieve_reports_what_arrived(site: Hospital, config: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("2.25.404", "READING"), "moved nothing"),
+        (("2.25.404", "READING"), "the archive has no such study"),
         ((CHEST_CT, "UNKNOWN"), "move destination unknown"),
         ((CHEST_CT, "reading", "--series", "2.25.9"), "no such series in this study"),
         (("1.2\\1.3", "READING"), "list of"),
@@ -207,3 +207,13 @@ def test_demo_sends_every_sample_and_gets_the_expected_acknowledgments() -> None
     assert result.exit_code == 0, result.output
     messages = len(list((ROOT / "samples").glob("*.hl7"))) + 1  # one file is a pair
     assert f"{messages} messages, {messages} acknowledged as expected" in result.output
+
+
+def test_retrieve_moves_nothing_where_it_could_not_verify_as_it_is_told_to(
+    site: Hospital, config: Path
+) -> None:
+    words = ("retrieve", CHEST_CT, "READING", "--config", config, "--archive", "main", "--verify", "study")
+    result = run(*words, env=ALLOWED)
+    assert result.exit_code == 2
+    assert "query" in result.output
+    assert site.archive.moves == ()

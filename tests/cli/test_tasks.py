@@ -134,7 +134,7 @@ def test_tasks_as_json_tell_gate_cause_and_whether_an_engine_runs(config: Path) 
         ("--cause", "bad", "unreachable"),
         ("--gate", "window", "approval"),
         ("--since", "yesterday", "a duration such as"),
-        ("--message", "0", "not in the range"),
+        ("--message", "0", "--message"),
     ],
 )
 def test_a_word_that_is_none_is_answered_with_those_that_are(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.config import Config, load, parse
+from engine.config.models.studies import EXAM_DATE, ORDERED_CODE, ORDERED_MODALITY, ORDERED_TEXT
 from engine.errors import Complaint, ConfigError
 from engine.hl7.path import FieldPath
 from engine.retrieve.selector import PriorCriteria, SeriesFilter
@@ -48,6 +50,14 @@ def complaints(text: str) -> tuple[Complaint, ...]:
 
 def path(text: str) -> FieldPath:
     return FieldPath.parse(text)
+
+
+ORDER: dict[str, Any] = {
+    "ordered_code": tuple(map(path, ORDERED_CODE)),
+    "ordered_text": tuple(map(path, ORDERED_TEXT)),
+    "ordered_modality": tuple(map(path, ORDERED_MODALITY)),
+    "exam_date": tuple(map(path, EXAM_DATE)),
+}
 
 
 def test_the_repositorys_routes_load() -> None:
@@ -181,6 +191,7 @@ def test_one_thing_may_stand_for_a_list_of_one() -> None:
                 PriorCriteria(),
                 ordered_study=(path("ZDS-1.1"), path("IPC-3.1")),
                 ordered_accession=(path("IPC-1.1"), path("OBR-18"), path("OBR-3.1"), path("ORC-3.1")),
+                **ORDER,
             ),
         ),
         (
@@ -193,6 +204,7 @@ def test_one_thing_may_stand_for_a_list_of_one() -> None:
                 (path("ZDS-1"),),
                 (),
                 SeriesFilter(("CT",)),
+                **ORDER,
             ),
         ),
     ],

@@ -73,8 +73,13 @@ def test_the_schema_names_the_keys_as_the_file_does() -> None:
     assert not [key for key in keys if key.endswith("_")]
 
 
+PRIORS = (REPOSITORY.parent / "samples" / "priors" / "routes.yaml").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize(
-    "text", [REPOSITORY.read_text(encoding="utf-8"), LINES], ids=["routes.yaml", "lines"]
+    "text",
+    [REPOSITORY.read_text(encoding="utf-8"), LINES, PRIORS],
+    ids=["routes.yaml", "lines", "priors"],
 )
 def test_the_schema_accepts_what_the_loader_accepts(text: str) -> None:
     whole = exported()

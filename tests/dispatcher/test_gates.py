@@ -271,3 +271,21 @@ async def test_the_urgent_overtakes_and_waiting_makes_up_for_it(
         await until(lambda: statuses(tmp_path) == [S.COMPLETED] * 4)
         assert await dispatcher.settled(kept.message_id, 20)
     assert [names.get(uid, uid) for uid in client.moved] == order
+
+
+async def test_what_a_search_counted_is_what_rates_and_budgets_reckon_with(tmp_path: Path) -> None:
+    from engine.dicom.study import StudyRecord
+
+    class Counting(Scripted):
+        def find_studies(
+            self, *, patient_id: str = "", accession: str = "", study_uid: str = ""
+        ) -> list[StudyRecord]:
+            return [StudyRecord(f"1.2.{number}", patient_id, instances=300) for number in range(2)]
+
+    client = Counting()
+    archive = NodeRule(2, rate=Rate(instances=500))
+    async with running(tmp_path, archive=archive, main=client) as (store, dispatcher):
+        await ask(store, dispatcher, request(PriorsOfPatient("P", PriorCriteria(), NOW.date())))
+        await until(lambda: bool(standing(tmp_path / "journal.db").closures))
+    assert len(client.moved) == 1
+    assert [task.request.instances for task in await outcome_of(tmp_path)] == [None, 3, 300]

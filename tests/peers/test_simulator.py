@@ -111,7 +111,6 @@ def test_movescu_has_a_series_sent(archive: SimulatedArchive, destination: Simul
     assert {it.series_uid for it in destination.objects} == {f"{ORDERED}.2"}
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # pynetdicom drops the socket that was refused
 @pytest.mark.parametrize("title", ["NOBODY", "SWITCHEDOFF"])
 def test_movescu_is_told_of_a_destination_that_cannot_be_reached(
     archive: SimulatedArchive, title: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from engine.hl7.message import Message
 from engine.hl7.path import FieldPath
 from engine.retrieve.plan import PlanProblem, RetrievePlan
+from engine.retrieve.relevance import OrderedExam, Relevance, Vocabulary
 from engine.retrieve.selector import (
     OrderedStudy,
     PriorCriteria,
@@ -157,6 +159,51 @@ def test_priors_are_asked_for_the_first_patient_id_with_what_the_order_names() -
             authority="H",
         )
     ]
+
+
+ORDERED = PriorsWant(
+    path("PID-3.1"),
+    PriorCriteria(relevance=Relevance(Vocabulary())),
+    ordered_code=(path("OBR-4.1"), path("OBR-44")),
+    ordered_text=(path("OBR-4.2"), path("OBR-15.4")),
+    ordered_modality=(path("OBR-24"),),
+    exam_date=(path("OBR-36"), path("ORC-7.4")),
+)
+
+
+def test_what_is_ordered_is_read_from_the_fields_that_name_it() -> None:
+    first = "OBR|1|||CTTHX^CT Chest^L||||||||||||||||||||CT"
+    second = 'OBR|2|||""^CT Chest^L|||||||||||^^^Knee'
+    decision = decide(message("PID|||7", first, second), [route("r", ORDERED)], NOW)
+    (selector,) = selectors(decision)
+    assert isinstance(selector, PriorsOfPatient)
+    assert selector.exam == OrderedExam((("CTTHX", "L"),), ("CT Chest", "Knee"), ("CT",))
+
+
+def test_what_is_ordered_is_not_kept_where_nobody_asks_for_relevance() -> None:
+    want = replace(ORDERED, criteria=PriorCriteria())
+    (selector,) = selectors(decide(message("PID|||7", "OBR||||CTTHX^CT"), [route("r", want)], NOW))
+    assert isinstance(selector, PriorsOfPatient)
+    assert selector.exam == OrderedExam()
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "quantity", "day"),
+    [
+        ("202612021400", "202701010800", dt.date(2026, 12, 2)),
+        ("", "202701010800", dt.date(2027, 1, 1)),
+        ("soon", "20270101", dt.date(2027, 1, 1)),
+        ("soon", "", dt.date(2026, 11, 24)),
+        ('""', '""', dt.date(2026, 11, 24)),
+        ("20261202233000+0000", "", dt.date(2026, 12, 3)),
+        ("00010101000000+1400", "", dt.date(1, 1, 1)),
+    ],
+)
+def test_ages_count_from_the_day_of_the_exam(scheduled: str, quantity: str, day: dt.date) -> None:
+    segments = "PID|||7", f"ORC|NW||||||^^^{quantity}", "OBR" + "|" * 36 + scheduled
+    (selector,) = selectors(decide(message(*segments), [route("r", ORDERED)], NOW))
+    assert isinstance(selector, PriorsOfPatient)
+    assert selector.day == day
 
 
 BY_MAP = DestinationRule(None, path("PV1-3"), {"ER": "emergency"})

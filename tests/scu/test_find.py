@@ -192,10 +192,12 @@ def test_series_are_read_and_the_query_names_study_and_series(connect: Connect) 
         Modality="CT",
         SeriesDescription="thin",
         NumberOfSeriesRelatedInstances="7",
+        BodyPartExamined="CHEST",
+        Laterality="L",
     )
     with scripted_scp(answer(series, SUCCESS)) as scp:
         assert connect(scp.port).find_series("1.2", "1.2.1") == [
-            SeriesRecord("1.2", "1.2.1", "CT", "thin", 7)
+            SeriesRecord("1.2", "1.2.1", "CT", "thin", 7, "CHEST", "L")
         ]
         identifier = scp.requests[0].identifier
     assert identifier is not None

@@ -17,7 +17,10 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     Verification,
 )
 
-from engine.simulator.scp import SimulatedNode, no_delay
+from engine.dicom.node import Archive, Timeouts
+from engine.scu import ArchiveClient
+from engine.simulator.scp import SimulatedNode
+from engine.simulator.wire import no_delay
 
 QUERY_RETRIEVE = (
     Verification,
@@ -38,7 +41,7 @@ def request(
         *node.address,
         contexts=[build_context(sop_class, transfer_syntax) for sop_class in sop_classes or QUERY_RETRIEVE],
         ae_title=called or node.ae_title,
-        evt_handlers=[(evt.EVT_CONN_OPEN, no_delay)],
+        evt_handlers=[(evt.EVT_CONN_OPEN, lambda event: no_delay(event.assoc))],
     )
 
 
@@ -88,6 +91,30 @@ def move(
     with associated(node) as association:
         responses = association.send_c_move(identifier(level, **keys), destination, model, priority=priority)
         return list(responses)[-1]
+
+
+def responses(node: SimulatedNode, destination: str, study: str) -> list[tuple[Dataset, Dataset | None]]:
+    """Every response to a C-MOVE of a study."""
+    with associated(node) as association:
+        return list(
+            association.send_c_move(
+                identifier("STUDY", StudyInstanceUID=study),
+                destination,
+                StudyRootQueryRetrieveInformationModelMove,
+            )
+        )
+
+
+@contextmanager
+def client(node: SimulatedNode, grace: float = 10, **timeouts: float) -> Iterator[ArchiveClient]:
+    """Forefetch's own SCU: what it makes of the node."""
+    host, port = node.address
+    limits = Timeouts(**{"connect": 20, "acse": 20, "dimse": 20, "total": 60, **timeouts})
+    asking = ArchiveClient(Archive("node", node.ae_title, host, port, timeouts=limits), grace=grace)
+    try:
+        yield asking
+    finally:
+        asking.close()
 
 
 def counters(response: Dataset) -> tuple[int, int, int]:

@@ -221,7 +221,6 @@ def test_an_unknown_destination_is_a801(archive: SimulatedArchive, viewer: Simul
     assert viewer.associations == 0
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # pynetdicom drops the socket that was refused
 def test_a_destination_that_is_down_is_a801(archive: SimulatedArchive, viewer: SimulatedDestination) -> None:
     viewer.stop()
     response, _ = move(archive, "VIEWER", "STUDY", StudyInstanceUID=ORDERED)

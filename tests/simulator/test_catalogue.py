@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from pydicom.dataset import Dataset
 
@@ -47,6 +49,18 @@ def test_a_key_of_a_lower_level_is_neither_matched_nor_returned(catalogue: Catal
     keys = identifier("STUDY", StudyInstanceUID="2.25.1001001", Modality="MR")
     (study,) = catalogue.find(STUDY_ROOT, keys)
     assert "Modality" not in study
+
+
+def test_the_body_part_of_a_series_is_matched_and_returned() -> None:
+    study = demo_studies()[0]
+    parts = (replace(study.series[0], body_part="CHEST"), replace(study.series[1], body_part="KNEE"))
+    catalogue = Catalogue(map(held, datasets(replace(study, series=parts))))
+    asked = identifier(
+        "SERIES", StudyInstanceUID=study.study_uid, SeriesInstanceUID="", BodyPartExamined="KNEE"
+    )
+    assert [(it.SeriesInstanceUID, it.BodyPartExamined) for it in catalogue.find(STUDY_ROOT, asked)] == [
+        (study.series[1].series_uid, "KNEE")
+    ]
 
 
 def test_an_attribute_that_the_object_lacks_is_returned_empty(catalogue: Catalogue) -> None:

@@ -93,5 +93,5 @@ def test_a_file_that_vanished_ends_the_move_as_unable_to_process(folder: Path) -
         SimulatedArchive("DISC", content, {"VIEWER": viewer.address}) as archive,
     ):
         response, _ = move(archive, "VIEWER", "STUDY", StudyInstanceUID="2.25.1001001")
-    assert response.Status == 0xC511
+    assert response.Status == 0xC000
     assert counters(response) == (0, 4, 0)

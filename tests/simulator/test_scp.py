@@ -4,7 +4,6 @@ import socket
 import threading
 
 import pytest
-from pynetdicom import evt
 from pynetdicom.events import Event
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
     StudyRootQueryRetrieveInformationModelMove,
@@ -134,14 +133,3 @@ def test_a_destination_that_dies_in_the_middle_of_a_move_leaves_failed_sub_opera
     assert (final.Status, final.NumberOfFailedSuboperations) == (0xA702, 4)
     assert failed is not None
     assert len(failed.FailedSOPInstanceUIDList) == 4
-
-
-def test_a_service_can_be_wrapped_to_answer_otherwise() -> None:
-    """The seam for faults: every request passes through what ``_services`` names."""
-
-    class Refusing(SimulatedDestination):
-        def _services(self) -> list[tuple[evt.InterventionEvent, object]]:  # type: ignore[override]
-            return [(event, lambda _: 0x0122) for event, _ in super()._services()]
-
-    with Refusing("VIEWER") as node, associated(node, Verification) as association:
-        assert association.send_c_echo().Status == 0x0122

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -137,3 +138,11 @@ def test_a_modality_without_an_image_of_its_own_becomes_an_8_bit_secondary_captu
     assert (file.BitsAllocated, len(file.PixelData)) == (8, 64 * 64)
     assert (file.StudyDate, file.StudyTime) == ("20260102", "130509")
     assert "IssuerOfPatientID" not in file
+
+
+def test_a_series_may_have_a_body_part() -> None:
+    study = demo_studies()[0]
+    chest = replace(study, series=(replace(study.series[0], body_part="CHEST"), study.series[1]))
+    with_part, *without = datasets(chest)
+    assert with_part.BodyPartExamined == "CHEST"
+    assert not [it for it in without if "BodyPartExamined" in it]

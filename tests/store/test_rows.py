@@ -9,6 +9,16 @@ import pytest
 
 from engine.errors import NodeTimeout, QueryFailed, StoreError
 from engine.retrieve.outcome import Cause, MoveResponse, Outcome, SubOperations, TaskStatus, failure, judge
+from engine.retrieve.relevance import (
+    Exclusion,
+    OrderedExam,
+    ProcedureGroup,
+    Relation,
+    Relevance,
+    Term,
+    Vocabulary,
+    Weights,
+)
 from engine.retrieve.selector import (
     OrderedStudy,
     PriorCriteria,
@@ -38,6 +48,29 @@ SELECTORS: list[Selector] = [
         ordered=OrderedStudy(("1.2.3",), ("A1", "A2")),
         series=SeriesFilter(description='quote " and \\ backslash'),
         authority="RADIOLOGY",
+    ),
+    PriorsOfPatient(
+        patient_id="4711",
+        criteria=PriorCriteria(
+            newest=3,
+            relevance=Relevance(
+                Vocabulary(
+                    groups=(ProcedureGroup("a", (("A1", "L"),), ("x",), ("CHEST",), ("CT",)),),
+                    relations=(Relation("a", "b", 0.7),),
+                    body_parts=(Term("CHEST", ("thorax",)),),
+                    paired=("KNEE",),
+                ),
+                Weights(group=1),
+                minimum=3,
+                same=("group", "laterality"),
+                take_unknown=False,
+            ),
+            oldest=1,
+            at_least=2,
+            exclude=Exclusion(("SR",), "x", ("KNEE",)),
+        ),
+        day=dt.date(2024, 2, 29),
+        exam=OrderedExam((("A1", "L"),), ("CT Chest",), ("CT",)),
     ),
 ]
 
@@ -75,13 +108,30 @@ async def test_every_outcome_comes_back_as_it_went_in(outcome: Outcome, tmp_path
 
 
 async def test_choices_come_back_as_they_went_in(tmp_path: Path) -> None:
-    choices = (Choice(True, "newest", "1.2.3"), Choice(False, "modality US", "1.2.4", "1.2.4.1"))
+    scored = Choice(True, "newest", "1.2.5", score=88.0)
+    choices = (scored, Choice(True, "newest", "1.2.3"), Choice(False, "modality US", "1.2.4", "1.2.4.1"))
     async with opened(tmp_path / "journal") as store:
         kept = await store.journal(message(1, request(PRIORS)))
         await store.claim(kept.task_ids[0])
         await store.resolve(kept.task_ids[0], RESOLVED, choices, [])
         (task,) = await store.tasks_of(kept.message_id)
     assert task.choices == choices
+
+
+async def test_what_was_kept_before_there_was_relevance_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    criteria = '{"modalities":["CT"],"within":"P5D","newest":2,"description":""}'
+    old = f'{{"patient_id":"4711","criteria":{criteria},"day":"2024-05-06","issuer":"","kind":"priors"}}'
+    async with opened(path) as store:
+        kept = await store.journal(message(1, request(PRIORS)))
+        with closing(sqlite3.connect(path)) as database:
+            choices = '[{"taken":true,"reason":"newest","study_uid":"1.2.3","series_uid":""}]'
+            database.execute("UPDATE tasks SET selector = ?, choices = ?", (old, choices))
+            database.commit()
+        (task,) = await store.tasks_of(kept.message_id)
+    criteria_then = PriorCriteria(("CT",), dt.timedelta(days=5), 2)
+    assert task.request.selector == PriorsOfPatient("4711", criteria_then, dt.date(2024, 5, 6))
+    assert task.choices == (Choice(True, "newest", "1.2.3"),)
 
 
 async def test_only_a_study_has_its_uids_in_columns(tmp_path: Path) -> None:

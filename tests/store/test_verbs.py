@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from engine.retrieve.selector import Study
 from engine.retrieve.task import Priority, RetrieveTask, Verb
 from engine.routing.meaning import Meaning, Number, Occasion
 from engine.store import Done, Event, Store, list_tasks, operate, story_of, verbs
+from engine.store.dialect import open_engine
 
 from . import ARRIVED, CANCELED, FAILED, PRIORS, RESOLVED, message, opened, request
 
@@ -337,7 +339,7 @@ async def test_many_tasks_are_changed_in_small_transactions_and_an_engine_writes
             seen.append(held[0])
             inside.set()
 
-        monkeypatch.setattr(verbs.time, "sleep", between)
+        monkeypatch.setattr("engine.store.verbs.time.sleep", between)
         done = operate(path, Verb.HOLD, range(1, 96), "ann")
     assert inside.is_set()
     assert seen == list(range(10, 100, 10))
@@ -367,7 +369,7 @@ async def test_a_failure_on_the_way_says_how_far_it_came(
         if turns == 2:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(verbs.time, "sleep", broken)
+    monkeypatch.setattr("engine.store.verbs.time.sleep", broken)
     with pytest.raises(StoreError, match=r"No space left.*4 of 6 tasks were done"):
         operate(path, Verb.HOLD, range(1, 7), "ann")
     assert [task.status for task in list_tasks(path)] == [S.SCHEDULED] * 2 + [S.HELD] * 4
@@ -379,8 +381,8 @@ async def test_a_journal_that_another_process_holds_for_long_is_told(
     path = tmp_path / "journal"
     async with opened(path) as store:
         await store.journal(message(1, request()))
-    real = verbs.open_engine
-    monkeypatch.setattr(verbs, "open_engine", lambda path: real(path, busy_timeout=0.0))
+    impatient = partial(open_engine, busy_timeout=0.0)
+    monkeypatch.setattr(verbs, "open_engine", impatient)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="another process holds it"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.config.build.gate import gate
 from engine.config.build.nodes import archive, destination
+from engine.config.build.relevance import vocabularies
 from engine.config.build.routes import route
 from engine.config.models import RoutesFile
 from engine.config.models.engine import EngineSection, IntakeSection
@@ -14,6 +15,7 @@ from engine.routing.admission import Admission, Sender
 
 def build(file: RoutesFile) -> Config:
     """The values; names are taken to be checked."""
+    known = vocabularies(file.relevance)
     return Config(
         engine=_engine(file.engine),
         intake=_intake(file.intake),
@@ -21,7 +23,7 @@ def build(file: RoutesFile) -> Config:
         destinations={
             name: destination(name, section, file.engine) for name, section in file.destinations.items()
         },
-        routes=tuple(route(section) for section in file.routes),
+        routes=tuple(route(section, known) for section in file.routes),
         gate=gate(file),
         replies=tuple(_reply(section) for section in file.replies),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.config.build.relevance import Vocabularies
 from engine.config.build.studies import want
 from engine.config.models.conditions import AllCondition, AnyCondition, FieldCondition, NotCondition
 from engine.config.models.routes import DestinationMap, RouteSection, ScheduleSection
@@ -10,14 +11,14 @@ from engine.routing.conditions import All, AnyOf, Condition, Dated, Exists, Matc
 from engine.routing.rules import Acknowledge, DestinationRule, Route, Schedule
 
 
-def route(section: RouteSection) -> Route:
+def route(section: RouteSection, vocabularies: Vocabularies) -> Route:
     conditions = tuple(_condition(part) for part in section.when)
     return Route(
         name=section.name,
         enabled=section.enabled,
         messages=tuple(section.messages),
         condition=All(conditions) if conditions else None,
-        wants=tuple(want(item) for item in section.studies),
+        wants=tuple(want(item, vocabularies) for item in section.studies),
         archive=section.from_,
         destination=_target(section.to),
         acknowledge=Acknowledge(section.acknowledge),

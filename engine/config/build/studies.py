@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
+from engine.config.build.relevance import Vocabularies, exclusion, relevance
 from engine.config.models.studies import AccessionItem, PriorsItem, PriorsSection, SeriesSection, StudyItem
 from engine.hl7.path import ASSIGNING_AUTHORITY
 from engine.retrieve.selector import PriorCriteria, SeriesFilter
 from engine.routing.rules import AccessionWant, PriorsWant, StudyWant, Want
 
 
-def want(item: StudyItem | AccessionItem | PriorsItem) -> Want:
+def want(item: StudyItem | AccessionItem | PriorsItem, vocabularies: Vocabularies) -> Want:
     match item:
         case StudyItem():
             uid = item.series.uid if item.series is not None else None
@@ -18,15 +19,19 @@ def want(item: StudyItem | AccessionItem | PriorsItem) -> Want:
         case AccessionItem():
             return AccessionWant(item.accession, _series(item.series), item.patient)
         case PriorsItem():
-            return _priors(item.priors)
+            return _priors(item.priors, vocabularies)
 
 
-def _priors(section: PriorsSection) -> PriorsWant:
+def _priors(section: PriorsSection, vocabularies: Vocabularies) -> PriorsWant:
     criteria = PriorCriteria(
         modalities=tuple(section.modality),
         within=section.within,
         newest=section.newest,
         description=_source(section.description),
+        relevance=relevance(section.relevance, vocabularies),
+        oldest=section.oldest,
+        at_least=section.at_least,
+        exclude=exclusion(section.exclude),
     )
     return PriorsWant(
         patient=section.patient,
@@ -35,6 +40,10 @@ def _priors(section: PriorsSection) -> PriorsWant:
         ordered_study=tuple(section.ordered_study),
         ordered_accession=tuple(section.ordered_accession),
         series=_series(section.series),
+        ordered_code=tuple(section.ordered_code),
+        ordered_text=tuple(section.ordered_text),
+        ordered_modality=tuple(section.ordered_modality),
+        exam_date=tuple(section.exam_date),
     )
 
 

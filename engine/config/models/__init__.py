@@ -14,6 +14,7 @@ from engine.config.models.base import Section, default
 from engine.config.models.engine import EngineSection, IntakeSection
 from engine.config.models.gate import GateSection
 from engine.config.models.nodes import ArchiveSection, DestinationSection
+from engine.config.models.relevance import VocabularySection
 from engine.config.models.replies import ReplySection
 from engine.config.models.routes import RouteSection
 
@@ -27,4 +28,5 @@ class RoutesFile(Section):
     archives: Annotated[dict[str, ArchiveSection], Field(min_length=1)]
     destinations: Annotated[dict[str, DestinationSection], Field(min_length=1)]
     routes: Annotated[list[RouteSection], Field(min_length=1)]
+    relevance: dict[str, VocabularySection] = default({}, "vocabularies for priors, beside the built-in one")
     replies: list[ReplySection] = default([], "where application ACKs go; default: the same connection")
