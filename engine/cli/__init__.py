@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from engine import __version__
-from engine.cli import archive, message, operate, scenario, simulate, tasks, verbs
+from engine.cli import archive, message, operate, scenario, simulate, story, tasks, verbs
 from engine.errors import ForefetchError
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app.command()(operate.serve)
 app.command()(operate.check)
 app.command()(operate.schema)
 app.command()(tasks.tasks)
-app.command()(tasks.task)
+app.command()(story.task)
 app.command()(verbs.retry)
 app.command()(verbs.cancel)
 app.command()(verbs.approve)
