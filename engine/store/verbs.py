@@ -6,34 +6,32 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
-from engine.retrieve.gate import Gate
-from engine.retrieve.outcome import Cause, Outcome, TaskStatus
-from engine.retrieve.task import Priority, Verb
+from engine.retrieve.outcome import TaskStatus
+from engine.retrieve.task import Verb
 from engine.store import schema
 from engine.store.dialect import explain, open_engine
 from engine.store.occasions import wholly_withdrawn
-from engine.store.rows import end_row, outcome_of
 from engine.store.schema import story, tasks
-from engine.store.story import Event
-
-BY_OPERATOR = "operator"
-"""The gate of a task that a person holds."""
+from engine.store.verdicts import VERDICTS, Change
 
 _AT_ONCE = 500  # tasks of one transaction: an engine waits for it before it can keep its next message
 _FOUND = select(tasks).where(tasks.c.id.in_(bindparam("tasks", expanding=True)))
-_SCHEDULED, _HELD = TaskStatus.SCHEDULED.value, TaskStatus.HELD.value
-_BY_CONFIGURATION = frozenset({Gate.SWITCH.value, Gate.LISTS.value})
-_IN_ITS_TURN = func.coalesce(tasks.c.appointment, tasks.c.created_at)
+_IN_HAND = [it.value for it in (TaskStatus.SCHEDULED, TaskStatus.IN_PROGRESS, TaskStatus.COMPLETED)]
+_ALIKE = select(tasks).where(
+    tasks.c.selector.in_(bindparam("selectors", expanding=True)),
+    tasks.c.status.in_(_IN_HAND),
+    tasks.c.cancel_requested.is_(False),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,27 +66,17 @@ def operate(path: str | Path, verb: Verb, task_ids: Sequence[int], who: str) -> 
     return done
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Change:
-    """``values`` are the same for every task, so that many are changed by one statement. ``revives``: it had
-    ended; what it came to goes into its story."""
-
-    event: Event
-    values: Mapping[str, Any]
-    revives: bool = False
-
-
-_Verdict = tuple[_Change | None, str]
-
-
 def _operate(connection: Connection, verb: Verb, numbers: Sequence[int], who: str) -> list[Done]:
     rows = {row.id: row for row in connection.execute(_FOUND, {"tasks": list(numbers)})}
-    unwanted = wholly_withdrawn(connection, numbers)
+    needless = _needless(connection, list(rows.values()))
     done: list[Done] = []
-    changed: dict[_Change, list[Row[Any]]] = {}
+    changed: dict[Change, list[Row[Any]]] = {}
     for number in numbers:
         row = rows.get(number)
-        change, text = _decide(verb, row, number in unwanted)
+        change, text = VERDICTS[verb](row) if row is not None else (None, "there is no such task")
+        if change is not None and row is not None and change.revives:
+            refusal = needless(row)
+            change, text = (None, refusal) if refusal else (change, text)
         done.append(Done(number, change is not None, text))
         if change is not None and row is not None:
             changed.setdefault(change, []).append(row)
@@ -97,124 +85,43 @@ def _operate(connection: Connection, verb: Verb, numbers: Sequence[int], who: st
     return done
 
 
-def _decide(verb: Verb, row: Row[Any] | None, unwanted: bool) -> _Verdict:
-    if row is None:
-        return None, "there is no such task"
-    change, text = _VERBS[verb](row)
-    if change is not None and change.revives and unwanted:
-        return None, "its order or visit was canceled: nobody wants it any more"
-    return change, text
+def _needless(connection: Connection, rows: Sequence[Row[Any]]) -> Callable[[Row[Any]], str]:
+    """Why a task that had ended is not to begin anew, empty where it is: nobody wants it any more, or another
+    one does the same, or has done it since. Asked of one after the other: of two that are alike the first
+    counts."""
+    ended = [row for row in rows if TaskStatus(row.status).final]
+    unwanted = wholly_withdrawn(connection, [row.id for row in ended])
+    selectors = sorted({row.selector for row in ended})
+    alike: dict[tuple[str, str, str], list[Row[Any]]] = {}
+    for other in connection.execute(_ALIKE, {"selectors": selectors}):
+        alike.setdefault(_need(other), []).append(other)
+
+    def needless(row: Row[Any]) -> str:
+        if row.id in unwanted:
+            return "its order or visit was canceled: nobody wants it any more"
+        others = alike.setdefault(_need(row), [])
+        for other in others:
+            if other.status == TaskStatus.COMPLETED.value and other.updated_at >= row.updated_at:
+                return f"task {other.id} has done the same since"
+            if other.status != TaskStatus.COMPLETED.value and other.id != row.id:
+                return f"task {other.id} does the same"
+        others.append(row)
+        return ""
+
+    return needless
 
 
-def _make(connection: Connection, change: _Change, rows: Sequence[Row[Any]], who: str) -> None:
+def _need(row: Row[Any]) -> tuple[str, str, str]:
+    return row.archive, row.destination, row.selector
+
+
+def _make(connection: Connection, change: Change, rows: Sequence[Row[Any]], who: str) -> None:
     now = dt.datetime.now(dt.UTC)
     these = tasks.c.id.in_([row.id for row in rows])
     connection.execute(update(tasks).where(these).values({**change.values, "updated_at": now}))
     told = {"at": now, "event": change.event.value, "text": f"by {who}"}
     lines = [{**told, "task_id": row.id, "outcome": row.outcome if change.revives else None} for row in rows]
     connection.execute(insert(story), lines)
-
-
-_FREED = {"gate": "", "reason": "", "expires_at": None}
-_ANEW = {
-    **_FREED,
-    "status": _SCHEDULED,
-    "cause": "",
-    "outcome": None,
-    "choices": None,
-    "failures": 0,
-    "cancel_requested": False,
-    "appointment": None,
-    "due_at": tasks.c.created_at,  # before what came later
-}
-_URGENT = {
-    "expedited": True,
-    "priority": Priority.STAT.value,
-    "appointment": None,
-    "due_at": tasks.c.created_at,
-}
-_CANCELED = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "canceled by an operator")
-
-_RETRY = _Change(Event.RETRIED, _ANEW, revives=True)
-_RETRY_NOW = _Change(Event.RETRIED, {**_FREED, "due_at": tasks.c.created_at})
-_STOP = _Change(Event.CANCELED, {"cancel_requested": True})
-_CANCEL = _Change(Event.CANCELED, end_row(_CANCELED, dt.datetime.now(dt.UTC)))
-_APPROVE = _Change(Event.APPROVED, {**_FREED, "approved": True, "status": _SCHEDULED, "due_at": _IN_ITS_TURN})
-_APPROVE_LATE = _Change(Event.APPROVED, {**_ANEW, "approved": True}, revives=True)
-_APPROVE_AHEAD = _Change(Event.APPROVED, {"approved": True})
-_HOLD = _Change(
-    Event.HELD,
-    {"status": _HELD, "gate": BY_OPERATOR, "reason": "held by an operator", "expires_at": None},
-)
-_EXPEDITE = _Change(Event.EXPEDITED, {**_URGENT, **_FREED, "status": _SCHEDULED})
-_EXPEDITE_HELD = _Change(Event.EXPEDITED, _URGENT)
-
-
-def _retry(row: Row[Any]) -> _Verdict:
-    """From its end to a new beginning. What it missed is known still."""
-    if row.status == _SCHEDULED:
-        return (_RETRY_NOW, "is tried again") if row.failures else (None, "waits for its first attempt")
-    if row.status == _HELD:
-        return None, f"is held ({row.gate}): forefetch approve lets it go"
-    if row.status == TaskStatus.IN_PROGRESS.value:
-        return None, "is under way"
-    if row.kind != "study" and row.status == TaskStatus.COMPLETED.value:
-        return None, "was answered: retry what it led to"
-    outcome = outcome_of(row.outcome)
-    if outcome is not None and outcome.arrived:
-        return None, "arrived: forefetch retrieve moves it once more"
-    return _RETRY, "is tried again"
-
-
-def _cancel(row: Row[Any]) -> _Verdict:
-    """What is under way is stopped on the wire by the engine that carries it out."""
-    if row.status in (_SCHEDULED, _HELD):
-        return _CANCEL, "is canceled"
-    if row.status == TaskStatus.IN_PROGRESS.value:
-        stopped = row.cancel_requested
-        return (None, "is being stopped already") if stopped else (_STOP, "is being stopped on the wire")
-    led_on = row.kind != "study" and row.status == TaskStatus.COMPLETED.value
-    return None, f"has ended {row.status}{': cancel what it led to' if led_on else ''}"
-
-
-def _approve(row: Row[Any]) -> _Verdict:
-    """For the approval of its route and the budget of its order; what a person holds is let go too."""
-    if row.status == _HELD and row.gate in _BY_CONFIGURATION:
-        return None, f"no approval opens this gate, {row.gate}: {row.reason}"
-    if row.status == _HELD:
-        return _APPROVE, "is approved"
-    if row.status == TaskStatus.FAILED.value and row.cause == Cause.EXPIRED.value:
-        return _APPROVE_LATE, "is approved after its time"
-    if row.status != _SCHEDULED or row.kind != "study":
-        return None, f"is {row.status}: there is nothing to approve"
-    waits = f", and still waits ({row.gate})" if row.gate else ""
-    return _APPROVE_AHEAD, f"is approved ahead of time{waits}"
-
-
-def _hold(row: Row[Any]) -> _Verdict:
-    if row.status == _HELD and row.gate == BY_OPERATOR:
-        return None, "is held by an operator already"
-    if row.status in (_SCHEDULED, _HELD):
-        return _HOLD, "is held"
-    return None, f"is {row.status}: too late to hold it"
-
-
-def _expedite(row: Row[Any]) -> _Verdict:
-    """Before all others and at once: no schedule, no window, no rate. Approval and budgets still count."""
-    if row.status == _SCHEDULED or (row.status == _HELD and row.gate == BY_OPERATOR):
-        return _EXPEDITE, "goes before all others"
-    if row.status == _HELD:
-        return _EXPEDITE_HELD, f"will go before all others; it is still held ({row.gate})"
-    return None, f"is {row.status}: it does not wait"
-
-
-_VERBS: Mapping[Verb, Callable[[Row[Any]], _Verdict]] = {
-    Verb.RETRY: _retry,
-    Verb.CANCEL: _cancel,
-    Verb.APPROVE: _approve,
-    Verb.HOLD: _hold,
-    Verb.EXPEDITE: _expedite,
-}
 
 
 @contextmanager

@@ -6,8 +6,9 @@ import asyncio
 import datetime as dt
 import getpass
 import json
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,14 @@ def test_a_selection_means_only_what_the_verb_is_for(
     result = run(*words, "--config", config, "--yes")
     assert result.exit_code == 0, result.output
     assert statuses(config) == after
+
+
+def test_what_nobody_approved_in_time_can_be_approved_together(config: Path) -> None:
+    with closing(sqlite3.connect(config.parent / "forefetch.db", isolation_level=None)) as journal:
+        journal.execute("UPDATE tasks SET cause = 'approval-expired' WHERE id = 1")
+    words = ("approve", "--status", "FAILED", "--cause", "approval-expired", "--config", config, "--yes")
+    assert run(*words).output.splitlines()[0] == "task 1: is approved after its time"
+    assert statuses(config)[:2] == [S.SCHEDULED, S.FAILED]
 
 
 def test_a_selection_is_confirmed_and_without_a_terminal_it_needs_yes(

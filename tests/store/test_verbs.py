@@ -256,6 +256,37 @@ async def test_what_its_message_took_back_stays_canceled(tmp_path: Path) -> None
     assert one(path).status is S.CANCELED
 
 
+async def test_of_two_that_need_the_same_one_is_retried_and_none_if_it_has_come_since(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        for number in (1, 2):
+            await store.journal(message(number, request("1.1"), request("1.2")))
+            await _ended(FAILED)(store, 2 * number - 1)
+            await _ended(FAILED)(store, 2 * number)
+        await store.journal(message(3, request("1.2")))
+        assert [each.text for each in act(path, Verb.RETRY, 3, 1, 2)] == [
+            "is tried again",
+            "task 3 does the same",
+            "task 5 does the same",
+        ]
+        await _ended(ARRIVED)(store, 5)
+        assert [each.text for each in act(path, Verb.RETRY, 2, 4)] == ["task 5 has done the same since"] * 2
+        assert [task.id for task in await store.waiting("pacs", 9)] == [3]
+
+
+async def test_what_came_before_it_failed_does_not_keep_it_from_a_retry(tmp_path: Path) -> None:
+    """The destination may have lost it: a new order asked for it again."""
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        for number, outcome in ((1, ARRIVED), (2, FAILED)):
+            await store.journal(message(number, request("1.1")))
+            await _ended(outcome)(store, number)
+        (done,) = act(path, Verb.RETRY, 2)
+    assert done.done
+
+
 async def test_a_question_that_failed_is_asked_again_and_one_that_was_answered_is_not(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     async with opened(path) as store:
