@@ -5,13 +5,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MEDPLUM := build/peers/.ready
 
-.PHONY: demo test peers lint bench fuzz clean
+.PHONY: demo test crash peers lint bench fuzz clean
 
 demo: $(READY)
 	$(BIN)/forefetch demo
 
 test: $(READY)
 	$(BIN)/pytest -m "not peers"
+
+# Part of make test; prints its figures. FOREFETCH_CRASH_KILLS (200) scales it, FOREFETCH_CRASH_SEED repeats it.
+crash: $(READY)
+	$(BIN)/pytest tests/crash
 
 # Needs Orthanc, DCMTK and Node.js: apt-get install orthanc dcmtk nodejs npm
 peers: $(READY) $(MEDPLUM)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydicom.dataset import Dataset
-from pynetdicom.events import Event
 
 from engine.dicom.node import Archive
 from engine.scu import ArchiveClient
 from engine.simulator import GeneratedSeries, GeneratedStudy, SimulatedArchive
+from engine.simulator.exchange import Exchange
 
 EXAMPLES = Path(__file__).parent.parent / "samples" / "priors"
 NAMES = ("chest-ct", "mammography", "knee-mr")
@@ -26,10 +24,10 @@ class CountingArchive(SimulatedArchive):
         super().__init__("ARCHIVE", studies, {})
         self.asked: list[tuple[str, str]] = []
 
-    def _find(self, event: Event) -> Iterator[tuple[int, Dataset | None]]:
-        identifier = event.identifier
+    def _find(self, exchange: Exchange) -> None:
+        identifier = exchange.event.identifier
         self.asked.append((identifier.QueryRetrieveLevel, str(identifier.get("StudyInstanceUID", "") or "")))
-        yield from super()._find(event)
+        super()._find(exchange)
 
     @property
     def opened(self) -> list[str]:

@@ -8,6 +8,8 @@ from socket import socket
 from pydicom.uid import UID, ImplicitVRLittleEndian
 from pynetdicom import AE, build_context, evt
 from pynetdicom.association import Association
+from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_primitives import DimseServiceType
 from pynetdicom.events import Event
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 from pynetdicom.presentation import PresentationContext
@@ -28,6 +30,14 @@ def contexts(objects: Iterable[HeldObject]) -> list[PresentationContext]:
         build_context(sop_class, [syntax] if UID(syntax).is_compressed else [syntax, ImplicitVRLittleEndian])
         for sop_class, syntax in list(pairs)[:_MAXIMUM_CONTEXTS]
     ]
+
+
+class _OnlyResponses(DIMSEServiceProvider):
+    """Leaves a response to whom awaits it. pynetdicom's reactor thread, which awakes from one pause while the
+    next one is asked for, may otherwise take it off the queue."""
+
+    def get_msg(self, block: bool = False) -> tuple[None, None] | tuple[int, DimseServiceType]:
+        return super().get_msg(block) if block else (None, None)
 
 
 class SubOperations:
@@ -61,6 +71,7 @@ class SubOperations:
                 (evt.EVT_CONN_OPEN, lambda event: no_delay(event.assoc)),
             ],
         )
+        self._association.dimse = _OnlyResponses(self._association)
 
     @property
     def established(self) -> bool:

@@ -1,0 +1,45 @@
+"""The figures of a crash trial, above pytest's closing line."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.crash.points import POINTS
+from tests.crash.trial import Report
+
+_REPORTS = pytest.StashKey[list[Report]]()
+
+
+@pytest.fixture
+def reports(request: pytest.FixtureRequest) -> list[Report]:
+    """Where a report goes that is to be printed."""
+    return request.config.stash.setdefault(_REPORTS, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print them."""
+    for report in config.stash.get(_REPORTS, []):
+        terminalreporter.section("crash proof")
+        for line in _lines(report):
+            terminalreporter.write_line(line)
+
+
+def _lines(report: Report) -> list[str]:
+    named = [name for name in report.kills if name in POINTS]
+    random = {name: number for name, number in report.kills.items() if name not in POINTS}
+    return [
+        f"{report.kills.total()} kills in {report.seconds:.0f} s (FOREFETCH_CRASH_SEED={report.seed}): "
+        f"{sum(report.kills[name] for name in named)} at {len(named)} points, {_counts(random)}; "
+        f"{report.missed.total()} lives missed their point, {report.drained} were drained before the kill",
+        *(f"  {report.kills[name]:5} {name}" for name in POINTS),
+        f"messages: {report.messages} sent, {report.acknowledged} acknowledged, sent again "
+        f"{report.sent_again} times, {report.letters} letters; acknowledgments: {_counts(report.codes)}",
+        f"tasks: {_counts(report.tasks)}",
+        f"C-MOVEs: {report.moves}, of these after an interruption {report.interrupted}, "
+        f"after a seen finish {report.after_finish}",
+        f"broken promises: {len(report.faults)}",
+    ]
+
+
+def _counts(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in sorted(numbers.items()))

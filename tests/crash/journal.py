@@ -1,0 +1,94 @@
+"""What a dead engine has left on the disk. Read from a copy: the engine must find its files as they fell."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from engine.retrieve.outcome import TaskStatus
+
+_MESSAGES = "SELECT id, control_id, raw, accept_ack, ack FROM messages"
+_TASKS = "SELECT * FROM tasks"
+_LINKS = "SELECT message_id, task_id FROM message_tasks"
+_LETTERS = "SELECT message_id, status, payload FROM outbox"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMessage:
+    """A message in the journal, with the numbers of its tasks."""
+
+    id: int
+    raw: bytes
+    accept_ack: bytes | None
+    ack: bytes | None
+    tasks: frozenset[int]
+
+    def kept(self, kind: str) -> bytes | None:
+        """Its acknowledgment of a kind: accept or application."""
+        return self.accept_ack if kind == "accept" else self.ack
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTask:
+    """A task in the journal; ``row`` is all of it."""
+
+    study_uid: str
+    status: TaskStatus
+    attempts: int
+    row: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Messages by their control ID, tasks by their number, letters (status, payload) by their message's."""
+
+    sound: str = "ok"
+    messages: dict[str, KeptMessage] = field(default_factory=dict)
+    tasks: dict[int, KeptTask] = field(default_factory=dict)
+    letters: dict[int, tuple[str, bytes]] = field(default_factory=dict)
+
+    def moves(self) -> dict[str, list[KeptTask]]:
+        """The C-MOVEs of each study."""
+        found: dict[str, list[KeptTask]] = {}
+        for task in self.tasks.values():
+            if task.study_uid:
+                found.setdefault(task.study_uid, []).append(task)
+        return found
+
+
+def snapshot(journal: Path) -> Snapshot:
+    """The journal as it is. Its process must not run."""
+    with TemporaryDirectory(dir=journal.parent) as folder:
+        for suffix in ("", "-wal"):
+            part = journal.with_name(journal.name + suffix)
+            if part.exists():
+                shutil.copy(part, folder)
+        with closing(sqlite3.connect(Path(folder) / journal.name)) as database:
+            database.row_factory = sqlite3.Row
+            return _read(database)
+
+
+def _read(database: sqlite3.Connection) -> Snapshot:
+    (sound,) = database.execute("PRAGMA integrity_check").fetchone()
+    if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'outbox'").fetchone():
+        return Snapshot(sound)  # killed before its tables were there
+    tasks_of: dict[int, set[int]] = {}
+    for message_id, task_id in database.execute(_LINKS):
+        tasks_of.setdefault(message_id, set()).add(task_id)
+    messages = {
+        row["control_id"]: KeptMessage(
+            row["id"], row["raw"], row["accept_ack"], row["ack"], frozenset(tasks_of.get(row["id"], ()))
+        )
+        for row in database.execute(_MESSAGES)
+    }
+    tasks = {
+        row["id"]: KeptTask(row["study_uid"], TaskStatus(row["status"]), row["attempts"], tuple(row))
+        for row in database.execute(_TASKS)
+    }
+    letters = {row["message_id"]: (row["status"], row["payload"]) for row in database.execute(_LETTERS)}
+    return Snapshot(sound, messages, tasks, letters)
