@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from engine import __version__
-from engine.cli import archive, message, operate, scenario, simulate, tasks
+from engine.cli import archive, message, operate, scenario, simulate, story, tasks, verbs
 from engine.errors import ForefetchError
 
 app = typer.Typer(
@@ -22,12 +22,12 @@ app.command()(operate.serve)
 app.command()(operate.check)
 app.command()(operate.schema)
 app.command()(tasks.tasks)
-app.command()(tasks.task)
-app.command()(tasks.retry)
-app.command()(tasks.cancel)
-app.command()(tasks.approve)
-app.command()(tasks.hold)
-app.command()(tasks.expedite)
+app.command()(story.task)
+app.command()(verbs.retry)
+app.command()(verbs.cancel)
+app.command()(verbs.approve)
+app.command()(verbs.hold)
+app.command()(verbs.expedite)
 app.command()(message.explain)
 app.command()(message.send)
 app.command()(archive.retrieve)

@@ -69,25 +69,32 @@ def _explanation(settings: Config, payload: bytes, find: bool) -> dict[str, Any]
         refused = {"code": error.code, "location": error.location, "reject": error.reject, "text": error.text}
         return {"refused": refused}
     told = as_dict(message, decision)
-    told["gate"] = _gate(settings, decision)
-    if find:
-        told["found"] = _found(settings, decision)
+    found = _found(settings, decision) if find else None
+    if found is not None:
+        told["found"] = found
+    moves = None if found is None else sum(len(of_request["moves"]) for of_request in found)
+    told["gate"] = _gate(settings, decision, moves)
     return told
 
 
-def _gate(settings: Config, decision: Decision) -> list[str]:
-    """Why the requests would be refused as things are; empty where the gate is open."""
+def _gate(settings: Config, decision: Decision, moves: int | None) -> list[str]:
+    """How the gate stands for the requests as things are; empty where it is open. ``moves``: how many studies
+    the message moves, where that is known."""
     import os
 
-    from engine.retrieve.gate import refuse, switch_on
+    from engine.app import clock_of
+    from engine.retrieve.gate import switch_on
     from engine.routing.router import plan_of
+    from engine.waiting import foresee
 
     policy = settings.policy(switch_on=switch_on(os.environ))
-    reasons = (
-        refuse(policy, archive=request.archive, destination=request.destination, routes=request.routes)
+    now = clock_of(settings)()
+    told = [
+        sentence
         for request in plan_of(decision).requests
-    )
-    return list(dict.fromkeys(reason for reason in reasons if reason is not None))
+        for sentence in foresee(request, policy, now, moves)
+    ]
+    return list(dict.fromkeys(told))
 
 
 def _found(settings: Config, decision: Decision) -> list[dict[str, Any]]:

@@ -44,8 +44,8 @@ def print_explanation(out: Console, told: dict[str, Any]) -> None:
         out.print(f"  {sentence}", style="magenta")
     if not told["requests"] and not told["problems"]:
         out.print("  nothing is asked: AA")
-    for reason in told["gate"]:
-        out.print(f"  gate closed: {reason}", style="yellow")
+    for sentence in told["gate"]:
+        out.print(f"  gate {sentence}", style="yellow")
 
 
 def _print_found(out: Console, found: dict[str, Any]) -> None:

@@ -173,8 +173,10 @@ def _approval(case: _Case) -> Closed | None:
 
 
 def _held(case: _Case, gate: Gate, reason: str) -> Closed:
+    """The time for approval begins now: an appointment, a closed gate or a retry may have kept it from being
+    asked until long after it was made."""
     expires = case.terms.hold.expires if case.terms.hold is not None else EXPIRES
-    return Closed(gate, reason, Scope.TASK, Then.HOLD, case.task.created + expires)
+    return Closed(gate, reason, Scope.TASK, Then.HOLD, case.now + expires)
 
 
 def _order_budget(case: _Case) -> Closed | None:

@@ -92,7 +92,7 @@ class RetrieveTask:
     not final waits for, where something is known. ``failures`` counts the attempts that failed (``attempts``
     also those that were interrupted), ``missing`` are the series that an earlier attempt is known to have
     left out. ``approved`` and ``expedited``: a person said so. ``gate`` is the gate that holds it,
-    ``not_before`` when it may be tried first, or again.
+    ``not_before`` when it may be tried first, or again; ``expires`` when it fails that nobody has approved.
     """
 
     id: int
@@ -112,6 +112,7 @@ class RetrieveTask:
     expedited: bool = False
     gate: str = ""
     not_before: dt.datetime | None = None
+    expires: dt.datetime | None = None
 
     @property
     def is_move(self) -> bool:

@@ -1,19 +1,20 @@
 """The journal of messages, retrieve tasks and replies: SQLAlchemy Core on SQLite, with group commit."""
 
+from engine.store.lock import is_running
 from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.occasions import Effect, Withdrawn
 from engine.store.outbox import Letter, LetterStatus, NewLetter
 from engine.store.reader import (
-    Closure,
-    Standing,
     Story,
     count_messages,
     count_tasks,
     list_letters,
     list_tasks,
-    standing,
+    numbers_of,
     story_of,
 )
+from engine.store.selection import Selection
+from engine.store.standing import Closure, Queue, Standing, count_causes, queues, standing
 from engine.store.store import Store
 from engine.store.story import Event, Line
 from engine.store.tasks import Sieve
@@ -30,17 +31,23 @@ __all__ = [
     "Line",
     "NewLetter",
     "NewMessage",
+    "Queue",
+    "Selection",
     "Sieve",
     "Standing",
     "Store",
     "Story",
     "Unanswered",
     "Withdrawn",
+    "count_causes",
     "count_messages",
     "count_tasks",
+    "is_running",
     "list_letters",
     "list_tasks",
+    "numbers_of",
     "operate",
+    "queues",
     "standing",
     "story_of",
 ]

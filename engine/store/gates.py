@@ -55,7 +55,7 @@ _UNAPPROVED = Outcome(
     TaskStatus.FAILED,
     Cause.EXPIRED,
     "nobody approved it in time",
-    cure="forefetch retry brings it back, forefetch approve lets it go",
+    cure="forefetch approve lets it go all the same",
 )
 
 _SIBLINGS = (

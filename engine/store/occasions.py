@@ -29,18 +29,16 @@ _WITHDRAW = (
     .where(occasions.c.id.in_(bindparam("ids", expanding=True)))
     .values(withdrawn_at=bindparam("now"))
 )
-_STANDING = select(occasions.c.message_id).where(
-    occasions.c.message_id.in_(bindparam("messages", expanding=True)), occasions.c.withdrawn_at.is_(None)
-)
 _LIVE_TASKS = (
     select(tasks)
     .distinct()
     .join(links, links.c.task_id == tasks.c.id)
     .where(links.c.message_id.in_(bindparam("messages", expanding=True)), tasks.c.status.in_(LIVE))
 )
-_LINKED = select(links.c.message_id).where(links.c.task_id == bindparam("task"))
-_WITHDRAWN_MESSAGES = select(occasions.c.message_id).where(
-    occasions.c.message_id.in_(bindparam("messages", expanding=True)), occasions.c.withdrawn_at.is_not(None)
+_OF_MESSAGE = select(occasions.c.id).where(occasions.c.message_id == links.c.message_id)
+_LINKED = select(links.c.task_id).where(links.c.task_id.in_(bindparam("tasks", expanding=True)))
+_WANTED = _LINKED.where(
+    or_(_OF_MESSAGE.where(occasions.c.withdrawn_at.is_(None)).exists(), ~_OF_MESSAGE.exists())
 )
 _REQUEST_CANCEL = (
     update(tasks)
@@ -113,8 +111,10 @@ def withdraw(
     connection.execute(_WITHDRAW, {"ids": [row_id for row_id, _ in found], "now": now})
     affected = sorted({of_message for _, of_message in found})
     canceled, running, wanted = [], [], []
-    for row in connection.execute(_LIVE_TASKS, {"messages": affected}).all():
-        if not _wholly_withdrawn(connection, row.id):
+    rows = connection.execute(_LIVE_TASKS, {"messages": affected}).all()
+    unwanted = wholly_withdrawn(connection, [row.id for row in rows])
+    for row in rows:
+        if row.id not in unwanted:
             wanted.append(row.id)
         elif row.status == TaskStatus.IN_PROGRESS.value:
             connection.execute(_REQUEST_CANCEL, {"task": row.id, "now": now})
@@ -148,11 +148,12 @@ def _all_ids(connection: Connection, patients: Sequence[str]) -> set[str]:
     return set(known)
 
 
-def _wholly_withdrawn(connection: Connection, task_id: int) -> bool:
-    waiting = set(connection.execute(_LINKED, {"task": task_id}).scalars())
-    withdrawn = set(connection.execute(_WITHDRAWN_MESSAGES, {"messages": sorted(waiting)}).scalars())
-    standing = set(connection.execute(_STANDING, {"messages": sorted(waiting)}).scalars())
-    return waiting <= withdrawn - standing
+def wholly_withdrawn(connection: Connection, task_ids: Sequence[int]) -> set[int]:
+    """Those of these tasks that nobody wants any more: every occasion of every message that waits for them
+    was taken back."""
+    terms = {"tasks": list(task_ids)}
+    linked = set(connection.execute(_LINKED, terms).scalars())
+    return linked - set(connection.execute(_WANTED, terms).scalars())
 
 
 def merge(connection: Connection, message_id: int, pairs: Sequence[Merge], now: dt.datetime) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Select, func, inspect, select
+from sqlalchemy import Connection, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
@@ -21,43 +19,33 @@ from engine.store import schema
 from engine.store.dialect import explain, open_engine
 from engine.store.outbox import Letter, LetterStatus, letter
 from engine.store.rows import task
-from engine.store.schema import closures, links, messages, outbox, tasks
+from engine.store.schema import links, messages, outbox, tasks
+from engine.store.selection import EVERY, Selection
 from engine.store.story import Line, lines_of
 
 
-def list_tasks(
-    path: str | Path,
-    *,
-    statuses: Collection[TaskStatus] = (),
-    message_id: int | None = None,
-    route: str | None = None,
-    archive: str | None = None,
-    destination: str | None = None,
-    limit: int = 50,
-) -> list[RetrieveTask]:
-    """The newest tasks, newest first; of these statuses, this message, and these names where given.
+def list_tasks(path: str | Path, selection: Selection = EVERY, *, limit: int = 50) -> list[RetrieveTask]:
+    """The newest tasks of a selection, newest first.
 
     StoreError: there is no such file, or it is no journal that this version can read.
     """
-    query = select(tasks).order_by(tasks.c.id.desc()).limit(limit)
-    if statuses:
-        query = query.where(tasks.c.status.in_([status.value for status in statuses]))
-    if archive is not None:
-        query = query.where(tasks.c.archive == archive)
-    if destination is not None:
-        query = query.where(tasks.c.destination == destination)
-    if route is not None:
-        query = query.where(tasks.c.routes.contains(json.dumps(route, ensure_ascii=False), autoescape=True))
-    if message_id is not None:
-        query = query.join(links, links.c.task_id == tasks.c.id).where(links.c.message_id == message_id)
-    with _reading(path) as connection:
+    query = select(tasks).where(*selection.conditions()).order_by(tasks.c.id.desc()).limit(limit)
+    with reading(path) as connection:
         return [task(row) for row in connection.execute(query)]
 
 
-def count_tasks(path: str | Path) -> dict[TaskStatus, int]:
-    """How many tasks have each status, zeros included. StoreError as for `list_tasks`."""
-    query = select(tasks.c.status, func.count().label("number")).group_by(tasks.c.status)
-    with _reading(path) as connection:
+def numbers_of(path: str | Path, selection: Selection) -> list[int]:
+    """The numbers of all tasks of a selection, oldest first. StoreError as for `list_tasks`."""
+    query = select(tasks.c.id).where(*selection.conditions()).order_by(tasks.c.id)
+    with reading(path) as connection:
+        return list(connection.execute(query).scalars())
+
+
+def count_tasks(path: str | Path, selection: Selection = EVERY) -> dict[TaskStatus, int]:
+    """How many tasks of a selection have each status, zeros included. StoreError as for `list_tasks`."""
+    query = select(tasks.c.status, func.count().label("number")).where(*selection.conditions())
+    query = query.group_by(tasks.c.status)
+    with reading(path) as connection:
         found = {row.status: row.number for row in connection.execute(query)}
     return {status: found.get(status.value, 0) for status in TaskStatus}
 
@@ -65,7 +53,7 @@ def count_tasks(path: str | Path) -> dict[TaskStatus, int]:
 def count_messages(path: str | Path, control_id: str) -> int:
     """How many messages with this MSH-10 are kept. StoreError as for `list_tasks`."""
     query = select(func.count()).where(messages.c.control_id == control_id)
-    with _reading(path) as connection:
+    with reading(path) as connection:
         return connection.execute(query).scalar_one()
 
 
@@ -77,62 +65,22 @@ def list_letters(
     query = select(outbox).order_by(outbox.c.id.desc()).limit(limit)
     if statuses:
         query = query.where(outbox.c.status.in_([status.value for status in statuses]))
-    with _reading(path) as connection:
+    with reading(path) as connection:
         if not inspect(connection).has_table(outbox.name):
             return []  # schema 1, and nothing has written it since
         return [letter(row) for row in connection.execute(query)]
 
 
 @dataclass(frozen=True, slots=True)
-class Closure:
-    """A gate that holds everything of an archive (``scope``) or for a destination."""
-
-    scope: str
-    name: str
-    gate: str
-    reason: str
-    until: dt.datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What goes on now: tasks under way by archive and by destination, and gates that are closed."""
-
-    running_from: Mapping[str, int]
-    running_to: Mapping[str, int]
-    closures: tuple[Closure, ...]
-
-
-def standing(path: str | Path) -> Standing:
-    """What goes on now, as far as the journal knows. StoreError as for `list_tasks`."""
-    under_way = tasks.c.status == TaskStatus.IN_PROGRESS.value
-    archives = select(tasks.c.archive, func.count()).where(under_way).group_by(tasks.c.archive)
-    destinations = (
-        select(tasks.c.destination, func.count())
-        .where(under_way, tasks.c.kind == "study")
-        .group_by(tasks.c.destination)
-    )
-    with _reading(path) as connection:
-        shut = [
-            Closure(row.scope, row.name, row.gate, row.reason, row.until)
-            for row in connection.execute(select(closures))
-        ]
-        running_from, running_to = _counts(connection, archives), _counts(connection, destinations)
-    return Standing(running_from, running_to, tuple(shut))
-
-
-def _counts(connection: Connection, query: Select[tuple[Any, ...]]) -> dict[str, int]:
-    return {name: count for name, count in connection.execute(query)}  # noqa: C416  dict() has no type for rows
-
-
-@dataclass(frozen=True, slots=True)
 class Asked:
-    """A message that asked for a task."""
+    """A message that asked for a task. ``ack_code``: MSA-1 of its (application) acknowledgment, empty while
+    there is none."""
 
     id: int
     received_at: dt.datetime
     message_type: str
     control_id: str
+    ack_code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +101,19 @@ def story_of(path: str | Path, task_id: int) -> Story | None:
         .where(links.c.task_id == task_id)
         .order_by(messages.c.id)
     )
-    with _reading(path) as connection:
+    with reading(path) as connection:
         row = connection.execute(select(tasks).where(tasks.c.id == task_id)).one_or_none()
         if row is None:
             return None
-        led_to = select(tasks).where(tasks.c.parent_id == task_id).order_by(tasks.c.id)
+        its_messages = select(links.c.message_id).where(links.c.task_id == task_id)
+        beside = select(links.c.task_id).where(links.c.message_id.in_(its_messages))  # parent_id has no index
+        led_to = (
+            select(tasks).where(tasks.c.id.in_(beside), tasks.c.parent_id == task_id).order_by(tasks.c.id)
+        )
         return Story(
             task(row),
             tuple(
-                Asked(it.id, it.received_at, it.message_type, it.control_id)
+                Asked(it.id, it.received_at, it.message_type, it.control_id, it.ack_code or "")
                 for it in connection.execute(asking)
             ),
             tuple(lines_of(connection, task_id)),
@@ -170,7 +122,8 @@ def story_of(path: str | Path, task_id: int) -> Story | None:
 
 
 @contextmanager
-def _reading(path: str | Path) -> Iterator[Connection]:
+def reading(path: str | Path) -> Iterator[Connection]:
+    """A transaction that only reads, beside whatever an engine writes. StoreError as for `list_tasks`."""
     if not Path(path).exists():
         raise StoreError(f"there is no journal {path}; `forefetch serve` creates it, or name another file")
     try:

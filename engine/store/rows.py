@@ -101,6 +101,7 @@ def task(row: Row[Any]) -> RetrieveTask:
             expedited=row.expedited,
             gate=row.gate,
             not_before=row.due_at,
+            expires=row.expires_at,
         )
     except ValidationError as exc:
         raise StoreError(f"task {row.id} in the journal cannot be understood") from exc

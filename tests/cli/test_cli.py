@@ -66,7 +66,7 @@ def test_explain_tells_why_and_why_not() -> None:
     assert "✓ route priors-for-cross-sectional matches" in result.output
     assert "✗ route emergency-admission does not match" in result.output
     assert "OBR-24 is 'CT' or 'MR': OBR-24 'CT'" in result.output
-    assert "gate closed:" in result.output
+    assert "gate closed (switch): retrieval is switched off" in result.output
 
 
 def test_explain_with_expect_is_a_check(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from engine.retrieve.outcome import Outcome, TaskStatus
 from engine.retrieve.selector import SeriesFilter, SeriesOfStudy, Study
 from engine.retrieve.task import Priority, RetrieveRequest
 from engine.routing.meaning import Meaning, Number, Occasion
-from engine.store import list_tasks
+from engine.store import Selection, list_tasks
 
 from . import ARRIVED, CANCELED, FAILED, PRIORS, RESOLVED, message, opened, request
 
@@ -40,7 +40,7 @@ async def test_a_task_that_is_shared_is_listed_with_each_of_its_messages(tmp_pat
         one = await store.journal(message(1, request("1.1")))
         two = await store.journal(message(2, request("1.1")))
         for kept in (one, two):
-            assert [task.id for task in list_tasks(path, message_id=kept.message_id)] == [1]
+            assert [task.id for task in list_tasks(path, Selection(message_id=kept.message_id))] == [1]
 
 
 async def test_messages_of_one_commit_share_a_task_that_is_the_first_ones(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import StoreError
 from engine.retrieve.outcome import TaskStatus
-from engine.store import count_tasks, list_tasks
+from engine.store import Selection, count_tasks, list_tasks
 
 from . import ARRIVED, FAILED, message, opened, request
 
@@ -25,9 +25,9 @@ async def test_tasks_are_listed_newest_first_and_filtered(tmp_path: Path) -> Non
         kept = await store.tasks_of(one.message_id) + await store.tasks_of(two.message_id)
     assert list_tasks(path) == kept[::-1]
     assert list_tasks(path, limit=3) == kept[:0:-1]
-    assert list_tasks(path, message_id=one.message_id) == [kept[1], kept[0]]
-    assert list_tasks(path, statuses=[TaskStatus.FAILED, TaskStatus.COMPLETED]) == [kept[2], kept[0]]
-    assert list_tasks(path, statuses=[TaskStatus.FAILED], message_id=two.message_id) == []
+    assert list_tasks(path, Selection(message_id=one.message_id)) == [kept[1], kept[0]]
+    assert list_tasks(path, Selection((TaskStatus.FAILED, TaskStatus.COMPLETED))) == [kept[2], kept[0]]
+    assert list_tasks(path, Selection((TaskStatus.FAILED,), message_id=two.message_id)) == []
 
 
 async def test_tasks_are_counted_by_status(tmp_path: Path) -> None:
