@@ -30,11 +30,21 @@ def holds(path: str | Path, config: Config, tasks: Iterable[RetrieveTask]) -> di
 def _hold(task: RetrieveTask, now: Standing, policy: Policy) -> str:
     if task.status is TaskStatus.IN_PROGRESS:
         return ""
-    if task.reason:
-        gate = f"{task.gate}: " if task.gate else ""
-        return gate + task.reason + _until(task.not_before if task.status is TaskStatus.SCHEDULED else None)
+    if task.status is TaskStatus.HELD:
+        return _own(task)
     if task.not_before is not None and task.not_before > _now():
-        return f"due{_until(task.not_before, ' at')}"
+        return _own(task) + _until(task.not_before) if task.reason else f"due{_until(task.not_before, ' at')}"
+    # What it waited for itself is over; a gate that holds it now tells more
+    return _gates(task, now, policy) or _own(task)
+
+
+def _own(task: RetrieveTask) -> str:
+    """What was noted of it alone: a gate, or the attempt that failed."""
+    return f"{task.gate}: {task.reason}" if task.gate else task.reason
+
+
+def _gates(task: RetrieveTask, now: Standing, policy: Policy) -> str:
+    """The gate that holds everything of its kind, empty where none does."""
     request = task.request
     for scope, name in (("archive", request.archive), ("destination", request.destination)):
         for closure in now.closures:

@@ -27,12 +27,15 @@ PresentationContexts = CT
 
 
 @contextmanager
-def storescp(ae_title: str, folder: Path, *, ct_only: bool = False) -> Iterator[StorageNode]:
-    """A destination; ``ct_only``: one that accepts no other presentation context for storage."""
-    port = free_port()
+def storescp(
+    ae_title: str, folder: Path, *, ct_only: bool = False, port: int = 0, more: Sequence[str] = ()
+) -> Iterator[StorageNode]:
+    """A destination; ``ct_only``: one that accepts no other presentation context for storage. ``port`` 0 is
+    any, ``more`` are further options. What an earlier one has received in this folder is still there."""
+    port = port or free_port()
     received = folder / "received"
-    received.mkdir()
-    options: list[str | Path] = ["-v", "-aet", ae_title, "-od", received]
+    received.mkdir(exist_ok=True)
+    options: list[str | Path] = ["-v", "-aet", ae_title, "-od", received, *more]
     if ct_only:
         profile = folder / "ct-only.cfg"
         profile.write_text(_CT_ONLY, encoding="ascii")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,18 @@ from tests.peers.processes import binary, free_port, serving
 
 
 @contextmanager
-def orthanc(ae_title: str, destinations: Ports, folder: Path, *, idle: int = 20) -> Iterator[ArchiveNode]:
-    """An archive that knows these destinations and ends associations that are silent for ``idle`` seconds."""
-    dicom, http = free_port(), free_port()
+def orthanc(
+    ae_title: str,
+    destinations: Ports,
+    folder: Path,
+    *,
+    idle: int = 20,
+    port: int = 0,
+    more: Mapping[str, Any] | None = None,
+) -> Iterator[ArchiveNode]:
+    """An archive that knows these destinations and ends associations that are silent for ``idle`` seconds.
+    ``port`` 0 is any; ``more`` is further configuration. What is stored in the folder already is kept."""
+    dicom, http = port or free_port(), free_port()
     modalities = {title: [title, "127.0.0.1", port] for title, port in destinations.items()}
     config = {
         "Name": ae_title,
@@ -32,6 +41,7 @@ def orthanc(ae_title: str, destinations: Ports, folder: Path, *, idle: int = 20)
         "DicomScpTimeout": idle,
         # What is not listed may not query or retrieve; FOREFETCH never receives, so that its port is none.
         "DicomModalities": {**modalities, "FOREFETCH": ["FOREFETCH", "127.0.0.1", 1]},
+        **(more or {}),
     }
     path = folder / "orthanc.json"
     path.write_text(json.dumps(config), encoding="utf-8")
