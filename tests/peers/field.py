@@ -47,8 +47,9 @@ def routes_with(
     destinations: Mapping[str, Rules],
     *,
     gate: Rules | None = None,
+    terms: Rules | None = None,
     more: Mapping[str, Rules] | None = None,
-    **terms: Any,
+    **more_terms: Any,
 ) -> Path:
     """A routes file: an order for studies has them moved from ``archive`` to the destination in PV1-3, on
     these terms. ``more``: archives from which an order moves that has their name in ORC-1."""
@@ -58,12 +59,13 @@ def routes_with(
         "studies": {"study": "IPC-3.1"},
         "to": {"field": "PV1-3.1", "map": {name: name for name in destinations}},
         "deadline": "20s",
-        **terms,
+        **more_terms,
+        **(terms or {}),
     }
     routes = [
         {"name": name, "when": {"field": "PV1-3.2", "equals": name}, "from": name, **common} for name in archives
     ]
-    engine = {"listen": "127.0.0.1:0", "store": str(folder / "forefetch.db"), "drain_timeout": "1s"}
+    engine = {"listen": "127.0.0.1:0", "store": str(folder / "forefetch.db"), "drain_timeout": "1s", "time_zone": "UTC"}
     document = {
         "engine": engine,
         "gate": gate or {},

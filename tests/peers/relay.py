@@ -48,6 +48,12 @@ class Relay:
         with self._lock:
             return self._said.count(what)
 
+    def in_order(self, *words: str) -> list[str]:
+        """These words in the order in which clients have first sent them; those that they have not, left out."""
+        with self._lock:
+            found = {word: self._said.find(word.encode()) for word in words}
+        return sorted((word for word, place in found.items() if place >= 0), key=found.__getitem__)
+
     def close(self) -> None:
         self.pause = 0.0
         with suppress(OSError):

@@ -30,7 +30,7 @@ def test_an_archive_that_is_down_is_left_alone_and_all_arrives_once_when_it_is_b
         store(SMALL[:4], archive.ae_title, port, tmp_path / "studies")
     routes = routes_with(
         tmp_path,
-        node("BACKAGAIN", port, concurrency=1, breaker=BREAKER),
+        node("BACKAGAIN", port, concurrency=1, breaker=BREAKER, idle="0.5s"),  # Orthanc does not stop before
         {"READING": node("READING", reading.port)},
         retry="20x1s",
         acknowledge="accepted",
