@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveTask
@@ -14,8 +14,10 @@ from engine.store import Store
 class Waiters:
     """Told by the dispatcher whenever something has changed for a message."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, as_held: Callable[[RetrieveTask], RetrieveTask]) -> None:
+        """``as_held`` adds the gate that holds a task with all others of its kind."""
         self._store = store
+        self._as_held = as_held
         self._events: dict[int, list[asyncio.Event]] = {}
 
     @property
@@ -45,7 +47,7 @@ class Waiters:
                     open_tasks = [it for it in await self._store.tasks_of(message_id) if not it.status.final]
                     if not open_tasks:
                         return True
-                    if limit is not None and all(_rests(task, limit) for task in open_tasks):
+                    if limit is not None and all(_rests(self._as_held(task), limit) for task in open_tasks):
                         return False
                     await event.wait()
         except TimeoutError:
