@@ -11,19 +11,18 @@ from contextlib import contextmanager, suppress
 _CHUNK = 2**14
 _PATIENCE = 20.0  # seconds
 
-# The command field (0000,0100) of a request, as Implicit VR Little Endian has it (PS3.7 E.1)
-_COMMAND = bytes.fromhex("00000001 02000000")
-C_MOVE_RQ = _COMMAND + bytes.fromhex("2100")
-C_CANCEL_RQ = _COMMAND + bytes.fromhex("ff0f")
-# What the identifier of a C-MOVE begins with: Query/Retrieve Level (0008,0052) = SERIES
-SERIES_LEVEL = bytes.fromhex("08005200 06000000") + b"SERIES"
+# The command field (0000,0100) of a C-CANCEL-RQ, as Implicit VR Little Endian has it (PS3.7 E.1)
+C_CANCEL_RQ = bytes.fromhex("00000001 02000000 ff0f")
 
 
 class Relay:
-    """Passes on what comes, in both directions. ``pause``: seconds before each chunk from a client."""
+    """Passes on what comes, in both directions. ``pause``: seconds before each chunk from a client; none is
+    passed on while ``flowing`` is not set."""
 
     def __init__(self, target: int) -> None:
         self.pause = 0.0
+        self.flowing = threading.Event()
+        self.flowing.set()
         self.peak = 0
         """The most connections at a time since ``reset``."""
         self._target = target
@@ -40,6 +39,7 @@ class Relay:
         """Forget what was, except the connections that are open."""
         with self._lock:
             self.pause = 0.0
+            self.flowing.set()
             self.peak = self._open
             self._said.clear()
 
@@ -56,6 +56,7 @@ class Relay:
 
     def close(self) -> None:
         self.pause = 0.0
+        self.flowing.set()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         for each in [self._listener, *self._sockets]:
@@ -104,6 +105,7 @@ class Relay:
                     with self._lock:
                         self._said += chunk
                     time.sleep(self.pause)
+                    self.flowing.wait(_PATIENCE)
                 sink.sendall(chunk)
         for each in (source, sink):  # either side has ended it
             with suppress(OSError):

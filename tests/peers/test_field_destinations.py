@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,16 +24,24 @@ S = TaskStatus
 STUDY = MIXED.study_uid  # 3 CT and 2 MR
 CT, MR = (series.series_uid for series in MIXED.series)
 _MOVE = re.compile(r"Move-SCU request received.*\n.*QueryRetrieveLevel = (\w+)")
-# Orthanc answers a C-STORE that this refuses with success
-_NO_MR = 'function ReceivedInstanceFilter(dicom) return dicom["Modality"] ~= "MR" end\n'
+SPOILED = replace(
+    MIXED,
+    study_uid=f"{STUDY}.9",
+    series=tuple(replace(series, series_uid=f"{series.series_uid}.9") for series in MIXED.series),
+)
+# Orthanc answers the C-STORE of what this refuses with success
+_FILTER = f"""
+function ReceivedInstanceFilter(dicom)
+  return dicom["StudyInstanceUID"] ~= "{SPOILED.study_uid}" or dicom["Modality"] ~= "MR"
+end
+"""
 
 
 class Nodes(NamedTuple):
-    """``picky`` is a destination that says yes to MR and does not keep it."""
+    """An archive and a destination, which says yes to the MR of a study and does not keep it."""
 
     source: ArchiveNode
     second: ArchiveNode
-    picky: ArchiveNode
 
     def levels(self) -> list[str]:
         """Of the C-MOVE requests since the test began."""
@@ -42,7 +51,7 @@ class Nodes(NamedTuple):
         return routes_with(
             folder,
             node(self.source.ae_title, self.source.port, idle="0.5s"),
-            {it.ae_title: node(it.ae_title, it.port, query={}) for it in (self.second, self.picky)},
+            {"SECOND": node("SECOND", self.second.port, query={})},
             gate={"verify_within": "0.5s"},
             deadline="10m",
             **terms,
@@ -52,22 +61,20 @@ class Nodes(NamedTuple):
 @pytest.fixture(scope="module")
 def _nodes(folders: Folders) -> Iterator[Nodes]:
     folder = folders("source")
-    script = folder / "no-mr.lua"
-    script.write_text(_NO_MR, encoding="ascii")
+    script = folder / "filter.lua"
+    script.write_text(_FILTER, encoding="ascii")
     with (
-        orthanc("SECOND", {}, folders("second")) as second,
-        orthanc("PICKY", {}, folders("picky"), more={"LuaScripts": [str(script)]}) as picky,
-        orthanc("SOURCE", {it.ae_title: it.port for it in (second, picky)}, folder) as source,
+        orthanc("SECOND", {}, folders("second"), more={"LuaScripts": [str(script)]}) as second,
+        orthanc("SOURCE", {"SECOND": second.port}, folder) as source,
     ):
-        store([MIXED], source.ae_title, source.port, folder / "studies")
-        yield Nodes(source, second, picky)
+        store([MIXED, SPOILED], source.ae_title, source.port, folder / "studies")
+        yield Nodes(source, second)
 
 
 @pytest.fixture
 def nodes(_nodes: Nodes) -> Nodes:
-    """The destinations have nothing."""
+    """The destination has nothing."""
     delete(_nodes.second)
-    delete(_nodes.picky)
     return _nodes
 
 
@@ -101,13 +108,12 @@ def test_what_the_destination_drops_without_a_word_is_told_as_missing_and_asked_
     nodes: Nodes, tmp_path: Path
 ) -> None:
     with desk(nodes.routes(tmp_path, verify="series", retry="1x1s")) as engine:
-        acknowledgment = engine.send(order(STUDY, room="PICKY"))
+        acknowledgment = engine.send(order(SPOILED.study_uid, room="SECOND"))
         assert acknowledgment.code == "AE"
         (problem,) = acknowledgment.problems()
-        print(problem)
         assert problem.severity == "W"
-        assert "3 of 5 objects are at PICKY, 2 missing" in problem.text
+        assert "3 of 5 objects are at SECOND, 2 missing" in problem.text
         (task,) = engine.tasks()
-        assert (task.status, task.missing, task.attempts) == (S.WARNING, (MR,), 2)
+        assert (task.status, task.missing, task.attempts) == (S.WARNING, (f"{MR}.9",), 2)
         assert outcome(engine).cause is Cause.MISSING
     assert nodes.levels() == ["STUDY", "SERIES"]
