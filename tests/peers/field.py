@@ -43,24 +43,20 @@ def node(ae_title: str, port: int, **rules: Any) -> dict[str, Any]:
 
 def routes_with(
     folder: Path,
-    archive: Rules,
+    archives: Mapping[str, Rules],
     destinations: Mapping[str, Rules],
     *,
     gate: Rules | None = None,
-    terms: Rules | None = None,
-    more: Mapping[str, Rules] | None = None,
-    **more_terms: Any,
+    **terms: Any,
 ) -> Path:
-    """A routes file: an order for studies has them moved from ``archive`` to the destination in PV1-3, on
-    these terms. ``more``: archives from which an order moves that has their name in ORC-1."""
-    archives = {"archive": archive, **(more or {})}
+    """A routes file: an order has studies moved to the destination in PV1-3.1 from the archive in PV1-3.2, on
+    these terms. ``gate`` is that section."""
     common = {
         "messages": ["OMI^O23"],
         "studies": {"study": "IPC-3.1"},
         "to": {"field": "PV1-3.1", "map": {name: name for name in destinations}},
         "deadline": "20s",
-        **more_terms,
-        **(terms or {}),
+        **terms,
     }
     routes = [
         {"name": name, "when": {"field": "PV1-3.2", "equals": name}, "from": name, **common} for name in archives

@@ -50,7 +50,7 @@ class Nodes(NamedTuple):
     def routes(self, folder: Path, **terms: Any) -> Path:
         return routes_with(
             folder,
-            node(self.source.ae_title, self.source.port, idle="0.5s"),
+            {"archive": node(self.source.ae_title, self.source.port, idle="0.5s")},
             {"SECOND": node("SECOND", self.second.port, query={})},
             gate={"verify_within": "0.5s"},
             deadline="10m",

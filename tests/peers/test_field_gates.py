@@ -13,7 +13,7 @@ import pytest
 from engine.retrieve.outcome import TaskStatus
 from tests.peers.conftest import Folders
 from tests.peers.dcmtk import dcmqrscp, store, storescp
-from tests.peers.field import SMALL, UIDS, desk, node, order, routes_with
+from tests.peers.field import SMALL, UIDS, Rules, desk, node, order, routes_with
 from tests.peers.nodes import ArchiveNode, StorageNode
 from tests.peers.orthanc import orthanc
 from tests.peers.relay import Relay, relay
@@ -34,18 +34,15 @@ class Field(NamedTuple):
     before_reading: Relay
     reading: StorageNode
 
-    def routes(self, folder: Path, *, reading: dict[str, Any] | None = None, **settings: Any) -> Path:
-        rules = {"concurrency": 2, **settings.pop("archive", {})}
-        return routes_with(
-            folder,
-            node(self.archive.ae_title, self.before_archive.port, **rules),
-            {"READING": node("READING", self.before_reading.port, **(reading or {}))},
-            more={
-                "second": node(self.second.ae_title, self.second.port),
-                "third": node(self.third.ae_title, self.third.port),
-            },
-            **settings,
-        )
+    def routes(self, folder: Path, *, archive: Rules | None = None, reading: Rules | None = None, **terms: Any) -> Path:
+        rules = {"concurrency": 2, "idle": "0.5s", **(archive or {})}
+        archives = {
+            "archive": node(self.archive.ae_title, self.before_archive.port, **rules),
+            "second": node(self.second.ae_title, self.second.port),
+            "third": node(self.third.ae_title, self.third.port),
+        }
+        destinations = {"READING": node("READING", self.before_reading.port, **(reading or {}))}
+        return routes_with(folder, archives, destinations, **terms)
 
 
 @pytest.fixture(scope="module")
@@ -169,11 +166,11 @@ def test_what_a_patient_has_beyond_the_budget_of_a_day_waits_for_the_next(
     assert field.archive.moves() == 2
 
 
-@pytest.mark.parametrize("settings", [{"gate": {"mode": "dry-run"}}, {"terms": {"gate": "dry-run"}}])
 def test_a_dry_run_says_what_it_would_move_and_orthanc_is_never_asked_to(
-    field: Field, tmp_path: Path, settings: dict[str, Any]
+    field: Field, tmp_path: Path
 ) -> None:
-    with desk(field.routes(tmp_path, **settings), switch=None) as engine:
+    """It needs no switch."""
+    with desk(field.routes(tmp_path, gate={"mode": "dry-run"}), switch=None) as engine:
         acknowledgment = engine.send(order(*UIDS[:3]))
         assert acknowledgment.code == "AA"
         assert acknowledgment.text == "dry run: 3 studies would have been moved, nothing was"

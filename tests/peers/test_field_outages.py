@@ -30,7 +30,8 @@ def test_an_archive_that_is_down_is_left_alone_and_all_arrives_once_when_it_is_b
         store(SMALL[:4], archive.ae_title, port, tmp_path / "studies")
     routes = routes_with(
         tmp_path,
-        node("BACKAGAIN", port, concurrency=1, breaker=BREAKER, idle="0.5s"),  # Orthanc does not stop before
+        # Orthanc does not stop as long as an association is open
+        {"archive": node("BACKAGAIN", port, concurrency=1, breaker=BREAKER, idle="0.5s")},
         {"READING": node("READING", reading.port)},
         retry="20x1s",
         acknowledge="accepted",
@@ -61,7 +62,7 @@ def test_a_destination_that_is_down_holds_only_its_own_tasks_and_gets_them_when_
         store(SMALL, archive.ae_title, archive.port, tmp_path / "studies")
         routes = routes_with(
             tmp_path,
-            node(archive.ae_title, archive.port, concurrency=1),
+            {"archive": node(archive.ae_title, archive.port, concurrency=1, idle="0.5s")},
             {
                 "READING": node("READING", reading.port),
                 "EMERGENCY": node("EMERGENCY", port, breaker=BREAKER),
