@@ -1,4 +1,4 @@
-"""What the field tests share: routes with gates, orders for many studies, and the engine as an operator sees it."""
+"""What the field tests share: routes with gates, orders for many studies, an operator beside the engine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveTask
-from engine.simulator import GeneratedSeries
+from engine.simulator import GeneratedSeries, GeneratedStudy
 from engine.store import list_tasks
 from tests.peers.forefetch import Forefetch, environment, forefetch
 from tests.peers.orders import Acknowledgment
@@ -23,7 +23,7 @@ from tests.peers.studies import LARGE
 _numbers = itertools.count(1)
 
 
-def _small(number: int) -> Any:
+def _small(number: int) -> GeneratedStudy:
     uid = f"2.25.20000{number:02}"
     series = (GeneratedSeries("CT", "Chest", 1, f"{uid}.1"),)
     return replace(LARGE, study_uid=uid, accession=f"A2000-{number}", series=series)
@@ -59,9 +59,15 @@ def routes_with(
         **terms,
     }
     routes = [
-        {"name": name, "when": {"field": "PV1-3.2", "equals": name}, "from": name, **common} for name in archives
+        {"name": name, "when": {"field": "PV1-3.2", "equals": name}, "from": name, **common}
+        for name in archives
     ]
-    engine = {"listen": "127.0.0.1:0", "store": str(folder / "forefetch.db"), "drain_timeout": "1s", "time_zone": "UTC"}
+    engine = {
+        "listen": "127.0.0.1:0",
+        "store": str(folder / "forefetch.db"),
+        "drain_timeout": "1s",
+        "time_zone": "UTC",
+    }
     document = {
         "engine": engine,
         "gate": gate or {},

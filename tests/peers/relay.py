@@ -1,4 +1,4 @@
-"""A TCP relay before a peer: how many connections it has at a time, what a client says on the wire, and slow."""
+"""A TCP relay before a peer: counts its connections, keeps what its clients say, and makes it slow."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Relay:
             return self._said.count(what)
 
     def in_order(self, *words: str) -> list[str]:
-        """These words in the order in which clients have first sent them; those that they have not, left out."""
+        """Those of these words that clients have sent, in the order in which they first did."""
         with self._lock:
             found = {word: self._said.find(word.encode()) for word in words}
         return sorted((word for word, place in found.items() if place >= 0), key=found.__getitem__)

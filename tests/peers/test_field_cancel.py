@@ -1,9 +1,9 @@
-"""A C-MOVE under way is canceled: what Orthanc and dcmqrscp make of the C-CANCEL, and what is said of it then."""
+"""A C-MOVE under way is canceled: what Orthanc and dcmqrscp make of the C-CANCEL, and what is told then."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,9 +26,14 @@ S = TaskStatus
 SERIES = LARGE.series[0]
 LARGE_OF = {
     "orthanc": LARGE,
-    "dcmqrscp": replace(LARGE, study_uid="2.25.1009011", series=(replace(SERIES, series_uid="2.25.1009011.1"),)),
+    "dcmqrscp": replace(
+        LARGE, study_uid="2.25.1009011", series=(replace(SERIES, series_uid="2.25.1009011.1"),)
+    ),
 }
-PEERS = {"orthanc": partial(orthanc, more={"DicomScuTimeout": 60}), "dcmqrscp": dcmqrscp}
+PEERS: dict[str, Callable[..., AbstractContextManager[ArchiveNode]]] = {
+    "orthanc": partial(orthanc, more={"DicomScuTimeout": 60}),
+    "dcmqrscp": dcmqrscp,
+}
 
 
 class Field(NamedTuple):
@@ -114,8 +119,11 @@ def test_archives_that_are_stuck_in_one_object_are_aborted_and_what_comes_late_u
         arrived = {peer: field.arrived(peer) for peer in PEERS}
         field.before_reading.reset()
         for peer in PEERS:
-            engine.until(lambda it=peer: field.arrived(it) > arrived[it], "the stuck object there after all")
             assert engine.send(order(UIDS[0], archive=peer)).code == "AA"
+        engine.until(
+            lambda: all(field.arrived(peer) > arrived[peer] for peer in PEERS),
+            "the stuck objects there after all",
+        )
         engine.until(lambda: engine.statuses()[2:] == [S.COMPLETED] * 2, "the next ones moved")
         tasks = engine.tasks()[:2]
     for peer, task in zip(PEERS, tasks, strict=True):

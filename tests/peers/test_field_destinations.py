@@ -1,4 +1,4 @@
-"""An Orthanc as destination that can be asked: what is there is not moved, what is missing is told and moved alone."""
+"""An Orthanc as destination: what is there is not moved, what is missing is told and moved alone."""
 
 from __future__ import annotations
 

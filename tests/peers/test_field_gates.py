@@ -21,11 +21,11 @@ from tests.peers.relay import Relay, relay
 pytestmark = pytest.mark.peers
 
 S = TaskStatus
-STUDIES = {study: 1 for study in UIDS}
+STUDIES = dict.fromkeys(UIDS, 1)
 
 
 class Field(NamedTuple):
-    """Archives with the same studies, the first an Orthanc, and relays before it and before the destination."""
+    """Archives with the same studies, an Orthanc first; relays before it and before the destination."""
 
     archive: ArchiveNode
     second: ArchiveNode
@@ -34,7 +34,9 @@ class Field(NamedTuple):
     before_reading: Relay
     reading: StorageNode
 
-    def routes(self, folder: Path, *, archive: Rules | None = None, reading: Rules | None = None, **terms: Any) -> Path:
+    def routes(
+        self, folder: Path, *, archive: Rules | None = None, reading: Rules | None = None, **terms: Any
+    ) -> Path:
         rules = {"concurrency": 2, "idle": "0.5s", **(archive or {})}
         archives = {
             "archive": node(self.archive.ae_title, self.before_archive.port, **rules),
@@ -131,7 +133,9 @@ def test_more_priors_than_allowed_are_held_until_a_person_approves_them(field: F
         assert acknowledgment.code == "AA"
         assert acknowledgment.text.startswith("accepted, held")
         assert engine.statuses() == [S.COMPLETED, S.HELD, S.HELD]
-        assert "approval: a person must approve it: it is one of 2 studies, more than 1" in engine.command("tasks")
+        assert "approval: a person must approve it: it is one of 2 studies, more than 1" in engine.command(
+            "tasks"
+        )
         assert (field.archive.moves(), field.reading.stores()) == (0, 0)
         assert engine.command("approve", "--message", 1, "--yes").count("is approved") == 2
         engine.until_all(S.COMPLETED)

@@ -1,4 +1,4 @@
-"""Archives and destinations that go down with work before them, and come back: Orthanc, dcmqrscp, storescp."""
+"""Archives and destinations that go down with work before them, and come back."""
 
 from __future__ import annotations
 
