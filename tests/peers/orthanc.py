@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 from tests.peers.nodes import ArchiveNode, Ports
 from tests.peers.processes import binary, free_port, serving
@@ -74,5 +73,5 @@ def _answers(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/system", timeout=5) as response:
             return bool(json.load(response)["Version"])
-    except URLError:
+    except OSError:  # refused, or reset while it starts
         return False
