@@ -188,6 +188,7 @@ class Dispatcher:
         finally:
             lane.running.pop(task.id, None)
             self._meters.end(task)
+            self._waiters.ended(task.id)
             self._wake_all()  # it may have been the one too many at its destination
 
     async def _give_back(self, task: RetrieveTask, running: Running) -> None:
