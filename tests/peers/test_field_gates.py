@@ -194,7 +194,7 @@ def spans(hours: int) -> str:
     return f"daily {first:%H:%M}-{last:%H:%M}"
 
 
-@pytest.mark.parametrize("owner", ["archive", "reading", "route"])
+@pytest.mark.parametrize("owner", ["archive", "route"])
 def test_outside_its_window_an_order_waits_and_inside_it_moves(
     field: Field, tmp_path: Path, owner: str
 ) -> None:
