@@ -70,10 +70,14 @@ class _Attempt:
         if before is not None and before.known and errand.by_series and errand.divisible:
             missing = before.part
         outcome, missing = self._send(missing)
-        if outcome.cause in _AT_ONCE:
+        if outcome.cause in _AT_ONCE or (self._canceled and not outcome.arrived):
             return Carried(outcome, missing)
         carried = self._verified(outcome, missing)
         return replace(carried, outcome=diagnose(self.client, errand.study, carried.outcome, echo))
+
+    @property
+    def _canceled(self) -> bool:
+        return self.canceled is not None and self.canceled.is_set()
 
     def _look_before(self) -> Presence | None:
         """What is there already, None where that cannot be asked: nothing is skipped by guess."""

@@ -277,7 +277,7 @@ class Intake:
         self._outbox.wake()
 
     async def _settled(self, received: _Received, message_id: int, effect: Effect) -> Reply:
-        tasks = await self._store.tasks_of(message_id)
+        tasks = [self._dispatcher.as_held(task) for task in await self._store.tasks_of(message_id)]
         meaning = received.decision.meaning
         if tasks or received.problems:
             return reply.settled(tasks, received.problems)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from engine.errors import ForefetchError
@@ -48,7 +49,16 @@ def move(
     canceled: threading.Event | None = None,
 ) -> Outcome:
     """C-MOVE, after the gate has opened. A series is first looked up in its study: an archive may send what
-    carries the series UID whichever study was named. Every failure is an outcome; nothing known is raised."""
+    carries the series UID whichever study was named. Every failure is an outcome, with the counters of the
+    last pending response where there was no final one; nothing known is raised."""
+    told = SubOperations()
+
+    def keep(counters: SubOperations) -> None:
+        nonlocal told
+        told = counters
+        if progress is not None:
+            progress(counters)
+
     try:
         if study.series_uid:
             membership = resolve(client, study)
@@ -59,9 +69,9 @@ def move(
             destination_ae_title,
             study.series_uid,
             priority=priority,
-            progress=progress,
+            progress=keep,
             canceled=canceled,
         )
     except ForefetchError as error:
-        return failure(error)
+        return replace(failure(error), counters=told)
     return judge(response)

@@ -94,7 +94,7 @@ def listed_as_failed(client: Client, study: Study, outcome: Outcome) -> tuple[st
 def _expected(counts: Counts, errand: Errand, outcome: Outcome) -> Counts:
     """What the archive counts; where it does not, but has counted what it sent of all there is, that."""
     sent = outcome.counters
-    if list(counts.values()) != [None] or errand.missing or sent.completed is None:
+    if list(counts.values()) != [None] or errand.missing or sent.completed is None or sent.remaining:
         return counts
     return dict.fromkeys(counts, sent.completed + (sent.failed or 0) + (sent.warning or 0))
 

@@ -370,6 +370,45 @@ def test_after_a_cancel_nobody_is_asked() -> None:
     assert (archive.asked, destination.asked) == (0, 0)
 
 
+def test_after_a_cancel_that_the_archive_answers_with_a_failure_nobody_is_asked_either() -> None:
+    """Orthanc ends so a move whose destination was silent for longer than its own time-out."""
+    archive, destination = site(answered(0xC000))
+    canceled = threading.Event()
+    archive.brings = lambda study: canceled.set()
+    carried = carry(archive, destination, VERIFY, canceled=canceled)
+    assert carried.outcome.cause is Cause.UNABLE_TO_PROCESS
+    assert (archive.asked, destination.asked) == (0, 0)
+
+
+def lost_after(counters: SubOperations) -> tuple[Archive, Node]:
+    """An archive that does not count what it has and is silent after this pending response; a destination
+    with as many objects as had arrived by then."""
+
+    class Lost(Archive):
+        def move(
+            self, study_uid: str, *_: object, progress: Progress | None = None, **__: object
+        ) -> MoveResponse:
+            assert progress is not None
+            progress(counters)
+            return silent(Study(study_uid))
+
+    return Lost(dict(SERIES), counts=False), Node({"1.2.1": 3})
+
+
+def test_a_move_that_is_lost_keeps_the_counters_of_its_last_pending_response() -> None:
+    counters = SubOperations(9, 3, 0, 0)
+    archive, _ = lost_after(counters)
+    outcome = carry(archive, None, ERRAND).outcome
+    assert (outcome.cause, outcome.counters, outcome.arrived) == (Cause.TIMED_OUT, counters, False)
+
+
+def test_what_was_sent_before_a_move_was_lost_is_not_taken_for_all_there_is() -> None:
+    archive, destination = lost_after(SubOperations(9, 3, 0, 0))
+    archive.series = {"1.2.1": 3}  # one series, so that nothing but the count of it is in question
+    carried = carry(archive, destination, VERIFY)
+    assert told(carried)[1:3] == (Cause.TIMED_OUT, False)
+
+
 # what is missing, and the next attempt
 
 

@@ -56,7 +56,7 @@ class Dispatcher:
         self._places = places
         self._finders = [place.finder for place in places.values() if place.finder is not None]
         self._verify_within = verify_within
-        self._waiters = Waiters(store)
+        self._waiters = Waiters(store, self.as_held)
         archive_probes: dict[str, Probe] = {name: client.echo for name, client in clients.items()}
         probes = {name: place.probe for name, place in places.items() if place.probe is not None}
         self._meters = Meters(policy, archive_probes, probes)
@@ -104,6 +104,10 @@ class Dispatcher:
         """Wait until every task of a message is final; whether it is. With a ``timeout`` (seconds) no longer
         than that, and no longer than something can come of it."""
         return await self._waiters.settled(message_id, timeout)
+
+    def as_held(self, task: RetrieveTask) -> RetrieveTask:
+        """A task with the gate that it waits at now, also where that holds more than this one."""
+        return self._entrance.as_held(task)
 
     async def stop(self, timeout: float) -> None:
         """Start nothing more; give moves under way ``timeout`` seconds, then cancel them. A canceled one is
@@ -184,6 +188,7 @@ class Dispatcher:
         finally:
             lane.running.pop(task.id, None)
             self._meters.end(task)
+            self._waiters.ended(task.id)
             self._wake_all()  # it may have been the one too many at its destination
 
     async def _give_back(self, task: RetrieveTask, running: Running) -> None:

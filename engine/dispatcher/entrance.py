@@ -6,13 +6,14 @@ import asyncio
 import datetime as dt
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.dispatcher.meters import Meters
 from engine.dispatcher.waiters import Waiters
 from engine.retrieve.budget import Budget, Spent
-from engine.retrieve.gate import Closed, Gate, Then, admit
+from engine.retrieve.gate import Closed, Gate, Scope, Then, admit
 from engine.retrieve.load import Load, Usage
+from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.policy import Policy, terms
 from engine.retrieve.task import RetrieveTask
 from engine.retrieve.windows import day_of
@@ -75,6 +76,17 @@ class Entrance:
             expires = None if earlier else verdict.until
             held = await self._store.hold(task.id, verdict.gate.value, verdict.reason, expires)
             self._waiters.tell(held)
+
+    def as_held(self, task: RetrieveTask) -> RetrieveTask:
+        """With the gate that holds everything of its kind now, where one does: the journal notes what holds
+        the task alone."""
+        now = _now()
+        if task.status is not TaskStatus.SCHEDULED or (task.not_before is not None and task.not_before > now):
+            return task
+        verdict = admit(task, self._policy, Load(*self._meters.traffic(task.request, now)), now)
+        if not isinstance(verdict, Closed) or verdict.scope is Scope.TASK:
+            return task
+        return replace(task, gate=verdict.gate.value, reason=verdict.reason, not_before=verdict.until)
 
     async def turn_away_all(self, archive: str) -> None:
         """Tasks of an archive that routes.yaml no longer lists."""

@@ -116,7 +116,8 @@ def _state(task: RetrieveTask) -> str:
     if task.status is TaskStatus.HELD:
         return f"is held: {task.reason}"
     if task.status is TaskStatus.SCHEDULED and task.reason:
-        return f"waits: {task.reason}"
+        until = task.not_before if task.gate else None
+        return f"waits: {task.reason}" + (f", until {until.isoformat(timespec='minutes')}" if until else "")
     when = task.request.due
     return "is in progress" if when is None else f"is due at {when.isoformat(timespec='minutes')}"
 

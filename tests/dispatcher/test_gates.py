@@ -7,6 +7,7 @@ import datetime as dt
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,6 +131,41 @@ async def test_an_archive_outside_its_window_still_answers_questions_and_other_a
         assert not await dispatcher.settled(kept.message_id, 0.3)
     assert statuses(tmp_path) == [S.COMPLETED, S.COMPLETED, S.SCHEDULED, S.SCHEDULED]
     assert client.moved == []
+
+
+async def test_when_the_last_move_under_way_ends_and_the_rest_is_held_that_is_told_at_once(
+    tmp_path: Path,
+) -> None:
+    client = Blocked("1.0")
+    policy = {"order": Budget(studies=1)}
+    async with running(tmp_path, policy=policy, patience=20, main=client) as (store, dispatcher):
+        kept = await ask(store, dispatcher, request(Study("1.0")), request(Study("1.1")))
+        await begun(client)
+        await until(lambda: statuses(tmp_path) == [S.IN_PROGRESS, S.HELD])
+        waiting = asyncio.create_task(dispatcher.settled(kept.message_id, 3600))
+        await until(lambda: bool(dispatcher._waiters.messages))
+        await store.tasks_of(kept.message_id)  # the waiter has looked by now
+        client.go.set()
+        async with asyncio.timeout(20):
+            assert not await waiting
+    assert statuses(tmp_path) == [S.COMPLETED, S.HELD]
+
+
+@pytest.mark.parametrize("of", ["archive", "destination"])
+async def test_what_waits_at_the_window_of_a_node_is_told_so_at_once(tmp_path: Path, of: str) -> None:
+    rule = NodeRule(2, windows=closed_now())
+    nodes: dict[str, Any] = {"archive": rule} if of == "archive" else {"destinations": {"ws": rule}}
+    client = Scripted()
+    async with running(tmp_path, main=client, **nodes) as (store, dispatcher):
+        kept = await ask(store, dispatcher, request(Study("1.1")))
+        async with asyncio.timeout(20):
+            assert not await dispatcher.settled(kept.message_id, 3600)
+        (task,) = await store.tasks_of(kept.message_id)
+        told = dispatcher.as_held(task)
+    assert (task.gate, told.gate, client.moved) == ("", "window", [])
+    assert told.reason.startswith(f"{of} {'main' if of == 'archive' else 'ws'} moves only")
+    assert rule.windows is not None
+    assert told.not_before == rule.windows.opens(dt.datetime.now(dt.UTC))
 
 
 async def test_a_rate_lets_so_many_through_in_a_minute(tmp_path: Path) -> None:

@@ -32,14 +32,16 @@ def storescp(
     folder: Path,
     *,
     ct_only: bool = False,
+    port: int = 0,
     options: Sequence[str | Path] = (),
     asking: Sequence[str | Path] = (),
 ) -> Iterator[StorageNode]:
-    """A destination; ``ct_only``: one that accepts no other presentation context for storage. ``options`` are
-    its own, ``asking`` those by which ``echoscu`` asks whether it is there."""
-    port = free_port()
+    """A destination; ``ct_only``: one that accepts no other presentation context for storage. ``port`` 0 is
+    any; ``options`` are its own, ``asking`` those by which ``echoscu`` asks whether it is there. What an
+    earlier one has received in this folder is still there."""
+    port = port or free_port()
     received = folder / "received"
-    received.mkdir()
+    received.mkdir(exist_ok=True)
     options = ["-v", "-aet", ae_title, "-od", received, *options]
     if ct_only:
         profile = folder / "ct-only.cfg"

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 from tests.peers.nodes import ArchiveNode, Ports
 from tests.peers.processes import binary, free_port, serving
@@ -21,11 +20,12 @@ def orthanc(
     folder: Path,
     *,
     idle: int = 20,
+    port: int = 0,
     settings: Mapping[str, Any] | None = None,
 ) -> Iterator[ArchiveNode]:
     """An archive that knows these destinations and ends associations that are silent for ``idle`` seconds.
-    ``settings`` come on top of its own."""
-    dicom, http = free_port(), free_port()
+    ``port`` 0 is any; ``settings`` come on top of its own. What the folder holds already is kept."""
+    dicom, http = port or free_port(), free_port()
     modalities = {title: [title, "127.0.0.1", port] for title, port in destinations.items()}
     config = {
         "Name": ae_title,
@@ -73,5 +73,5 @@ def _answers(port: int) -> bool:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/system", timeout=5) as response:
             return bool(json.load(response)["Version"])
-    except URLError:
+    except OSError:  # refused, or reset while it starts
         return False

@@ -179,6 +179,12 @@ def test_what_waits_says_for_what() -> None:
     assert settled([running], ()).errors[0].text == "task 8: study 1.8 to room is in progress"
 
 
+def test_what_waits_at_a_gate_says_until_when() -> None:
+    waiting = replace(task(8, TaskStatus.SCHEDULED), reason="moves only daily", gate="window", not_before=NOW)
+    text = "task 8: study 1.8 to room waits: moves only daily, until 2026-11-24T00:00+00:00"
+    assert settled([waiting], ()).errors[0].text == text
+
+
 def test_what_is_held_says_why() -> None:
     held = replace(task(7, TaskStatus.HELD), reason="retrieval is switched off")
     reply = settled([held], ())
