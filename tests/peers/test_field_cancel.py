@@ -31,7 +31,7 @@ LARGE_OF = {
     ),
 }
 PEERS: dict[str, Callable[..., AbstractContextManager[ArchiveNode]]] = {
-    "orthanc": partial(orthanc, more={"DicomScuTimeout": 60}),
+    "orthanc": partial(orthanc, settings={"DicomScuTimeout": 60}),
     "dcmqrscp": dcmqrscp,
 }
 
@@ -59,7 +59,7 @@ class Field(NamedTuple):
 
 @pytest.fixture(scope="module")
 def _field(folders: Folders) -> Iterator[Field]:
-    with storescp("READING", folders("reading"), more=["--fork"]) as reading, ExitStack() as stack:
+    with storescp("READING", folders("reading"), options=["--fork"]) as reading, ExitStack() as stack:
         before_reading = stack.enter_context(relay(reading.port))
         archives, before = {}, {}
         for name, start in PEERS.items():

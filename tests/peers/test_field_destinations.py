@@ -64,7 +64,7 @@ def _nodes(folders: Folders) -> Iterator[Nodes]:
     script = folder / "filter.lua"
     script.write_text(_FILTER, encoding="ascii")
     with (
-        orthanc("SECOND", {}, folders("second"), more={"LuaScripts": [str(script)]}) as second,
+        orthanc("SECOND", {}, folders("second"), settings={"LuaScripts": [str(script)]}) as second,
         orthanc("SOURCE", {"SECOND": second.port}, folder) as source,
     ):
         store([MIXED, SPOILED], source.ae_title, source.port, folder / "studies")

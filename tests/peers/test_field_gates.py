@@ -50,7 +50,7 @@ class Field(NamedTuple):
 @pytest.fixture(scope="module")
 def _field(folders: Folders) -> Iterator[Field]:
     with (
-        storescp("READING", folders("forking"), more=["--fork"]) as reading,
+        storescp("READING", folders("forking"), options=["--fork"]) as reading,
         relay(reading.port) as before_reading,
         orthanc("FIELD", {"READING": before_reading.port}, folders("field")) as archive,
         dcmqrscp("SECOND", {"READING": before_reading.port}, folders("second")) as second,
