@@ -40,7 +40,7 @@ def test_an_archive_that_is_down_is_left_alone_and_all_arrives_once_when_it_is_b
         assert engine.send(order(*UIDS[:4])).code == "AA"
         engine.until(lambda: "failed 2 times in a row" in engine.engine.process.log(), "the breaker open")
         gate = "breaker: archive archive failed"
-        engine.until(lambda: engine.command("tasks").count(gate) == 4, "the gate of every task told")
+        engine.until(lambda: f"4 wait: {gate}" in engine.command("tasks"), "the gate of every task told")
         assert reading.stores() == 0
         with orthanc("BACKAGAIN", {"READING": reading.port}, tmp_path, port=port) as archive:
             engine.until_all(TaskStatus.COMPLETED)
