@@ -20,6 +20,7 @@ from engine.store import Store
 
 _log = logging.getLogger(__name__)
 _BY_CONFIGURATION = frozenset({Gate.SWITCH, Gate.LISTS})
+_EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 _UNKNOWN = dt.timedelta(hours=1)  # until a gate is tried again that does not know when it opens
 
 
@@ -52,7 +53,8 @@ class Entrance:
         self.earlier = 0  # the newest task of earlier runs
 
     async def enter(self, task: RetrieveTask) -> Admitted | Closed | None:
-        """Let a task through and claim it. None: it is not SCHEDULED any more."""
+        """Let a task through and claim it. None: it is not SCHEDULED any more, or has been changed meanwhile
+        (by a person, or another message that asks for it) and must be looked at again."""
         if not self._counts(task):
             return await self._enter(task, Usage())
         async with self._one_at_a_time:
@@ -68,17 +70,17 @@ class Entrance:
         elif verdict.then is Then.WAIT:
             due = verdict.until or _now() + _UNKNOWN
             _log.info("task %d waits: %s", task.id, verdict.reason)
-            waiting = await self._store.defer_task(task.id, due, verdict.gate.value, verdict.reason)
-            self._waiters.tell(waiting)
+            gate, reason = verdict.gate.value, verdict.reason
+            self._waiters.tell(await self._store.defer_task(task.id, due, gate, reason, task.updated))
         else:
             _log.warning("task %d is held: %s", task.id, verdict.reason)
             expires = None if earlier else verdict.until
-            held = await self._store.hold(task.id, verdict.gate.value, verdict.reason, expires)
-            self._waiters.tell(held)
+            gate, reason = verdict.gate.value, verdict.reason
+            self._waiters.tell(await self._store.hold(task.id, gate, reason, expires, task.updated))
 
     async def turn_away_all(self, archive: str) -> None:
-        """Tasks of an archive that routes.yaml no longer lists."""
-        while waiting := await self._store.waiting(archive, 100):
+        """Tasks of an archive that routes.yaml no longer lists, due or not: no lane looks at them."""
+        while waiting := await self._store.waiting(archive, 100, due_by=_EVER):
             for task in waiting:
                 verdict = admit(task, self._policy, Load(), _now())
                 assert isinstance(verdict, Closed)  # the archive is not listed
@@ -104,13 +106,13 @@ class Entrance:
         verdict = admit(task, self._policy, load, now)
         if isinstance(verdict, Closed):
             return verdict
-        self._meters.begin(task, now)
+        self._meters.begin(task, now, dry_run=verdict.dry_run)
         claimed = None
         try:
-            claimed = await self._store.claim(task.id)
+            claimed = await self._store.claim(task.id, task.updated)
         finally:
             if claimed is None:
-                self._meters.end(task)
+                self._meters.take_back(task, now, dry_run=verdict.dry_run)
         return None if claimed is None else Admitted(claimed, verdict.dry_run)
 
 

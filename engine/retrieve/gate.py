@@ -174,7 +174,7 @@ def _approval(case: _Case) -> Closed | None:
 
 def _held(case: _Case, gate: Gate, reason: str) -> Closed:
     expires = case.terms.hold.expires if case.terms.hold is not None else EXPIRES
-    return Closed(gate, reason, Scope.TASK, Then.HOLD, case.task.created + expires)
+    return Closed(gate, reason, Scope.TASK, Then.HOLD, case.now + expires)
 
 
 def _order_budget(case: _Case) -> Closed | None:
