@@ -72,6 +72,9 @@ class Entrance:
             _log.info("task %d waits: %s", task.id, verdict.reason)
             gate, reason = verdict.gate.value, verdict.reason
             self._waiters.tell(await self._store.defer_task(task.id, due, gate, reason, task.updated))
+            if verdict.gate is Gate.WINDOW and not self._waits_for_more(task):
+                await self._store.defer_alike(task, due, gate, reason)
+                self._waiters.tell(self._waiters.messages)
         else:
             _log.warning("task %d is held: %s", task.id, verdict.reason)
             expires = None if earlier else verdict.until
@@ -85,6 +88,10 @@ class Entrance:
                 verdict = admit(task, self._policy, Load(), _now())
                 assert isinstance(verdict, Closed)  # the archive is not listed
                 await self.turn_away(task, verdict)
+
+    def _waits_for_more(self, task: RetrieveTask) -> bool:
+        """Whether another gate comes before a window: then each task has to be looked at by itself."""
+        return self._counts(task) or terms(self._policy, task.request.routes).hold is not None
 
     def _counts(self, task: RetrieveTask) -> bool:
         """Whether it has to be known what was moved before."""

@@ -33,6 +33,7 @@ _RELEASE = each(tasks.release)
 _RESCHEDULE = each(tasks.reschedule)
 _HOLD = each(gates.hold)
 _DEFER_TASK = each(gates.defer)
+_DEFER_ALIKE = each(gates.defer_alike)
 _EXPIRE = each(gates.expire)
 _NEXT_EXPIRY = each(gates.next_expiry)
 _USED = each(gates.used)
@@ -201,6 +202,10 @@ class Store:
     ) -> list[int]:
         """A SCHEDULED task is not looked at before ``due``; the messages that wait for it."""
         return await self._writer.run(_DEFER_TASK, task_id, due, gate, reason, seen)
+
+    async def defer_alike(self, task: RetrieveTask, due: dt.datetime, gate: str, reason: str) -> None:
+        """The same for some more C-MOVEs of the same routes, archive and priority that are due."""
+        await self._writer.run(_DEFER_ALIKE, task, due, gate, reason)
 
     async def expire(self) -> list[tuple[int, tuple[int, ...]]]:
         """End HELD tasks whose time is over; each with the messages all of whose tasks have ended by it."""
