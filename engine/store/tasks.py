@@ -98,6 +98,14 @@ _TASKS_OF = (
     .where(links.c.message_id == bindparam("message"))
     .order_by(tasks.c.id)
 )
+_EXPEDITE = (
+    update(tasks)
+    .where(
+        tasks.c.id.in_(bindparam("children", expanding=True)),
+        select(tasks.c.expedited).where(_THIS).scalar_subquery(),
+    )
+    .values(expedited=True)
+)
 _TO_CANCEL = select(tasks.c.id).where(
     tasks.c.status == TaskStatus.IN_PROGRESS.value, tasks.c.cancel_requested.is_(True)
 )
@@ -191,6 +199,7 @@ def resolve(
         moves = [other.request for other in tasks_of(connection, message_id) if other.is_move]
         wanted += [(message_id, request) for request in uncovered(moves, found)]
     rows = attach(connection, wanted, _now(), parent_id=task_id)
+    connection.execute(_EXPEDITE, {"task": task_id, "children": [row.id for row in rows]})
     return [task(row) for row in rows], settled(connection, messages)
 
 
