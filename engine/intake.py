@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
-import itertools
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
 from engine.answer import Answer
 from engine.config import Config, ReplyRule, reply_rule
+from engine.control_id import control_ids
 from engine.dispatcher import Dispatcher
 from engine.errors import ErrorCode, MessageError, StoreError
 from engine.explanation import as_json, problems_of
@@ -36,7 +36,6 @@ _log = logging.getLogger(__name__)
 _NOT_KEPT = "the message could not be kept; send it again later"
 _NOT_TOLD = "the message is kept and carried out, but its outcome cannot be told now; send it again for it"
 _FAULT = "fault in forefetch; send it again later (a message that was kept is not carried out twice)"
-_BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +213,13 @@ class Intake:
         now = (kept.accept_ack,) if kept.accept_ack is not None else ()
         if not mode.application.wants(success=True) and not mode.application.wants(success=False):
             return Answer(now)
-        told = self._in_background(self._application(received, kept.message_id, kept.effect))
+        if kept.ack is None:
+            told = self._in_background(self._application(received, kept.message_id, kept.effect))
+        else:  # whatever has become of its tasks since
+            told = asyncio.get_running_loop().create_future()
+            told.set_result(
+                kept.ack if mode.application.wants(success=AckCode(kept.ack_code).positive) else None
+            )
         return Answer(now, () if self._reply_rule(received.header) else (told,))
 
     async def _outcome(self, received: _Received, kept: Journaled) -> bytes:
@@ -307,20 +312,6 @@ class Intake:
 def _unacknowledged(peer: str) -> Answer:
     _log.info("acknowledgment from %s: not acknowledged", peer)
     return Answer()
-
-
-def control_ids(start: int) -> Iterator[str]:
-    """MSH-10 values of our own: unique across restarts, since each run begins at its own time (nanoseconds
-    since 1970) and counts at less than one a microsecond. 13 characters of 20 (HL7 v2 ch. 2.14.9.10)."""
-    return (f"FF{_base36(number)}" for number in itertools.count(start // 1000))
-
-
-def _base36(number: int) -> str:
-    digits = ""
-    while number:
-        number, digit = divmod(number, 36)
-        digits = _BASE36[digit] + digits
-    return digits
 
 
 def _immediate(decision: Decision) -> Reply | None:

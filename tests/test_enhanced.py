@@ -15,8 +15,9 @@ from engine.app import Engine
 from engine.hl7.message import Message
 from engine.hl7.mllp import frame
 from engine.retrieve.outcome import TaskStatus
+from engine.retrieve.task import Verb
 from engine.sender import send
-from engine.store import list_tasks
+from engine.store import list_tasks, operate
 from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE, ROUTES, Hospital, field, fields, hospital, order
 
 CONDITIONS = ["", "AL", "NE", "ER", "SU"]
@@ -130,6 +131,23 @@ async def test_a_resent_message_gets_both_of_its_acks_again(site: Hospital) -> N
                 answers.append([await connection.block(), await connection.block()])
     assert answers[0] == answers[1]
     assert len(site.archive.moves) == 1
+
+
+async def test_a_resent_message_gets_its_acks_whatever_has_become_of_its_tasks_since(site: Hospital) -> None:
+    """A person has brought the task back and holds it."""
+    message = enhanced(order("RE", study="2.25.404"), "NE", "ER")
+    path = site.config.engine.store
+    async with Engine(site.config, ALLOWED) as engine:
+        async with line(engine) as connection:
+            connection.send(message)
+            first = await connection.block()
+        (task,) = list_tasks(path)
+        operate(path, Verb.RETRY, [task.id], "tester")
+        operate(path, Verb.HOLD, [task.id], "tester")
+        async with line(engine) as connection:
+            connection.send(message)
+            assert await connection.block() == first
+    assert field(first, "MSA-1") == "AE"
 
 
 async def test_an_acknowledgment_is_never_acknowledged(site: Hospital) -> None:

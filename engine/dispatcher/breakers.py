@@ -6,10 +6,11 @@ import asyncio
 import datetime as dt
 import logging
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from engine.dispatcher.meters import Meter, Meters
-from engine.errors import NodeError, StoreError
+from engine.errors import ForefetchError, StoreError
 from engine.retrieve.breaker import (
     BEARINGS,
     Mark,
@@ -22,7 +23,7 @@ from engine.retrieve.breaker import (
 )
 from engine.retrieve.breaker import reason as reason_of
 from engine.retrieve.gate import Gate
-from engine.retrieve.outcome import Outcome
+from engine.retrieve.outcome import Outcome, failure
 from engine.retrieve.task import RetrieveTask
 from engine.store import Store
 
@@ -37,6 +38,8 @@ class Breakers:
         self._meters = meters
         self._changed = changed
         self._tasks: set[asyncio.Task[None]] = set()
+        # Of their own: a node that is silent for long must not take the threads of everything else
+        self._probers = ThreadPoolExecutor(meters.count, thread_name_prefix="probe")
         self._watched: list[Meter] = []
 
     def note(self, task: RetrieveTask, outcome: Outcome) -> None:
@@ -53,6 +56,7 @@ class Breakers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._probers.shutdown(wait=False)
 
     def _mark(self, meter: Meter | None, mark: Mark, text: str) -> None:
         if meter is None or meter.rule.breaker is None or mark is Mark.NOTHING:
@@ -64,12 +68,14 @@ class Breakers:
             meter.breaker = failed(meter.breaker, meter.rule.breaker, _now(), text)
         if meter.breaker.state is before:
             return
-        if meter.breaker.state is State.OPEN and meter not in self._watched:
-            self._watched.append(meter)
-            self._spawn(self._watch(meter))
-        else:
+        if meter.breaker.state is not State.OPEN:
             _log.info("%s works again", meter)
             self._spawn(self._publish(meter))
+        elif meter in self._watched:  # it worked for a moment
+            self._spawn(self._publish(meter))
+        else:
+            self._watched.append(meter)
+            self._spawn(self._watch(meter))
         self._changed()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -91,16 +97,23 @@ class Breakers:
         self._changed()
 
     async def _probe(self, meter: Meter) -> None:
-        """C-ECHO. A node that cannot be asked is given a trial at once."""
+        """C-ECHO. A node that cannot be asked is given a trial at once. Nothing that goes wrong may end the
+        watch: nothing would ever move there again."""
         try:
             if meter.probe is not None:
-                await asyncio.to_thread(meter.probe)
-        except NodeError as error:
-            assert meter.rule.breaker is not None  # it is open
-            _log.info("%s does not answer yet: %s", meter, error.text)
-            meter.breaker = probe_failed(meter.breaker, meter.rule.breaker, _now(), error.text)
+                await asyncio.get_running_loop().run_in_executor(self._probers, meter.probe)
+        except ForefetchError as error:
+            self._not_yet(meter, failure(error).text)
+        except Exception as error:  # noqa: BLE001  see above
+            _log.exception("%s could not be asked", meter)
+            self._not_yet(meter, f"fault in forefetch: {type(error).__name__}")
         else:
             meter.breaker = probe_passed(meter.breaker)
+
+    def _not_yet(self, meter: Meter, text: str) -> None:
+        assert meter.rule.breaker is not None  # it is open
+        _log.info("%s does not answer yet: %s", meter, text)
+        meter.breaker = probe_failed(meter.breaker, meter.rule.breaker, _now(), text)
 
     async def _publish(self, meter: Meter) -> None:
         """For those who ask why nothing moves."""

@@ -17,6 +17,7 @@ from engine.dispatcher.breakers import Breakers
 from engine.dispatcher.entrance import Admitted, Entrance
 from engine.dispatcher.lane import STORE_RETRY, Lane, Running
 from engine.dispatcher.meters import Meters, Peer, Probe
+from engine.dispatcher.tidy import Tidy
 from engine.dispatcher.waiters import Waiters
 from engine.dispatcher.work import Place, Result, Work, aliases_of
 from engine.errors import StoreError
@@ -30,6 +31,7 @@ from engine.store.store import DEFAULT_AGING
 
 _log = logging.getLogger(__name__)
 _LOOK = 0.5  # seconds between looks for what other processes have written to the journal
+_LONGEST_PAUSE = dt.timedelta(minutes=10)  # between attempts that end in a fault of ours
 _LATER = "forefetch could not carry it out; see its log"
 _WITHDRAWN = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "it was canceled during the retrieve")
 _T = TypeVar("_T")
@@ -54,7 +56,8 @@ class Dispatcher:
         self._store = store
         self._policy = policy
         self._places = places
-        self._finders = [place.finder for place in places.values() if place.finder is not None]
+        self._finders = {name: place.finder for name, place in places.items() if place.finder is not None}
+        self._tidies = [Tidy(name, finder) for name, finder in self._finders.items()]
         self._verify_within = verify_within
         self._waiters = Waiters(store, self.as_held)
         archive_probes: dict[str, Probe] = {name: client.echo for name, client in clients.items()}
@@ -69,6 +72,7 @@ class Dispatcher:
                 store,
                 self._entrance,
                 ThreadPoolExecutor(archive.concurrency, thread_name_prefix=f"archive-{name}"),
+                Tidy(name, clients[name]),
                 aging,
             )
             for name, archive in archives.items()
@@ -82,8 +86,7 @@ class Dispatcher:
         self._entrance.earlier = await self._store.newest_task()
         if left:
             _log.info("%d tasks were under way when forefetch last stopped; they go on", left)
-        for name in await self._store.waiting_archives() - self._lanes.keys():
-            await self._entrance.turn_away_all(name)
+        await self._turn_away_unlisted()
         self._loops = [asyncio.create_task(lane.serve(self._run)) for lane in self._lanes.values()]
         self._loops.append(asyncio.create_task(self._watch()))
         self._wake_all()
@@ -124,10 +127,12 @@ class Dispatcher:
         self._stopping = True
         for task in running:
             task.stop.set()
-        for client in [lane.client for lane in self._lanes.values()] + self._finders:
+        for client in [*(lane.client for lane in self._lanes.values()), *self._finders.values()]:
             client.stop()
         await asyncio.gather(*workers, return_exceptions=True)
-        for finder in self._finders:
+        for tidy in [*(lane.tidy for lane in self._lanes.values()), *self._tidies]:
+            await tidy.stop()
+        for finder in self._finders.values():
             await asyncio.to_thread(finder.close)
         for lane in self._lanes.values():
             await asyncio.get_running_loop().run_in_executor(lane.workers, lane.client.close)
@@ -144,27 +149,39 @@ class Dispatcher:
                     lane.running[task_id].stop.set()
 
     async def _watch(self) -> None:
-        """Notice what people do to tasks from outside, and what waits for approval in vain."""
+        """Notice what people do to tasks from outside, and what waits for approval in vain. Nothing that goes
+        wrong may end this: nobody could stop anything any more."""
         seen = None
         while True:
             try:
                 now = await self._store.changes()
-                if now != seen and seen is not None:
-                    self._stop_running(await self._store.to_cancel())
-                    self._waiters.tell(self._waiters.messages)
-                    self._wake_all()
+                if now != seen:
+                    await self._reconsider()
                 seen = now
                 for task_id, messages in await self._store.expire():
                     _log.warning("task %d has failed: nobody approved it in time", task_id)
                     self._waiters.tell(messages)
-                for finder in self._finders:
-                    await asyncio.to_thread(finder.close_idle)
+                for tidy in self._tidies:
+                    tidy()
             except StoreError as error:
                 _log.error("the journal cannot be looked at: %s", error)
+            except Exception:  # noqa: BLE001  see above
+                _log.exception("the journal could not be looked at; trying again")
             await asyncio.sleep(_LOOK)
 
+    async def _reconsider(self) -> None:
+        """Somebody else has written to the journal."""
+        self._stop_running(await self._store.to_cancel())
+        self._waiters.tell(self._waiters.messages)
+        await self._turn_away_unlisted()
+        self._wake_all()
+
+    async def _turn_away_unlisted(self) -> None:
+        for name in await self._store.waiting_archives() - self._lanes.keys():
+            await self._entrance.turn_away_all(name)
+
     async def _refuse(self, task: RetrieveTask, reason: str) -> None:
-        await self._finish(task, Outcome(TaskStatus.FAILED, Cause.GATE_CLOSED, reason))
+        await self._finish(task, Outcome(TaskStatus.FAILED, Cause.GATE_CLOSED, reason), task.updated)
 
     async def _run(self, lane: Lane, admitted: Admitted, running: Running) -> None:
         """One claimed task to its end, whatever happens."""
@@ -183,20 +200,21 @@ class Dispatcher:
             await self._conclude(lane, work, result, running)
         except Exception:  # noqa: BLE001  nothing is known of the outcome: it is carried out again
             _log.exception("task %d could not be carried out or concluded", task.id)
-            await asyncio.sleep(STORE_RETRY)
             await self._give_back(task, running)
         finally:
             lane.running.pop(task.id, None)
-            self._meters.end(task)
+            self._meters.end(task, dry_run=admitted.dry_run)
             self._waiters.ended(task.id)
             self._wake_all()  # it may have been the one too many at its destination
 
     async def _give_back(self, task: RetrieveTask, running: Running) -> None:
+        """Each time later, for it may be the task: nothing is to be moved without end."""
+        pause = min(dt.timedelta(seconds=2 ** min(task.attempts - 1, 10)), _LONGEST_PAUSE)
         try:
             if running.withdrawn:
                 await self._finish(task, _WITHDRAWN)
             else:
-                await self._release(task, _LATER)
+                await self._release(task, _LATER, _now() + pause)
         except StoreError as error:
             _log.error("task %d goes on at the next start: %s", task.id, error)
 
@@ -225,7 +243,7 @@ class Dispatcher:
 
     async def _release(self, task: RetrieveTask, reason: str, due: dt.datetime | None = None) -> None:
         """Back into the queue, unless nobody wants it any more."""
-        if not await self._store.release(task.id, reason, due):
+        if not await self._persist(lambda: self._store.release(task.id, reason, due)):
             await self._finish(task, _WITHDRAWN)
 
     async def _finish_or_retry(self, work: Work, result: Result) -> None:
@@ -268,10 +286,10 @@ class Dispatcher:
         self.wake(child.request.archive for child in children)
         self._waiters.tell(settled)
 
-    async def _finish(self, task: RetrieveTask, outcome: Outcome) -> None:
-        settled = await self._persist(lambda: self._store.finish(task.id, outcome))
+    async def _finish(self, task: RetrieveTask, outcome: Outcome, seen: dt.datetime | None = None) -> None:
+        settled = await self._persist(lambda: self._store.finish(task.id, outcome, seen))
         if settled is None:
-            _log.info("task %d had ended before; this late outcome is dropped: %s", task.id, outcome.cause)
+            _log.info("task %d has changed meanwhile; this outcome is dropped: %s", task.id, outcome.cause)
             return
         level = logging.INFO if outcome.arrived else logging.WARNING
         _log.log(level, "task %d %s: %s (%s)", task.id, outcome.status, outcome.cause, outcome.counters)

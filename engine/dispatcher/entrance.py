@@ -21,6 +21,7 @@ from engine.store import Store
 
 _log = logging.getLogger(__name__)
 _BY_CONFIGURATION = frozenset({Gate.SWITCH, Gate.LISTS})
+_EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 _UNKNOWN = dt.timedelta(hours=1)  # until a gate is tried again that does not know when it opens
 
 
@@ -50,10 +51,13 @@ class Entrance:
         self._waiters = waiters
         self._refuse = refuse
         self._one_at_a_time = asyncio.Lock()  # what one task uses up, the next one must see
+        self._entering = 0  # tasks whose place is taken and whose claim is not made yet
+        self._asked_meanwhile = False
         self.earlier = 0  # the newest task of earlier runs
 
     async def enter(self, task: RetrieveTask) -> Admitted | Closed | None:
-        """Let a task through and claim it. None: it is not SCHEDULED any more."""
+        """Let a task through and claim it. None: it is not SCHEDULED any more, or has been changed meanwhile
+        (by a person, or another message that asks for it) and must be looked at again."""
         if not self._counts(task):
             return await self._enter(task, Usage())
         async with self._one_at_a_time:
@@ -69,17 +73,23 @@ class Entrance:
         elif verdict.then is Then.WAIT:
             due = verdict.until or _now() + _UNKNOWN
             _log.info("task %d waits: %s", task.id, verdict.reason)
-            waiting = await self._store.defer_task(task.id, due, verdict.gate.value, verdict.reason)
-            self._waiters.tell(waiting)
+            gate, reason = verdict.gate.value, verdict.reason
+            self._waiters.tell(await self._store.defer_task(task.id, due, gate, reason, task.updated))
+            if verdict.gate is Gate.WINDOW and not self._waits_for_more(task):
+                await self._store.defer_alike(task, due, gate, reason)
+                self._waiters.tell(self._waiters.messages)
         else:
             _log.warning("task %d is held: %s", task.id, verdict.reason)
             expires = None if earlier else verdict.until
-            held = await self._store.hold(task.id, verdict.gate.value, verdict.reason, expires)
-            self._waiters.tell(held)
+            gate, reason = verdict.gate.value, verdict.reason
+            self._waiters.tell(await self._store.hold(task.id, gate, reason, expires, task.updated))
 
     def as_held(self, task: RetrieveTask) -> RetrieveTask:
         """With the gate that holds everything of its kind now, where one does: the journal notes what holds
-        the task alone."""
+        the task alone. While a place is taken that may be given back, nobody knows."""
+        if self._entering:
+            self._asked_meanwhile = True
+            return task
         now = _now()
         if task.status is not TaskStatus.SCHEDULED or (task.not_before is not None and task.not_before > now):
             return task
@@ -89,12 +99,21 @@ class Entrance:
         return replace(task, gate=verdict.gate.value, reason=verdict.reason, not_before=verdict.until)
 
     async def turn_away_all(self, archive: str) -> None:
-        """Tasks of an archive that routes.yaml no longer lists."""
-        while waiting := await self._store.waiting(archive, 100):
+        """Tasks of an archive that routes.yaml no longer lists, due or not: no lane looks at them."""
+        while waiting := await self._store.waiting(archive, 100, due_by=_EVER):
             for task in waiting:
                 verdict = admit(task, self._policy, Load(), _now())
                 assert isinstance(verdict, Closed)  # the archive is not listed
                 await self.turn_away(task, verdict)
+
+    def _answer_those_who_asked(self) -> None:
+        if self._asked_meanwhile and not self._entering:
+            self._asked_meanwhile = False
+            self._waiters.tell(self._waiters.messages)
+
+    def _waits_for_more(self, task: RetrieveTask) -> bool:
+        """Whether another gate comes before a window: then each task has to be looked at by itself."""
+        return self._counts(task) or terms(self._policy, task.request.routes).hold is not None
 
     def _counts(self, task: RetrieveTask) -> bool:
         """Whether it has to be known what was moved before."""
@@ -116,13 +135,16 @@ class Entrance:
         verdict = admit(task, self._policy, load, now)
         if isinstance(verdict, Closed):
             return verdict
-        self._meters.begin(task, now)
+        self._meters.begin(task, now, dry_run=verdict.dry_run)
+        self._entering += 1
         claimed = None
         try:
-            claimed = await self._store.claim(task.id)
+            claimed = await self._store.claim(task.id, task.updated)
         finally:
             if claimed is None:
-                self._meters.end(task)
+                self._meters.take_back(task, now, dry_run=verdict.dry_run)
+            self._entering -= 1
+            self._answer_those_who_asked()
         return None if claimed is None else Admitted(claimed, verdict.dry_run)
 
 

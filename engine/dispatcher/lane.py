@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.dicom.node import Archive
 from engine.dispatcher.entrance import Admitted, Entrance
+from engine.dispatcher.tidy import Tidy
 from engine.errors import StoreError
 from engine.move import Client
 from engine.retrieve.gate import Closed, Gate, Scope
@@ -81,13 +82,13 @@ class Lane:
     store: Store
     entrance: Entrance
     workers: ThreadPoolExecutor
+    tidy: Tidy
     aging: dt.timedelta
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     running: dict[int, Running] = field(default_factory=dict)
     quiet_until: dt.datetime | None = None
     _pause: dt.timedelta = _BACK_OFF
     _told: set[tuple[str, str]] = field(default_factory=set)
-    _tidying: asyncio.Task[None] | None = None
 
     async def serve(self, run: Run) -> None:
         """Keep the archive as busy as the gates allow. Nothing that goes wrong may end this: it would be
@@ -101,7 +102,7 @@ class Lane:
                 pass  # looked at all the same: a task may be due, or a wake-up have got lost
             self.wake.clear()
             try:
-                self._tidy()
+                self.tidy()
                 opens = await self._start_waiting(run)
                 rest = await self._rest(opens)
             except Exception:  # noqa: BLE001  see above
@@ -118,11 +119,6 @@ class Lane:
     def relax(self) -> None:
         """The archive serves us."""
         self._pause = _BACK_OFF
-
-    def _tidy(self) -> None:
-        """Release unused associations, beside the work: a release may take as long as the ACSE timeout."""
-        if self._tidying is None or self._tidying.done():
-            self._tidying = asyncio.create_task(asyncio.to_thread(self.client.close_idle))
 
     async def _rest(self, opens: dt.datetime | None) -> float:
         """Seconds until there may be something to do of itself: a task falls due, a gate opens, an

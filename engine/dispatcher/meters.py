@@ -64,16 +64,29 @@ class Meters:
             for name, rule in policy.destinations.items()
         }
 
-    def begin(self, task: RetrieveTask, now: dt.datetime) -> None:
-        """A task has been let through. Questions do not count at the destination, nor for rates."""
-        for meter in self._of(task):
-            meter.running += 1
-            if task.is_move:
-                meter.passed.append(Passed(now, task.request.instances or 0))
+    @property
+    def count(self) -> int:
+        """How many nodes there are; 1 at least."""
+        return max(1, len(self.archives) + len(self.destinations))
 
-    def end(self, task: RetrieveTask) -> None:
+    def begin(self, task: RetrieveTask, now: dt.datetime, *, dry_run: bool) -> None:
+        """A task has been let through. What moves nothing, a question or a dry run, does not count at the
+        destination, nor for rates."""
+        for meter in self._of(task, dry_run):
+            meter.running += 1
+            if task.is_move and not dry_run:
+                meter.passed.append(_passed(task, now))
+
+    def take_back(self, task: RetrieveTask, now: dt.datetime, *, dry_run: bool) -> None:
+        """It has not begun after all."""
+        self.end(task, dry_run=dry_run)
+        for meter in self._of(task, dry_run):
+            if (passed := _passed(task, now)) in meter.passed:
+                meter.passed.remove(passed)
+
+    def end(self, task: RetrieveTask, *, dry_run: bool) -> None:
         """It is under way no more."""
-        for meter in self._of(task):
+        for meter in self._of(task, dry_run):
             meter.running -= 1
 
     def traffic(self, request: RetrieveRequest, now: dt.datetime) -> tuple[Traffic, Traffic]:
@@ -82,6 +95,12 @@ class Meters:
         archive, destination = (Traffic() if it is None else it.traffic(now) for it in nodes)
         return archive, destination
 
-    def _of(self, task: RetrieveTask) -> list[Meter]:
-        archive = [self.archives[task.request.archive]]
-        return [*archive, self.destinations[task.request.destination]] if task.is_move else archive
+    def _of(self, task: RetrieveTask, dry_run: bool) -> list[Meter]:
+        archive = self.archives[task.request.archive]
+        if dry_run or not task.is_move:
+            return [archive]
+        return [archive, self.destinations[task.request.destination]]
+
+
+def _passed(task: RetrieveTask, now: dt.datetime) -> Passed:
+    return Passed(now, task.request.instances or 0)

@@ -65,10 +65,12 @@ class Policy:
 
 def terms(policy: Policy, routes: Sequence[str]) -> RouteRule:
     """The terms of a task. Of several enabled routes that ask for it the most favourable to moving count, and
-    the strictest verification. No routes: a person asks by hand, on the plain terms."""
+    the strictest verification. One that moves nothing itself, for it is a dry run, makes none of them more
+    favourable. No routes: a person asks by hand, on the plain terms."""
     if not routes:
         return RouteRule()
     rules = [policy.routes[name] for name in routes if name in policy.routes and policy.routes[name].enabled]
+    rules = [rule for rule in rules if not rule.dry_run] or rules
     if len(rules) < 2:
         return rules[0] if rules else RouteRule(enabled=False)
     return RouteRule(

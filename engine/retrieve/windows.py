@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -76,31 +77,33 @@ class Windows:
 
     def is_open(self, now: dt.datetime) -> bool:
         """Whether moves may run at this (aware) time."""
-        return any(start <= now < end for start, end in self._around(now))
+        return any(start <= now < end for _, start, end in self._around(now, 2))
 
     def opens(self, now: dt.datetime) -> dt.datetime | None:
         """When the next window opens, in UTC; None where one is open, or there is none at all."""
-        around = tuple(self._around(now))
-        if any(start <= now < end for start, end in around):
+        if self.is_open(now):
             return None
-        return min((start for start, _ in around if start > now), default=None)
+        coming = ((day, start) for day, start, _ in self._around(now, _AHEAD) if start > now)
+        of_one_day = next(itertools.groupby(coming, key=lambda one: one[0]), None)  # days come in their order
+        return None if of_one_day is None else min(start for _, start in of_one_day[1])
 
     def __str__(self) -> str:
         return " and ".join(map(str, self.spans))
 
-    def _around(self, now: dt.datetime) -> Iterator[tuple[dt.datetime, dt.datetime]]:
-        """The windows from two days ago on, as UTC instants; those that the clocks jump over are left out."""
+    def _around(self, now: dt.datetime, ahead: int) -> Iterator[tuple[dt.date, dt.datetime, dt.datetime]]:
+        """The windows that begin from two days ago to before ``ahead`` days from today, by their day, as UTC
+        instants; those that the clocks jump over are left out."""
         now = _aware(now)
         zone = self.zone or now.tzinfo
         assert zone is not None  # of an aware time
         today = now.astimezone(zone).date()
-        for day in (today + dt.timedelta(days=step) for step in range(-2, _AHEAD)):
+        for day in (today + dt.timedelta(days=step) for step in range(-2, ahead)):
             for span in self.spans:
                 if day.weekday() in span.days:
                     last = day if span.end > span.start else day + dt.timedelta(days=1)
                     start, end = instant(day, span.start, zone), instant(last, span.end, zone)
                     if start < end:
-                        yield start, end
+                        yield day, start, end
 
 
 def instant(day: dt.date, time: dt.time, zone: dt.tzinfo) -> dt.datetime:

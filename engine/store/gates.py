@@ -10,24 +10,48 @@ from sqlalchemy import Connection, Integer, bindparam, delete, func, insert, or_
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store.links import messages_of, settled
-from engine.store.rows import end_row
-from engine.store.schema import closures, links, occasions, tasks
+from engine.store.rows import all_texts, end_row
+from engine.store.schema import UtcDateTime, closures, links, occasions, tasks
 from engine.store.story import Event, tell
 
+_MOST_ALIKE = 32  # deferred by one statement: as many come together as a lane turns away at once
 _RECONSIDERED = ("switch", "lists")  # what a new start may allow
 
 _THIS = tasks.c.id == bindparam("task")
 _SCHEDULED = tasks.c.status == TaskStatus.SCHEDULED.value
+AS_SEEN = or_(bindparam("seen", type_=UtcDateTime).is_(None), tasks.c.updated_at == bindparam("seen"))
+"""Not updated since it was decided on; no time: whatever has become of it."""
 _DEFER = (
     update(tasks)
-    .where(_THIS, _SCHEDULED)
+    .where(_THIS, AS_SEEN, _SCHEDULED)
+    .values(
+        due_at=bindparam("due"), gate=bindparam("by"), reason=bindparam("why"), updated_at=bindparam("now")
+    )
+)
+_ALIKE = (
+    select(tasks.c.id)
+    .where(
+        _SCHEDULED,
+        tasks.c.archive == bindparam("of_archive"),
+        tasks.c.priority == bindparam("urgency"),
+        tasks.c.due_at <= bindparam("now"),
+        tasks.c.kind == "study",
+        tasks.c.expedited.is_(False),
+        tasks.c.routes == bindparam("of_routes"),
+    )
+    .order_by(tasks.c.due_at, tasks.c.id)
+    .limit(_MOST_ALIKE)
+)
+_DEFER_ALIKE = (
+    update(tasks)
+    .where(tasks.c.id.in_(_ALIKE))
     .values(
         due_at=bindparam("due"), gate=bindparam("by"), reason=bindparam("why"), updated_at=bindparam("now")
     )
 )
 _HOLD = (
     update(tasks)
-    .where(_THIS, _SCHEDULED)
+    .where(_THIS, AS_SEEN, _SCHEDULED)
     .values(
         status=TaskStatus.HELD.value,
         gate=bindparam("by"),
@@ -132,19 +156,49 @@ def _of_same_orders(connection: Connection, messages: list[int]) -> list[int]:
     return sorted(found)
 
 
-def defer(connection: Connection, task_id: int, due: dt.datetime, gate: str, reason: str) -> list[int]:
-    """A SCHEDULED task is not looked at before ``due``; the messages that wait for it."""
-    terms = {"task": task_id, "due": due, "by": gate, "why": reason, "now": _now()}
+def defer(
+    connection: Connection,
+    task_id: int,
+    due: dt.datetime,
+    gate: str,
+    reason: str,
+    seen: dt.datetime | None,
+) -> list[int]:
+    """A SCHEDULED task is not looked at before ``due``, unless it has been updated since it was ``seen``; the
+    messages that wait for it."""
+    terms = {"task": task_id, "due": due, "by": gate, "why": reason, "seen": seen, "now": _now()}
     connection.execute(_DEFER, terms)
     return messages_of(connection, task_id)
 
 
+def defer_alike(connection: Connection, task: RetrieveTask, due: dt.datetime, gate: str, reason: str) -> None:
+    """The next C-MOVEs of the same routes, archive and priority, which nobody has expedited, are not looked
+    at before ``due`` either."""
+    request = task.request
+    terms = {
+        "of_archive": request.archive,
+        "urgency": request.priority.value,
+        "of_routes": all_texts(request.routes),
+        "due": due,
+        "by": gate,
+        "why": reason,
+        "now": _now(),
+    }
+    connection.execute(_DEFER_ALIKE, terms)
+
+
 def hold(
-    connection: Connection, task_id: int, gate: str, reason: str, expires: dt.datetime | None
+    connection: Connection,
+    task_id: int,
+    gate: str,
+    reason: str,
+    expires: dt.datetime | None,
+    seen: dt.datetime | None,
 ) -> list[int]:
-    """SCHEDULED to HELD; the messages that wait for it. What the switch or a list holds is let go by the next
-    `recover`; anything else by a person, or by `expire`."""
-    terms = {"task": task_id, "by": gate, "why": reason, "expires": expires, "now": _now()}
+    """SCHEDULED to HELD, unless it has been updated since it was ``seen``; the messages that wait for it.
+    What the switch or a list holds is let go by the next `recover`; anything else by a person, or by
+    `expire`."""
+    terms = {"task": task_id, "by": gate, "why": reason, "expires": expires, "seen": seen, "now": _now()}
     if connection.execute(_HOLD, terms).one_or_none() is not None:
         tell(connection, task_id, Event.HELD, reason)
     return messages_of(connection, task_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
@@ -53,34 +53,55 @@ _UNSETTLED = (
 def attach(
     connection: Connection, wanted: Sequence[Wanted], now: dt.datetime, *, parent_id: int | None = None
 ) -> list[Row[Any]]:
-    """Link each message to a task for each of its requests. One that is alike and waits, or a C-MOVE
-    under way, serves both, and is pulled forward where the new request is earlier or more urgent.
-    Returns the rows of new tasks."""
+    """Link each message to a task for each of its requests. One that is alike and waits, or a C-MOVE that is
+    under way for the same routes, serves both, and is pulled forward where the new request is earlier or more
+    urgent. Returns the rows of new tasks."""
     if not wanted:
         return []
     asked = [task_row(it, now, message_id=message, parent_id=parent_id) for message, it in wanted]
-    keys = [(row["archive"], row["destination"], row["alike"]) for row in asked]
-    alike = {
-        (row.archive, row.destination, row.alike): row
-        for row in connection.execute(_ALIKE, {"keys": sorted({key[2] for key in keys})})
-    }
+    alike = _alike(connection, asked)
     new: dict[_Key, dict[str, Any]] = {}
-    pulled: dict[_Key, dict[str, Any]] = {}
-    for key, row in zip(keys, asked, strict=True):
-        if key in alike:
-            pulled[key] = _sooner(pulled.get(key) or _terms(alike[key]), row)
+    pulled: dict[int, dict[str, Any]] = {}
+    shared = [next((it for it in alike.get(_key(row), ()) if _serves(it, row)), None) for row in asked]
+    for row, other in zip(asked, shared, strict=True):
+        if other is not None:
+            pulled[other.id] = _sooner(pulled.get(other.id) or _terms(other), row)
         else:
+            key = _key(row)
             new[key] = {**new[key], **_sooner(new[key], row)} if key in new else row
     rows = connection.execute(_ADD, list(new.values())).all() if new else []
-    ids = {key: row.id for key, row in alike.items()} | dict(zip(new, (row.id for row in rows), strict=True))
-    for key, terms in pulled.items():
-        due = terms["due_at"] if terms["due_at"] > now else alike[key].created_at  # due: in its place by age
-        changed = {"task": ids[key], "due": due, "urgency": terms["priority"], "now": now}
-        connection.execute(
-            _PULL, {**changed, "all_routes": terms["routes"], "at_appointment": terms["appointment"]}
-        )
-    link(connection, [(message_id, ids[key]) for key, (message_id, _) in zip(keys, wanted, strict=True)])
+    ids = dict(zip(new, (row.id for row in rows), strict=True))
+    for other in {it.id: it for it in shared if it is not None}.values():
+        _pull(connection, other, pulled[other.id], now)
+    served = [ids[_key(row)] if it is None else it.id for row, it in zip(asked, shared, strict=True)]
+    link(connection, [(message_id, task_id) for task_id, (message_id, _) in zip(served, wanted, strict=True)])
     return list(rows)
+
+
+def _key(row: Mapping[str, Any]) -> _Key:
+    return row["archive"], row["destination"], row["alike"]
+
+
+def _alike(connection: Connection, asked: Sequence[dict[str, Any]]) -> dict[_Key, list[Row[Any]]]:
+    found: dict[_Key, list[Row[Any]]] = {}
+    for row in connection.execute(_ALIKE, {"keys": sorted({it["alike"] for it in asked})}):
+        found.setdefault((row.archive, row.destination, row.alike), []).append(row)
+    return found
+
+
+def _serves(row: Row[Any], asked: Mapping[str, Any]) -> bool:
+    """What is under way is carried out on the terms of the routes with which it began: another route may want
+    a verification, or a move where this is only a dry run."""
+    waits = row.status == TaskStatus.SCHEDULED.value
+    return waits or set(json.loads(asked["routes"])) <= set(json.loads(row.routes))
+
+
+def _pull(connection: Connection, row: Row[Any], terms: Mapping[str, Any], now: dt.datetime) -> None:
+    due = terms["due_at"] if terms["due_at"] > now else row.created_at  # due: in its place by age
+    changed = {"task": row.id, "due": due, "urgency": terms["priority"], "now": now}
+    connection.execute(
+        _PULL, {**changed, "all_routes": terms["routes"], "at_appointment": terms["appointment"]}
+    )
 
 
 def link(connection: Connection, pairs: Iterable[tuple[int, int]]) -> None:

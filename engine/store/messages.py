@@ -53,7 +53,7 @@ class Journaled:
     """Where a message is kept. ``new`` is false where it was known: then the acknowledgments and ``task_ids``
     (in order, with those that its questions led to) are what the first one has got so far. ``withdrawn`` are
     the tasks of earlier messages that this one has taken back. ``decision`` is the explanation of a known
-    one, ``effect`` what it did to earlier ones."""
+    one, ``effect`` what it did to earlier ones, ``ack_code`` is MSA-1 of its acknowledgment."""
 
     message_id: int
     new: bool
@@ -63,6 +63,7 @@ class Journaled:
     withdrawn: Withdrawn = NOTHING_WITHDRAWN
     decision: str = ""
     effect: Effect = NO_EFFECT
+    ack_code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +244,7 @@ def _known(connection: Connection, fingerprints: Iterable[bytes]) -> dict[bytes,
             row.accept_ack,
             decision=row.decision,
             effect=_effect_of(row.effect),
+            ack_code=row.ack_code or "",
         )
         for row in found
     }

@@ -33,7 +33,7 @@ def task_row(
     return {
         "message_id": message_id,
         "parent_id": parent_id,
-        "routes": _TEXTS.dump_json(request.routes).decode(),
+        "routes": all_texts(request.routes),
         "archive": request.archive,
         "destination": request.destination,
         "kind": selector.kind,
@@ -134,7 +134,12 @@ def outcome_of(text: str | None) -> Outcome | None:
 
 def texts(values: Sequence[str]) -> str | None:
     """Several texts in one column; None for none."""
-    return _TEXTS.dump_json(tuple(values)).decode() if values else None
+    return all_texts(values) if values else None
+
+
+def all_texts(values: Sequence[str]) -> str:
+    """The same, also where there are none."""
+    return _TEXTS.dump_json(tuple(values)).decode()
 
 
 def selector_columns(selector: Selector) -> dict[str, Any]:

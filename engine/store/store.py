@@ -33,6 +33,7 @@ _RELEASE = each(tasks.release)
 _RESCHEDULE = each(tasks.reschedule)
 _HOLD = each(gates.hold)
 _DEFER_TASK = each(gates.defer)
+_DEFER_ALIKE = each(gates.defer_alike)
 _EXPIRE = each(gates.expire)
 _NEXT_EXPIRY = each(gates.next_expiry)
 _USED = each(gates.used)
@@ -113,18 +114,23 @@ class Store:
         *,
         aging: dt.timedelta = DEFAULT_AGING,
         sieve: Sieve = EVERYTHING,
+        due_by: dt.datetime | None = None,
     ) -> list[RetrieveTask]:
-        """SCHEDULED tasks of an archive that are due and that the sieve lets through, in their order: by
-        priority, each level of which counts as much as ``aging`` of waiting."""
-        return await self._writer.run(_WAITING, archive, limit, aging, sieve)
+        """SCHEDULED tasks of an archive that are due (by now, or by that time) and that the sieve lets
+        through, in their order: by priority, each level of which counts as much as ``aging`` of waiting."""
+        return await self._writer.run(_WAITING, archive, limit, aging, sieve, due_by)
 
     async def waiting_archives(self) -> set[str]:
         """The archives that have SCHEDULED tasks, also those that are not configured any more."""
         return await self._writer.run(_WAITING_ARCHIVES)
 
-    async def claim(self, task_id: int) -> RetrieveTask | None:
-        """SCHEDULED to IN_PROGRESS, one attempt more. None: it is not SCHEDULED any more."""
-        return await self._writer.run(_CLAIM, task_id)
+    async def claim(self, task_id: int, seen: dt.datetime | None = None) -> RetrieveTask | None:
+        """SCHEDULED to IN_PROGRESS, one attempt more. None: it is not SCHEDULED any more.
+
+        Here and below, with ``seen`` nothing is changed where the task has been updated
+        (`RetrieveTask.updated`) since then: what was decided on it may not hold any more.
+        """
+        return await self._writer.run(_CLAIM, task_id, seen)
 
     async def next_due(self, archive: str) -> dt.datetime | None:
         """When the next task of an archive falls due that is not due yet."""
@@ -142,12 +148,14 @@ class Store:
         """Every ID that merges have made one with this patient's, the given one first."""
         return await self._writer.run(_IDENTIFIERS, patient_id, authority)
 
-    async def finish(self, task_id: int, outcome: Outcome) -> tuple[int, ...] | None:
+    async def finish(
+        self, task_id: int, outcome: Outcome, seen: dt.datetime | None = None
+    ) -> tuple[int, ...] | None:
         """End a task. Returns the messages all of whose tasks have ended with it.
 
         None, and nothing is changed: `TRANSITIONS` does not allow it, for instance because it has ended.
         """
-        return await self._writer.run(_FINISH, task_id, outcome)
+        return await self._writer.run(_FINISH, task_id, outcome, seen)
 
     async def settled_by(self, task_id: int) -> tuple[int, ...]:
         """The messages of a task all of whose tasks have ended."""
@@ -178,15 +186,26 @@ class Store:
         return await self._writer.run(_RESCHEDULE, task_id, outcome, due, reason, missing)
 
     async def hold(
-        self, task_id: int, gate: str, reason: str, expires: dt.datetime | None = None
+        self,
+        task_id: int,
+        gate: str,
+        reason: str,
+        expires: dt.datetime | None = None,
+        seen: dt.datetime | None = None,
     ) -> list[int]:
         """SCHEDULED to HELD; the messages that wait for it. What the switch or a list holds is let go by the
         next `recover`, anything else by a person, or ends at ``expires``."""
-        return await self._writer.run(_HOLD, task_id, gate, reason, expires)
+        return await self._writer.run(_HOLD, task_id, gate, reason, expires, seen)
 
-    async def defer_task(self, task_id: int, due: dt.datetime, gate: str, reason: str) -> list[int]:
+    async def defer_task(
+        self, task_id: int, due: dt.datetime, gate: str, reason: str, seen: dt.datetime | None = None
+    ) -> list[int]:
         """A SCHEDULED task is not looked at before ``due``; the messages that wait for it."""
-        return await self._writer.run(_DEFER_TASK, task_id, due, gate, reason)
+        return await self._writer.run(_DEFER_TASK, task_id, due, gate, reason, seen)
+
+    async def defer_alike(self, task: RetrieveTask, due: dt.datetime, gate: str, reason: str) -> None:
+        """The same for some more C-MOVEs of the same routes, archive and priority that are due."""
+        await self._writer.run(_DEFER_ALIKE, task, due, gate, reason)
 
     async def expire(self) -> list[tuple[int, tuple[int, ...]]]:
         """End HELD tasks whose time is over; each with the messages all of whose tasks have ended by it."""

@@ -11,7 +11,7 @@ from sqlalchemy import Boolean, Connection, Integer, and_, bindparam, func, or_,
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.plan import uncovered
 from engine.retrieve.task import TRANSITIONS, Choice, Priority, RetrieveRequest, RetrieveTask
-from engine.store.gates import forget_gates
+from engine.store.gates import AS_SEEN, forget_gates
 from engine.store.links import attach, messages_of, settled
 from engine.store.rows import end_row, task, texts
 from engine.store.schema import links, tasks
@@ -69,7 +69,7 @@ _NEXT_DUE = select(func.min(tasks.c.due_at)).where(
 )
 _CLAIM = (
     update(tasks)
-    .where(_THIS, tasks.c.status == TaskStatus.SCHEDULED.value)
+    .where(_THIS, AS_SEEN, tasks.c.status == TaskStatus.SCHEDULED.value)
     .values(
         status=TaskStatus.IN_PROGRESS.value,
         attempts=tasks.c.attempts + 1,
@@ -81,7 +81,9 @@ _CLAIM = (
     .returning(tasks)
 )
 _END = (
-    update(tasks).where(_THIS, tasks.c.status.in_(bindparam("earlier", expanding=True))).returning(tasks.c.id)
+    update(tasks)
+    .where(_THIS, AS_SEEN, tasks.c.status.in_(bindparam("earlier", expanding=True)))
+    .returning(tasks.c.id)
 )
 _BACK = (
     update(tasks)
@@ -110,13 +112,15 @@ def waiting(
     limit: int,
     aging: dt.timedelta,
     sieve: Sieve,
+    due_by: dt.datetime | None,
 ) -> list[RetrieveTask]:
-    """SCHEDULED tasks of an archive that are due and that the sieve lets through, at most ``limit`` in their
-    order: each level of priority counts as much as ``aging`` of waiting, so that none waits for ever."""
+    """SCHEDULED tasks of an archive that are due (by now, or by that time) and that the sieve lets through,
+    at most ``limit`` in their order: each level of priority counts as much as ``aging`` of waiting, so that
+    none waits for ever."""
     terms = {
         "archive": archive,
         "limit": limit,
-        "now": _now(),
+        "now": due_by or _now(),
         "moves": sieve.moves,
         "unhurried": sieve.unhurried,
         "without": sorted(sieve.without),
@@ -136,9 +140,9 @@ def waiting_archives(connection: Connection) -> set[str]:
     return set(connection.execute(_WAITING_ARCHIVES).scalars())
 
 
-def claim(connection: Connection, task_id: int) -> RetrieveTask | None:
-    """SCHEDULED to IN_PROGRESS, one attempt more."""
-    row = connection.execute(_CLAIM, {"task": task_id, "now": _now()}).one_or_none()
+def claim(connection: Connection, task_id: int, seen: dt.datetime | None) -> RetrieveTask | None:
+    """SCHEDULED to IN_PROGRESS, one attempt more. ``seen``: only if it has not been updated since then."""
+    row = connection.execute(_CLAIM, {"task": task_id, "seen": seen, "now": _now()}).one_or_none()
     return None if row is None else task(row)
 
 
@@ -154,9 +158,12 @@ def newest(connection: Connection) -> int:
     return connection.execute(select(func.max(tasks.c.id))).scalar() or 0
 
 
-def finish(connection: Connection, task_id: int, outcome: Outcome) -> tuple[int, ...] | None:
-    """To a final status; the messages all of whose tasks have ended now, None where it is not allowed."""
-    if not _end(connection, task_id, outcome, ()):
+def finish(
+    connection: Connection, task_id: int, outcome: Outcome, seen: dt.datetime | None
+) -> tuple[int, ...] | None:
+    """To a final status; the messages all of whose tasks have ended now, None where it is not allowed, or
+    where the task has been updated since it was ``seen``."""
+    if not _end(connection, task_id, outcome, (), seen):
         return None
     return settled_by(connection, task_id)
 
@@ -235,11 +242,17 @@ def tasks_of(connection: Connection, message_id: int | None) -> list[RetrieveTas
     return [task(row) for row in connection.execute(_TASKS_OF, {"message": message_id})]
 
 
-def _end(connection: Connection, task_id: int, outcome: Outcome, choices: Sequence[Choice]) -> bool:
+def _end(
+    connection: Connection,
+    task_id: int,
+    outcome: Outcome,
+    choices: Sequence[Choice],
+    seen: dt.datetime | None = None,
+) -> bool:
     """Write the outcome if the task may become so. In one statement: nothing can come between."""
     if not outcome.status.final:
         return False
-    terms = {"task": task_id, "earlier": _MAY_BECOME[outcome.status]}
+    terms = {"task": task_id, "earlier": _MAY_BECOME[outcome.status], "seen": seen}
     return connection.execute(_END.values(end_row(outcome, _now(), choices)), terms).one_or_none() is not None
 
 

@@ -106,6 +106,30 @@ async def test_a_closed_window_of_a_route_defers_its_task_and_says_until_when(tm
     assert task.not_before == windows.opens(dt.datetime.now(dt.UTC))
 
 
+async def test_a_thousand_tasks_behind_the_window_of_their_route_are_deferred_in_few_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing that may move waits until each of them has been looked at."""
+    turns, defer = 0, Store.defer_task
+
+    async def counted(store: Store, *arguments: Any, **named: Any) -> list[int]:
+        nonlocal turns
+        turns += 1
+        return await defer(store, *arguments, **named)
+
+    monkeypatch.setattr(Store, "defer_task", counted)
+    policy = {"routes": {"shut": RouteRule(windows=closed_now()), "r": RouteRule()}}
+    client = Scripted()
+    async with running(tmp_path, policy=policy, main=client) as (store, dispatcher):
+        await keep(store, *(request(Study(f"1.{number}"), route="shut") for number in range(1000)))
+        kept = await ask(store, dispatcher, request(Study("2.1")))
+        assert await dispatcher.settled(kept.message_id, 20)
+        deferred = [task for task in await outcome_of(tmp_path) if task.gate]
+    assert client.moved == ["2.1"]
+    assert deferred
+    assert turns < 100
+
+
 async def test_what_a_window_deferred_is_looked_at_again_by_the_next_start(tmp_path: Path) -> None:
     """The configuration may have changed since."""
     client = Scripted()

@@ -127,7 +127,7 @@ def test_a_route_that_holds_waits_for_a_person(hold: Hold | None, siblings: int,
         return
     one = closed(verdict)
     assert (one.gate, one.scope, one.then) == (Gate.APPROVAL, Scope.TASK, Then.HOLD)
-    assert one.until == NOW + HOUR + dt.timedelta(hours=24)
+    assert one.until == NOW + HOUR + dt.timedelta(hours=24)  # from when it was asked for, however old it is
     assert admit(replace(task("on"), approved=True), held_by, load, NOW + HOUR) == Open()
 
 

@@ -41,6 +41,8 @@ def of(*rules: RouteRule) -> RouteRule:
         ),
         (RouteRule(dry_run=True), RouteRule(), RouteRule()),
         (RouteRule(dry_run=True), RouteRule(dry_run=True), RouteRule(dry_run=True)),
+        (RouteRule(dry_run=True), RouteRule(hold=Hold()), RouteRule(hold=Hold())),
+        (RouteRule(dry_run=True), RouteRule(windows=windows(NIGHT)), RouteRule(windows=windows(NIGHT))),
         (RouteRule(retry=SHORT), RouteRule(retry=LONG), RouteRule(retry=LONG)),
         (RouteRule(), RouteRule(retry=SHORT), RouteRule(retry=SHORT)),
         (RouteRule(verify=Verify.SERIES), RouteRule(verify=Verify.STUDY), RouteRule(verify=Verify.SERIES)),

@@ -9,8 +9,8 @@ import pytest
 
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.selector import Study
-from engine.retrieve.task import TRANSITIONS, Choice, Priority
-from engine.store import Store, list_tasks
+from engine.retrieve.task import TRANSITIONS, Choice, Priority, Verb
+from engine.store import Store, list_tasks, operate
 
 from . import ARRIVED, CANCELED, FAILED, PRIORS, RESOLVED, message, opened, request
 
@@ -295,3 +295,16 @@ async def test_recovery_schedules_again_what_a_crash_left_in_progress(tmp_path: 
 
 def _reason(path: Path, task_id: int) -> str:
     return next(task.reason for task in list_tasks(path) if task.id == task_id)
+
+
+@pytest.mark.parametrize("expedited", [True, False])
+async def test_what_an_expedited_search_finds_is_expedited_too(tmp_path: Path, expedited: bool) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        await store.journal(message(1, request(PRIORS)))
+        if expedited:
+            operate(path, Verb.EXPEDITE, [1], "tester")
+        await store.claim(1)
+        await store.resolve(1, RESOLVED, (), [request("1.1")])
+        (child,) = await store.waiting("pacs", 10)
+    assert child.expedited is expedited
