@@ -197,6 +197,7 @@ class Dispatcher:
             result = await asyncio.get_running_loop().run_in_executor(
                 lane.workers, work, lane.client, lane.archive, self._places, running.stop
             )
+            self._count(admitted, result)
             await self._conclude(lane, work, result, running)
         except Exception:  # noqa: BLE001  nothing is known of the outcome: it is carried out again
             _log.exception("task %d could not be carried out or concluded", task.id)
@@ -206,6 +207,13 @@ class Dispatcher:
             self._meters.end(task, dry_run=admitted.dry_run)
             self._waiters.ended(task.id)
             self._wake_all()  # it may have been the one too many at its destination
+
+    def _count(self, admitted: Admitted, result: Result) -> None:
+        """Rates go by what was sent, as soon as that is known."""
+        counters = result.outcome.counters
+        if admitted.task.is_move and not admitted.dry_run and counters.stated:
+            sent = (counters.completed or 0) + (counters.warning or 0)
+            self._meters.correct(admitted.task, admitted.at, sent)
 
     async def _give_back(self, task: RetrieveTask, running: Running) -> None:
         """Each time later, for it may be the task: nothing is to be moved without end."""
@@ -313,7 +321,9 @@ def _withdrawn(result: Result) -> Outcome:
     if isinstance(result, Resolution):
         return _WITHDRAWN
     text, outcome = _WITHDRAWN.text, result.outcome
-    if outcome.dicom_status != CANCEL:
+    if outcome.dicom_status is not None and outcome.dicom_status != CANCEL:
+        text += f"; the archive had ended it before: {outcome.text}"
+    elif outcome.dicom_status is None:
         text += f"; the archive did not confirm it and may still be sending ({outcome.text})"
     return replace(outcome, status=_WITHDRAWN.status, cause=_WITHDRAWN.cause, text=text, cure="")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 
 from engine.dispatcher.meters import Meters
@@ -27,10 +27,11 @@ _UNKNOWN = dt.timedelta(hours=1)  # until a gate is tried again that does not kn
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A claimed task. ``dry_run``: it must only be told, not made."""
+    """A claimed task. ``dry_run``: it must only be told, not made. ``at``: when it was let through."""
 
     task: RetrieveTask
     dry_run: bool
+    at: dt.datetime
 
 
 class Entrance:
@@ -62,6 +63,23 @@ class Entrance:
             return await self._enter(task, Usage())
         async with self._one_at_a_time:
             return await self._enter(task, await self._usage(task))
+
+    @property
+    def sifts(self) -> bool:
+        """Whether there are gates at which a move needs a person, or is refused: these are asked as soon as
+        it is there, whatever else it waits for."""
+        policy = self._policy
+        holds = any(rule.hold is not None for rule in policy.routes.values())
+        return not policy.switch_on or holds or policy.order != Budget()
+
+    async def sift(self, tasks: Iterable[RetrieveTask]) -> None:
+        """Turn away those that need a person, or are refused."""
+        for task in tasks:
+            usage = await self._usage(task) if self._counts(task) else Usage()
+            now = _now()
+            verdict = admit(task, self._policy, Load(*self._meters.traffic(task.request, now), usage), now)
+            if isinstance(verdict, Closed) and verdict.then is not Then.WAIT:
+                await self.turn_away(task, verdict)
 
     async def turn_away(self, task: RetrieveTask, verdict: Closed) -> None:
         """A task that is not allowed fails. One of an earlier run was acknowledged when it was allowed: it is
@@ -145,7 +163,7 @@ class Entrance:
                 self._meters.take_back(task, now, dry_run=verdict.dry_run)
             self._entering -= 1
             self._answer_those_who_asked()
-        return None if claimed is None else Admitted(claimed, verdict.dry_run)
+        return None if claimed is None else Admitted(claimed, verdict.dry_run, now)
 
 
 def _now() -> dt.datetime:

@@ -17,6 +17,7 @@ from engine.dispatcher.tidy import Tidy
 from engine.errors import StoreError
 from engine.move import Client
 from engine.retrieve.gate import Closed, Gate, Scope
+from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store import Sieve, Store
 
@@ -88,12 +89,14 @@ class Lane:
     running: dict[int, Running] = field(default_factory=dict)
     quiet_until: dt.datetime | None = None
     _pause: dt.timedelta = _BACK_OFF
+    _sifted: int = 0  # the newest task that was looked at for gates that need a person
     _told: set[tuple[str, str]] = field(default_factory=set)
 
     async def serve(self, run: Run) -> None:
         """Keep the archive as busy as the gates allow. Nothing that goes wrong may end this: it would be
         missed only when images are."""
         rest = 0.0
+        self._sifted = self.entrance.earlier
         while True:
             try:
                 async with asyncio.timeout(rest):
@@ -133,6 +136,7 @@ class Lane:
     async def _start_waiting(self, run: Run) -> dt.datetime | None:
         """Start what may start, in the order of the store, until nothing more may. The earliest time at which
         a gate opens that holds everything of its kind, where one is known."""
+        await self._sift()
         shut, limit = Shut(), self._free
         while self._free > 0 and not shut.entirely:
             if self.quiet_until is not None and self.quiet_until > _now():
@@ -145,6 +149,16 @@ class Lane:
             limit = min(2 * limit, _MOST_AT_ONCE) if len(away) == len(waiting) else self._free
         await self._publish(shut.rates)
         return shut.opens
+
+    async def _sift(self) -> None:
+        """New moves that need a person must not wait for a gate until that is asked for."""
+        while self.entrance.sifts:
+            newer = await self.store.newer(self._sifted, _MOST_AT_ONCE)
+            if not newer:
+                break
+            mine = [task for task in newer if task.is_move and task.request.archive == self.archive.name]
+            await self.entrance.sift(it for it in mine if it.status is TaskStatus.SCHEDULED)
+            self._sifted = newer[-1].id
 
     async def _publish(self, rates: dict[tuple[str, str], Closed]) -> None:
         """For those who ask why nothing moves. A breaker publishes itself; windows and limits can be seen."""

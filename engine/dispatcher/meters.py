@@ -84,6 +84,12 @@ class Meters:
             if (passed := _passed(task, now)) in meter.passed:
                 meter.passed.remove(passed)
 
+    def correct(self, task: RetrieveTask, at: dt.datetime, instances: int) -> None:
+        """So many were sent by the move that was let through at a time."""
+        for meter in self._of(task, dry_run=False):
+            if (passed := _passed(task, at)) in meter.passed:
+                meter.passed[meter.passed.index(passed)] = Passed(at, instances)
+
     def end(self, task: RetrieveTask, *, dry_run: bool) -> None:
         """It is under way no more."""
         for meter in self._of(task, dry_run):

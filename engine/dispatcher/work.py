@@ -17,7 +17,7 @@ from engine.resolve import Resolution, resolve
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus, failure
 from engine.retrieve.policy import RouteRule
 from engine.retrieve.selector import PriorsOfPatient, StudiesOfAccession, Study
-from engine.retrieve.task import RetrieveTask
+from engine.retrieve.task import RetrieveTask, Verify
 from engine.store import Store
 
 _log = logging.getLogger(__name__)
@@ -51,6 +51,12 @@ class Work:
         """Blocking, until it has ended or ``stop`` is obeyed."""
         return _guarded(self.task.id, lambda: self._carry_out(client, archive, places, stop))
 
+    @property
+    def _may_be_there(self) -> bool:
+        """An earlier attempt may have brought it and been interrupted before that was verified: what is there
+        is not moved again."""
+        return self.terms.verify is not Verify.OFF and self.task.attempts > 1
+
     def _carry_out(
         self, client: Client, archive: Archive, places: Mapping[str, Place], stop: threading.Event
     ) -> Result:
@@ -64,7 +70,7 @@ class Work:
             priority=request.priority,
             missing=self.task.missing,
             verify=self.terms.verify,
-            skip_present=self.terms.skip_present,
+            skip_present=self.terms.skip_present or self._may_be_there,
             dry_run=self.dry_run,
             series_level=archive.series_level,
             verify_within=self.verify_within,

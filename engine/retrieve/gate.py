@@ -173,10 +173,11 @@ def _approval(case: _Case) -> Closed | None:
 
 
 def _held(case: _Case, gate: Gate, reason: str) -> Closed:
-    """The time for approval begins now: an appointment, a closed gate or a retry may have kept it from being
-    asked until long after it was made."""
+    """The time for approval begins now, since a closed gate or a retry may have kept it from being asked
+    until long after it was made; or when it is due."""
     expires = case.terms.hold.expires if case.terms.hold is not None else EXPIRES
-    return Closed(gate, reason, Scope.TASK, Then.HOLD, case.now + expires)
+    begins = max(case.now, case.task.request.due or case.now)
+    return Closed(gate, reason, Scope.TASK, Then.HOLD, begins + expires)
 
 
 def _order_budget(case: _Case) -> Closed | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Integer, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, insert, or_, select, update
 
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.task import RetrieveTask
@@ -88,8 +88,9 @@ _SIBLINGS = (
     .where(links.c.message_id.in_(bindparam("messages", expanding=True)), tasks.c.kind == "study")
     .group_by(links.c.message_id)
 )
-_GONE = tasks.c.status.in_(
-    [TaskStatus.IN_PROGRESS.value, TaskStatus.COMPLETED.value, TaskStatus.WARNING.value]
+_GONE = and_(
+    tasks.c.status.in_([TaskStatus.IN_PROGRESS.value, TaskStatus.COMPLETED.value, TaskStatus.WARNING.value]),
+    tasks.c.cause != Cause.ALREADY_THERE.value,
 )
 _COUNTED = (func.count(), func.coalesce(func.sum(tasks.c.instances), 0, type_=Integer))
 _OF_PATIENT = select(*_COUNTED).where(

@@ -37,6 +37,7 @@ _PULL = (
         appointment=bindparam("at_appointment"),
         priority=bindparam("urgency"),
         routes=bindparam("all_routes"),
+        failures=0,  # who asks anew begins the schedule of retries anew
         updated_at=bindparam("now"),
     )
 )

@@ -22,6 +22,7 @@ from sqlalchemy import (
     insert,
     inspect,
     select,
+    text,
     update,
 )
 
@@ -127,6 +128,12 @@ tasks = Table(
     ),
     Index("tasks_alike", "alike"),
     Index("tasks_of_patient", "patient", "began_at"),
+    Index(
+        "tasks_expiring",
+        "expires_at",
+        sqlite_where=text("expires_at IS NOT NULL"),
+        postgresql_where=text("expires_at IS NOT NULL"),
+    ),
 )
 
 # What happened to a task before its present state: attempts that failed, and what people did. A task that

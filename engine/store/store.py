@@ -25,6 +25,7 @@ from engine.store.tasks import Sieve
 from engine.store.writer import Writer, each
 
 _WAITING = each(tasks.waiting)
+_NEWER = each(tasks.newer)
 _WAITING_ARCHIVES = each(tasks.waiting_archives)
 _CLAIM = each(tasks.claim)
 _FINISH = each(tasks.finish)
@@ -119,6 +120,10 @@ class Store:
         """SCHEDULED tasks of an archive that are due (by now, or by that time) and that the sieve lets
         through, in their order: by priority, each level of which counts as much as ``aging`` of waiting."""
         return await self._writer.run(_WAITING, archive, limit, aging, sieve, due_by)
+
+    async def newer(self, after: int, limit: int) -> list[RetrieveTask]:
+        """The tasks that were added after the one of this number, oldest first."""
+        return await self._writer.run(_NEWER, after, limit)
 
     async def waiting_archives(self) -> set[str]:
         """The archives that have SCHEDULED tasks, also those that are not configured any more."""

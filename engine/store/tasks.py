@@ -60,6 +60,12 @@ _WAITING = (
     .order_by(tasks.c.due_at, tasks.c.id)
     .limit(bindparam("limit", type_=Integer))
 )
+_NEWER = (
+    select(tasks)
+    .where(tasks.c.id > bindparam("after"))
+    .order_by(tasks.c.id)
+    .limit(bindparam("limit", type_=Integer))
+)
 _WAITING_ARCHIVES = select(tasks.c.archive).distinct().where(tasks.c.status == TaskStatus.SCHEDULED.value)
 _NEXT_DUE = select(func.min(tasks.c.due_at)).where(
     tasks.c.status == TaskStatus.SCHEDULED.value,
@@ -133,6 +139,11 @@ def waiting(
     ]
     rows.sort(key=lambda row: (row.due_at + row.priority * aging, row.id))
     return [task(row) for row in rows[:limit]]
+
+
+def newer(connection: Connection, after: int, limit: int) -> list[RetrieveTask]:
+    """The tasks that were added after one of this number, oldest first."""
+    return [task(row) for row in connection.execute(_NEWER, {"after": after, "limit": limit})]
 
 
 def waiting_archives(connection: Connection) -> set[str]:

@@ -85,8 +85,9 @@ def request(
     return RetrieveRequest(selector, archive, to, (route,), **more)
 
 
-async def keep(store: Store, *requests: RetrieveRequest) -> Journaled:
-    fingerprint = repr(requests).encode()
+async def keep(store: Store, *requests: RetrieveRequest, key: int = 0) -> Journaled:
+    """Journal a message of its own; ``key`` tells apart those that ask for the same."""
+    fingerprint = repr((key, requests)).encode()
     return await store.journal(
         NewMessage(NOW, "peer", fingerprint, "", "", "1", "ORM^O01", "2.5", b"", "{}", requests)
     )

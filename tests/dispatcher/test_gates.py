@@ -343,13 +343,15 @@ async def test_what_a_search_counted_is_what_rates_and_budgets_reckon_with(tmp_p
         ) -> list[StudyRecord]:
             return [StudyRecord(f"1.2.{number}", patient_id, instances=300) for number in range(2)]
 
-    client = Counting()
+    client = Counting(
+        dict.fromkeys(["1.2.0", "1.2.1"], lambda _: MoveResponse(0, SubOperations(0, 300, 0, 0)))
+    )
     archive = NodeRule(2, rate=Rate(instances=500))
     async with running(tmp_path, archive=archive, main=client) as (store, dispatcher):
         await ask(store, dispatcher, request(PriorsOfPatient("P", PriorCriteria(), NOW.date())))
         await until(lambda: bool(standing(tmp_path / "journal.db").closures))
     assert len(client.moved) == 1
-    assert [task.request.instances for task in await outcome_of(tmp_path)] == [None, 3, 300]
+    assert [task.request.instances for task in await outcome_of(tmp_path)] == [None, 300, 300]
 
 
 async def test_an_archive_at_its_own_limit_is_left_alone_for_a_while_and_that_is_no_failure(
@@ -369,3 +371,38 @@ async def test_an_archive_at_its_own_limit_is_left_alone_for_a_while_and_that_is
         assert await dispatcher.settled(kept.message_id, None)
     (task,) = await outcome_of(tmp_path)
     assert (task.status, task.attempts, task.failures) == (S.COMPLETED, 2, 0)
+
+
+@pytest.mark.parametrize("due", [None, dt.timedelta(hours=30)])
+async def test_what_needs_a_person_asks_for_one_at_once_whatever_else_it_waits_for(
+    tmp_path: Path, due: dt.timedelta | None
+) -> None:
+    """A night's window must not leave the approval to the night."""
+    client = Scripted()
+    archive = NodeRule(2, windows=closed_now())
+    when = None if due is None else dt.datetime.now(dt.UTC) + due
+    async with running(tmp_path, route=RouteRule(hold=Hold()), archive=archive, main=client) as (
+        store,
+        dispatcher,
+    ):
+        await ask(store, dispatcher, request(Study("1.1"), due=when))
+        await until(lambda: statuses(tmp_path) == [S.HELD])
+        (task,) = await outcome_of(tmp_path)
+        assert task.gate == "approval"
+        assert task.expires is not None
+        assert task.expires > (when or dt.datetime.now(dt.UTC))
+        operate(tmp_path / "journal.db", Verb.APPROVE, [task.id], "tester")
+        await until(lambda: statuses(tmp_path) == [S.SCHEDULED])
+    assert client.moved == []
+
+
+async def test_a_rate_of_instances_goes_by_what_was_sent_where_nobody_counted_before(
+    tmp_path: Path,
+) -> None:
+    big = MoveResponse(0, SubOperations(0, 400, 0, 0))
+    client = Scripted({"1.1": lambda _: big})
+    archive = NodeRule(1, rate=Rate(instances=300))
+    async with running(tmp_path, concurrency=1, archive=archive, main=client) as (store, dispatcher):
+        await ask(store, dispatcher, request(Study("1.1")), request(Study("1.2")))
+        await until(lambda: bool(standing(tmp_path / "journal.db").closures))
+    assert client.moved == ["1.1"]

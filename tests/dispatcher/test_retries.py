@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -282,3 +284,45 @@ async def test_a_retrieve_that_fails_while_it_is_taken_back_is_not_tried_again(t
         assert await dispatcher.settled(kept.message_id, None)
     (task,) = await outcome_of(tmp_path)
     assert (task.status, task.attempts) == (S.CANCELED, 1)
+
+
+async def test_who_asks_anew_has_it_tried_at_once_and_by_a_schedule_of_its_own(tmp_path: Path) -> None:
+    """Else further messages about the same study would use up the retries of the first."""
+    client = Scripted({"1.1": failing(5)})
+    async with running(tmp_path, route=LATE, main=client) as (store, dispatcher):
+        for number in range(1, 6):
+            kept = await keep(store, request(Study("1.1")), key=number)
+            dispatcher.wake(["main"])
+            assert not await dispatcher.settled(kept.message_id, 60)
+            await until(lambda: len(client.moved) == number)  # noqa: B023  it is waited for here
+        last = await keep(store, request(Study("1.1")), key=6)
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(last.message_id, None)
+    (task,) = await outcome_of(tmp_path)
+    assert (task.status, task.attempts) == (S.COMPLETED, 6)
+
+
+async def test_what_arrived_before_a_stop_and_was_not_verified_is_not_moved_again(tmp_path: Path) -> None:
+    class Counting(Scripted):
+        def find_studies(
+            self, *, patient_id: str = "", accession: str = "", study_uid: str = ""
+        ) -> list[StudyRecord]:
+            return [StudyRecord(study_uid, instances=3)]
+
+    archive, destination = Counting(), Counting()
+    route = RouteRule(verify=Verify.STUDY)
+    place = Place(Destination("ws", "WS"), destination)
+    path = tmp_path / "journal.db"
+    async with running(tmp_path, route=route, place=lambda _: place, main=archive) as (store, dispatcher):
+        kept = await keep(store, request(Study("1.1")))
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(kept.message_id, 20)
+    assert archive.moved == ["1.1"]
+    with closing(sqlite3.connect(path)) as journal:  # as a stop leaves it before it is verified
+        journal.execute("UPDATE tasks SET status = 'SCHEDULED', outcome = NULL, cause = ''")
+        journal.commit()
+    async with running(tmp_path, route=route, place=lambda _: place, main=archive) as (_, dispatcher):
+        assert await dispatcher.settled(kept.message_id, 20)
+    (task,) = await outcome_of(tmp_path)
+    assert task.outcome is not None
+    assert (task.outcome.cause, archive.moved) == (Cause.ALREADY_THERE, ["1.1"])

@@ -137,7 +137,7 @@ def test_the_schema_can_be_said_in_postgresql() -> None:
     }
     assert set(said) == {
         *("meta", "messages", "tasks", "message_tasks", "occasions", "merges", "outbox"),
-        *("story", "closures", "tasks_of_patient", "story_of_task"),
+        *("story", "closures", "tasks_of_patient", "tasks_expiring", "story_of_task"),
         *("tasks_waiting", "tasks_alike", "messages_of_task", "outbox_waiting"),
         *("occasions_number", "occasions_other", "occasions_message", "merges_old", "merges_new"),
     }
