@@ -145,7 +145,7 @@ class Dispatcher:
         while True:
             try:
                 now = await self._store.changes()
-                if now != seen and seen is not None:
+                if now != seen:  # also at first: it may have happened since recovery
                     self._stop_running(await self._store.to_cancel())
                     self._waiters.tell(self._waiters.messages)
                     self._wake_all()

@@ -60,7 +60,10 @@ class Entrance:
 
     async def turn_away(self, task: RetrieveTask, verdict: Closed) -> None:
         """A task that is not allowed fails. One of an earlier run was acknowledged when it was allowed: it is
-        held, and goes on after a start at which it is allowed again."""
+        held, and goes on after a start at which it is allowed again.
+
+        What a person or another message has done to it since the gate was asked counts: the gate is then
+        asked again."""
         earlier = verdict.gate in _BY_CONFIGURATION and task.id <= self.earlier
         if verdict.then is Then.REFUSE and not earlier:
             _log.warning("task %d is refused: %s", task.id, verdict.reason)
@@ -68,12 +71,16 @@ class Entrance:
         elif verdict.then is Then.WAIT:
             due = verdict.until or _now() + _UNKNOWN
             _log.info("task %d waits: %s", task.id, verdict.reason)
-            waiting = await self._store.defer_task(task.id, due, verdict.gate.value, verdict.reason)
+            waiting = await self._store.defer_task(
+                task.id, due, verdict.gate.value, verdict.reason, seen=task.updated
+            )
             self._waiters.tell(waiting)
         else:
             _log.warning("task %d is held: %s", task.id, verdict.reason)
             expires = None if earlier else verdict.until
-            held = await self._store.hold(task.id, verdict.gate.value, verdict.reason, expires)
+            held = await self._store.hold(
+                task.id, verdict.gate.value, verdict.reason, expires, seen=task.updated
+            )
             self._waiters.tell(held)
 
     async def turn_away_all(self, archive: str) -> None:

@@ -11,23 +11,26 @@ from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store.links import messages_of, settled
 from engine.store.rows import end_row
-from engine.store.schema import closures, links, occasions, tasks
+from engine.store.schema import UtcDateTime, closures, links, occasions, tasks
 from engine.store.story import Event, tell
 
 _RECONSIDERED = ("switch", "lists")  # what a new start may allow
 
 _THIS = tasks.c.id == bindparam("task")
 _SCHEDULED = tasks.c.status == TaskStatus.SCHEDULED.value
+_UNCHANGED = or_(
+    bindparam("seen", type_=UtcDateTime).is_(None), tasks.c.updated_at == bindparam("seen", type_=UtcDateTime)
+)
 _DEFER = (
     update(tasks)
-    .where(_THIS, _SCHEDULED)
+    .where(_THIS, _SCHEDULED, _UNCHANGED)
     .values(
         due_at=bindparam("due"), gate=bindparam("by"), reason=bindparam("why"), updated_at=bindparam("now")
     )
 )
 _HOLD = (
     update(tasks)
-    .where(_THIS, _SCHEDULED)
+    .where(_THIS, _SCHEDULED, _UNCHANGED)
     .values(
         status=TaskStatus.HELD.value,
         gate=bindparam("by"),
@@ -132,19 +135,32 @@ def _of_same_orders(connection: Connection, messages: list[int]) -> list[int]:
     return sorted(found)
 
 
-def defer(connection: Connection, task_id: int, due: dt.datetime, gate: str, reason: str) -> list[int]:
-    """A SCHEDULED task is not looked at before ``due``; the messages that wait for it."""
-    terms = {"task": task_id, "due": due, "by": gate, "why": reason, "now": _now()}
+def defer(
+    connection: Connection,
+    task_id: int,
+    due: dt.datetime,
+    gate: str,
+    reason: str,
+    seen: dt.datetime | None = None,
+) -> list[int]:
+    """A SCHEDULED task is not looked at before ``due``, unless it has changed since ``seen``; the messages
+    that wait for it."""
+    terms = {"task": task_id, "due": due, "by": gate, "why": reason, "seen": seen, "now": _now()}
     connection.execute(_DEFER, terms)
     return messages_of(connection, task_id)
 
 
 def hold(
-    connection: Connection, task_id: int, gate: str, reason: str, expires: dt.datetime | None
+    connection: Connection,
+    task_id: int,
+    gate: str,
+    reason: str,
+    expires: dt.datetime | None,
+    seen: dt.datetime | None = None,
 ) -> list[int]:
-    """SCHEDULED to HELD; the messages that wait for it. What the switch or a list holds is let go by the next
-    `recover`; anything else by a person, or by `expire`."""
-    terms = {"task": task_id, "by": gate, "why": reason, "expires": expires, "now": _now()}
+    """SCHEDULED to HELD, unless it has changed since ``seen``; the messages that wait for it. What the switch
+    or a list holds is let go by the next `recover`; anything else by a person, or by `expire`."""
+    terms = {"task": task_id, "by": gate, "why": reason, "expires": expires, "seen": seen, "now": _now()}
     if connection.execute(_HOLD, terms).one_or_none() is not None:
         tell(connection, task_id, Event.HELD, reason)
     return messages_of(connection, task_id)

@@ -178,15 +178,27 @@ class Store:
         return await self._writer.run(_RESCHEDULE, task_id, outcome, due, reason, missing)
 
     async def hold(
-        self, task_id: int, gate: str, reason: str, expires: dt.datetime | None = None
+        self,
+        task_id: int,
+        gate: str,
+        reason: str,
+        expires: dt.datetime | None = None,
+        *,
+        seen: dt.datetime | None = None,
     ) -> list[int]:
         """SCHEDULED to HELD; the messages that wait for it. What the switch or a list holds is let go by the
-        next `recover`, anything else by a person, or ends at ``expires``."""
-        return await self._writer.run(_HOLD, task_id, gate, reason, expires)
+        next `recover`, anything else by a person, or ends at ``expires``.
 
-    async def defer_task(self, task_id: int, due: dt.datetime, gate: str, reason: str) -> list[int]:
-        """A SCHEDULED task is not looked at before ``due``; the messages that wait for it."""
-        return await self._writer.run(_DEFER_TASK, task_id, due, gate, reason)
+        ``seen`` is the task's ``updated`` when the gate was asked: nothing is done where it has changed.
+        """
+        return await self._writer.run(_HOLD, task_id, gate, reason, expires, seen)
+
+    async def defer_task(
+        self, task_id: int, due: dt.datetime, gate: str, reason: str, *, seen: dt.datetime | None = None
+    ) -> list[int]:
+        """A SCHEDULED task is not looked at before ``due``; the messages that wait for it. ``seen`` is as for
+        `hold`."""
+        return await self._writer.run(_DEFER_TASK, task_id, due, gate, reason, seen)
 
     async def expire(self) -> list[tuple[int, tuple[int, ...]]]:
         """End HELD tasks whose time is over; each with the messages all of whose tasks have ended by it."""

@@ -9,8 +9,8 @@ import pytest
 
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.selector import Study
-from engine.retrieve.task import TRANSITIONS, Choice, Priority
-from engine.store import Store, list_tasks
+from engine.retrieve.task import TRANSITIONS, Choice, Priority, Verb
+from engine.store import Store, list_tasks, operate
 
 from . import ARRIVED, CANCELED, FAILED, PRIORS, RESOLVED, message, opened, request
 
@@ -295,3 +295,34 @@ async def test_recovery_schedules_again_what_a_crash_left_in_progress(tmp_path: 
 
 def _reason(path: Path, task_id: int) -> str:
     return next(task.reason for task in list_tasks(path) if task.id == task_id)
+
+
+@pytest.mark.parametrize("verb", [Verb.APPROVE, Verb.EXPEDITE])
+async def test_a_gate_that_was_asked_before_a_person_spoke_changes_nothing(
+    verb: Verb, tmp_path: Path
+) -> None:
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request()))
+        (seen,) = await store.waiting("pacs", 9)
+        operate(tmp_path / "journal", verb, kept.task_ids, "tester")
+        await store.hold(seen.id, "approval", "a person must approve it", seen=seen.updated)
+        tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+        await store.defer_task(seen.id, tomorrow, "window", "its window is closed", seen=seen.updated)
+        (again,) = await store.waiting("pacs", 9)
+        await store.hold(again.id, "approval", "a person must approve it", seen=again.updated)
+        assert await store.waiting("pacs", 9) == []
+    assert (again.approved, again.expedited) == (verb is Verb.APPROVE, verb is Verb.EXPEDITE)
+
+
+async def test_what_is_to_be_canceled_ends_canceled_unless_it_arrived(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request("1.1"), request("1.2")))
+        for number in kept.task_ids:
+            assert await store.claim(number) is not None
+        operate(tmp_path / "journal", Verb.CANCEL, kept.task_ids, "tester")
+        for number, outcome in zip(kept.task_ids, (FAILED, ARRIVED), strict=True):
+            assert await store.finish(number, outcome) is not None
+    first, second = sorted(list_tasks(tmp_path / "journal"), key=lambda task: task.id)
+    assert (first.status, second.status) == (TaskStatus.CANCELED, TaskStatus.COMPLETED)
+    assert first.outcome is not None
+    assert FAILED.text in first.outcome.text
