@@ -56,7 +56,7 @@ def _done(connection: Connection, verb: Verb, task_id: int, row: Row[Any] | None
     event, change, refusal = _VERBS[verb](row)
     if refusal:
         return Done(task_id, False, refusal)
-    connection.execute(update(tasks).where(tasks.c.id == task_id).values(**change, updated_at=_now()))
+    connection.execute(update(tasks).where(tasks.c.id == task_id).values({**change, "updated_at": _now()}))
     before = outcome_of(row.outcome) if event is Event.RETRIED else None
     tell(connection, task_id, event, f"by {who}", before)
     return Done(task_id, True, _said(verb, row))

@@ -326,3 +326,14 @@ async def test_what_is_to_be_canceled_ends_canceled_unless_it_arrived(tmp_path: 
     assert (first.status, second.status) == (TaskStatus.CANCELED, TaskStatus.COMPLETED)
     assert first.outcome is not None
     assert FAILED.text in first.outcome.text
+
+
+async def test_a_person_cancels_what_waits_and_what_is_held(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request("1.1"), request("1.2")))
+        await store.hold(kept.task_ids[1], "approval", "a person must approve it")
+        done = operate(tmp_path / "journal", Verb.CANCEL, kept.task_ids, "tester")
+        assert [it.text for it in done] == ["is canceled"] * 2
+        assert await store.waiting("pacs", 9) == []
+    ended = list_tasks(tmp_path / "journal")
+    assert [(task.status, task.outcome is not None) for task in ended] == [(TaskStatus.CANCELED, True)] * 2
