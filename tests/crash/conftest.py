@@ -35,8 +35,9 @@ def _lines(report: Report) -> list[str]:
         f"messages: {report.messages} sent, {report.acknowledged} acknowledged, sent again "
         f"{report.sent_again} times, {report.letters} letters; acknowledgments: {_counts(report.codes)}",
         f"tasks: {_counts(report.tasks)}",
-        f"C-MOVEs: {report.moves}, of these after an interruption {report.interrupted}, "
-        f"after a seen finish {report.after_finish}",
+        f"C-MOVEs: {report.moves}, of these after a seen finish {report.after_finish}; "
+        f"attempts interrupted: {report.interrupted}, failed and tried again: {report.failed}; "
+        f"done from outside: {_counts(report.verbs)}",
         f"broken promises: {len(report.faults)}",
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from engine.retrieve.outcome import TaskStatus
+from engine.store import Event
 
 _MESSAGES = "SELECT id, control_id, raw, accept_ack, ack FROM messages"
 _TASKS = "SELECT * FROM tasks"
 _LINKS = "SELECT message_id, task_id FROM message_tasks"
+_STORY = "SELECT task_id, event, text, outcome FROM story ORDER BY id"
 _LETTERS = "SELECT message_id, status, payload FROM outbox"
 
 
@@ -34,13 +37,29 @@ class KeptMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptLine:
+    """A line of a task's story; ``outcome`` as the journal writes it."""
+
+    event: Event
+    text: str
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class KeptTask:
-    """A task in the journal; ``row`` is all of it."""
+    """A task in the journal; ``row`` is all of it, by column."""
 
     study_uid: str
     status: TaskStatus
     attempts: int
-    row: tuple[Any, ...]
+    failures: int
+    approved: bool
+    row: Mapping[str, Any]
+    story: tuple[KeptLine, ...]
+
+    def told(self, event: Event) -> int:
+        """How often something has happened to it."""
+        return sum(line.event is event for line in self.story)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +105,21 @@ def _read(database: sqlite3.Connection) -> Snapshot:
         )
         for row in database.execute(_MESSAGES)
     }
-    tasks = {
-        row["id"]: KeptTask(row["study_uid"], TaskStatus(row["status"]), row["attempts"], tuple(row))
-        for row in database.execute(_TASKS)
-    }
+    stories: dict[int, list[KeptLine]] = {}
+    for task_id, event, text, outcome in database.execute(_STORY):
+        stories.setdefault(task_id, []).append(KeptLine(Event(event), text, outcome))
+    tasks = {row["id"]: _task(row, stories.get(row["id"], [])) for row in database.execute(_TASKS)}
     letters = {row["message_id"]: (row["status"], row["payload"]) for row in database.execute(_LETTERS)}
     return Snapshot(sound, messages, tasks, letters)
+
+
+def _task(row: sqlite3.Row, story: Sequence[KeptLine]) -> KeptTask:
+    return KeptTask(
+        study_uid=row["study_uid"],
+        status=TaskStatus(row["status"]),
+        attempts=row["attempts"],
+        failures=row["failures"],
+        approved=bool(row["approved"]),
+        row=dict(row),
+        story=tuple(story),
+    )
