@@ -30,7 +30,7 @@ def _lines(report: Report) -> list[str]:
     return [
         f"{report.kills.total()} kills in {report.seconds:.0f} s (FOREFETCH_CRASH_SEED={report.seed}): "
         f"{sum(report.kills[name] for name in named)} at {len(named)} points, {_counts(random)}; "
-        f"{report.missed.total()} lives missed their point, {report.drained} were drained before the kill",
+        f"{report.missed.total()} lives missed their point ({_counts(report.missed)}), {report.drained} were drained before the kill",
         *(f"  {report.kills[name]:5} {name}" for name in POINTS),
         f"messages: {report.messages} sent, {report.acknowledged} acknowledged, sent again "
         f"{report.sent_again} times, {report.letters} letters; acknowledgments: {_counts(report.codes)}",

@@ -119,7 +119,6 @@ routes:
     windows: {windows}
 """
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_OPEN_EVERY = 4  # lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +134,9 @@ class Hospital:
     def journal(self) -> Path:
         return self.folder / "forefetch.db"
 
-    def routes(self, life: int, *, opened: bool = False) -> Path:
-        """A routes file for one life, whose C-MOVEs can be told by their calling AE title. The window of the
-        route `closed` opens days later, unless it `is_open`, or ``opened``."""
+    def routes(self, life: int, *, opened: bool) -> Path:
+        """A routes file for one life, whose C-MOVEs can be told by their calling AE title. Unless ``opened``,
+        the window of the route `closed` opens days later."""
         path = self.folder / "routes.yaml"
         ports = {
             "archive": self.archive.address[1],
@@ -145,7 +144,7 @@ class Hospital:
             "letters": self.letters,
         }
         far = _DAYS[(dt.datetime.now(dt.UTC).weekday() + 3) % 7]
-        windows = "daily" if opened or is_open(life) else far
+        windows = "daily" if opened else far
         values = {"folder": self.folder, "calling": calling(life), "retries": RETRIES, "windows": windows}
         path.write_text(_ROUTES.format(**values, **ports))
         return path
@@ -173,11 +172,6 @@ class Hospital:
 def calling(life: int) -> str:
     """The AE title of the engine in one of its lives."""
     return f"LIFE{life}"
-
-
-def is_open(life: int) -> bool:
-    """Whether the window of the route `closed` is open in a life."""
-    return life % _OPEN_EVERY == _OPEN_EVERY - 1
 
 
 def patient(number: int) -> str:

@@ -105,7 +105,7 @@ class Ledger:
             for uid in order.studies:
                 self._told.setdefault(uid, moves[uid])
 
-    def audit(self, before: Snapshot, now: Snapshot, number: int, life: str) -> None:
+    def audit(self, before: Snapshot, now: Snapshot, number: int, life: str, *, opened: bool) -> None:
         """A life has ended: what it said is on the disk, and what had ended before it is as it was."""
         if now.sound != "ok":
             self._fault(f"{life}: the journal is not sound: {now.sound}")
@@ -121,7 +121,7 @@ class Ledger:
         found = (
             changed(before, now),
             untrue(now),
-            moved_too_soon(now, number, self._full, asked),
+            moved_too_soon(now, asked, self._full, opened=opened),
             self.person.audit(now, number),
         )
         self.faults += [f"{life}: {fault}" for faults in found for fault in faults]

@@ -14,10 +14,11 @@ from engine.retrieve.task import RetrieveTask, Verb
 from engine.store import Event, list_tasks, operate, story_of
 from tests.crash.hospital import Hospital, calling
 from tests.crash.journal import KeptTask, Snapshot
-from tests.crash.orders import Order
+from tests.crash.orders import Fate, Order
 
 _NOW = 100  # newest tasks, among which those are that something is to be done to
 _LIVE = frozenset({TaskStatus.SCHEDULED, TaskStatus.HELD, TaskStatus.IN_PROGRESS})
+_UNDER_WAY = frozenset({TaskStatus.IN_PROGRESS})
 _WHEN = {
     Verb.APPROVE: frozenset({TaskStatus.HELD}),
     Verb.EXPEDITE: frozenset({TaskStatus.SCHEDULED}),
@@ -49,12 +50,13 @@ class Person:
     def __init__(self, site: Hospital) -> None:
         self.deeds: list[Deed] = []
         self._site = site
-        self._wanted: dict[str, Verb] = {}  # by study
+        self._wanted: dict[str, tuple[Verb, frozenset[TaskStatus]]] = {}  # by study; and when
 
     def expect(self, order: Order) -> None:
         """An order is going to be sent."""
         if order.verb is not None:
-            self._wanted |= dict.fromkeys(order.studies, order.verb)
+            when = _UNDER_WAY if order.fate is Fate.EITHER else _WHEN[order.verb]
+            self._wanted |= dict.fromkeys(order.studies, (order.verb, when))
 
     def act(self, life: int, rng: random.Random, share: float = 0.5) -> bool:
         """Do some of what can be done now; whether anything was."""
@@ -69,11 +71,11 @@ class Person:
         return any(done)
 
     def _may(self, task: RetrieveTask) -> bool:
-        verb = self._wanted.get(_study(task))
-        return verb is not None and task.status in _WHEN[verb]
+        _, when = self._wanted.get(_study(task), (None, ()))
+        return task.status in when
 
     def _do(self, task: RetrieveTask, life: int) -> bool:
-        verb = self._wanted[_study(task)]
+        verb, _ = self._wanted[_study(task)]
         (done,) = operate(self._site.journal, verb, [task.id], "tester")
         if done.done:
             del self._wanted[_study(task)]

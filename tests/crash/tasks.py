@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 
 from engine.retrieve.outcome import TaskStatus
 from engine.store import Event
-from tests.crash.hospital import RETRIES, Hospital, is_open
+from tests.crash.hospital import RETRIES, Hospital
 from tests.crash.journal import KeptTask, Snapshot
 
 _FIXED = (
@@ -76,16 +76,18 @@ def _untrue(task: KeptTask) -> Iterator[str]:
         yield "is held, and was approved"
 
 
-def moved_too_soon(now: Snapshot, life: int, full: Collection[str], asked: Iterable[str]) -> Iterator[str]:
-    """The C-MOVEs ``asked`` for in a life of what nobody had approved, of a route whose window was closed,
-    and of what was at the workstation in full (``full``) before the life, where that is to be skipped."""
+def moved_too_soon(
+    now: Snapshot, asked: Iterable[str], full: Collection[str], *, opened: bool
+) -> Iterator[str]:
+    """The studies ``asked`` for in a life though nobody had approved it, though the window of its route was
+    not ``opened``, or though it was at the workstation (``full``) before the life and is to be skipped."""
     moves = now.moves()
     for uid in asked:
         for task in moves.get(uid, []):
             routes = _routes(task)
             if routes <= _HOLDING and not task.approved:
                 yield f"{uid} was moved, and nobody had approved it"
-            if routes == {"closed"} and not is_open(life) and not task.row["expedited"]:
+            if routes == {"closed"} and not opened and not task.row["expedited"]:
                 yield f"{uid} was moved outside its window"
             if routes == {"skipped"} and len(moves[uid]) == 1 and uid in full:
                 yield f"{uid} was moved, and was there already"

@@ -31,6 +31,7 @@ _PATIENCE = 4.0  # s; a life that has not come to its point by then is killed, a
 _TRIES = 4  # lives for each passage of a point, at most
 _MOST_MISSED = 10  # lives, and one in twenty; more of them, and the engine does not work
 _PATIENTS_A_LIFE = 4
+_OPEN = 0.25  # of the lives have the window of the route `closed` open
 _VERB_PAUSE = 0.1  # s, between two looks of a person
 _BUSY = 30  # messages without an answer; then nothing new is sent
 _AGAIN = 3  # messages that were answered, sent again in each life
@@ -134,7 +135,8 @@ class Lives:
         # For each life anew: how much was drawn before depends on how quick the engine was
         self._rng = random.Random(f"{self._report.seed} {len(self.snapshots)}")
         crash = f"{ending}:{self._rng.randint(1, point.most)}" if point else ""
-        life = self._forking.bear(self._site.routes(len(self.snapshots)), crash)
+        opened = self._rng.random() < _OPEN
+        life = self._forking.bear(self._site.routes(len(self.snapshots), opened=opened), crash)
         self._acted.clear()
         beside = [
             asyncio.create_task(self._talk(life, point.load if point else "held" if ending == VERB else "")),
@@ -146,7 +148,7 @@ class Lives:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        self._audit(f"life {len(self.snapshots)} ({ending})")
+        self._audit(f"life {len(self.snapshots)} ({ending})", opened=opened)
         self._ledger.person.act(len(self.snapshots) - 1, self._rng, 0.2)
         return self._count(life, ending, status)
 
@@ -187,10 +189,10 @@ class Lives:
         talks += [Conversation((order,)) for order in self._rng.sample(known, min(_AGAIN, len(known)))]
         await converse_all(address, talks, self._ledger, self._site)
 
-    def _audit(self, life: str) -> None:
+    def _audit(self, life: str, *, opened: bool) -> None:
         before = self.snapshots[-1] if self.snapshots else Snapshot()
         self.snapshots.append(snapshot(self._site.journal))
-        self._ledger.audit(before, self.snapshots[-1], len(self.snapshots) - 1, life)
+        self._ledger.audit(before, self.snapshots[-1], len(self.snapshots) - 1, life, opened=opened)
 
     def _count(self, life: Life, ending: str, status: int) -> bool:
         report, point = self._report, ending in POINTS
@@ -225,7 +227,7 @@ class Lives:
             life.send_signal(signal.SIGTERM)
             if status := await life.ended():
                 self._report.faults.append(f"the last life ended with {status}:\n{life.log}")
-        self._audit("the last life")
+        self._audit("the last life", opened=True)
 
     async def _until_all_has_ended(self, address: tuple[str, int]) -> None:
         while talks := self._ledger.open():
