@@ -30,8 +30,8 @@ def _lines(report: Report) -> list[str]:
     return [
         f"{report.kills.total()} kills in {report.seconds:.0f} s (FOREFETCH_CRASH_SEED={report.seed}): "
         f"{sum(report.kills[name] for name in named)} at {len(named)} points, {_counts(random)}; "
-        f"{report.missed.total()} lives missed their point ({_counts(report.missed)}), {report.drained} were drained before the kill",
-        *(f"  {report.kills[name]:5} {name}" for name in POINTS),
+        f"{report.missed.total()} lives missed their point, {report.drained} were drained before the kill",
+        *(f"  {report.kills[name]:5} {name}{_missed(report.missed[name])}" for name in POINTS),
         f"messages: {report.messages} sent, {report.acknowledged} acknowledged, sent again "
         f"{report.sent_again} times, {report.letters} letters; acknowledgments: {_counts(report.codes)}",
         f"tasks: {_counts(report.tasks)}",
@@ -40,6 +40,10 @@ def _lines(report: Report) -> list[str]:
         f"done from outside: {_counts(report.verbs)}",
         f"broken promises: {len(report.faults)}",
     ]
+
+
+def _missed(lives: int) -> str:
+    return f" ({lives} missed)" if lives else ""
 
 
 def _counts(numbers: dict[str, int]) -> str:

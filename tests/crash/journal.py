@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ _MESSAGES = "SELECT id, control_id, raw, accept_ack, ack FROM messages"
 _TASKS = "SELECT * FROM tasks"
 _LINKS = "SELECT message_id, task_id FROM message_tasks"
 _STORY = "SELECT task_id, event, text, outcome FROM story ORDER BY id"
+_LOOK = "SELECT id, study_uid, status, attempts FROM tasks WHERE study_uid IN ({})"
 _LETTERS = "SELECT message_id, status, payload FROM outbox"
 
 
@@ -90,6 +91,27 @@ def snapshot(journal: Path) -> Snapshot:
         with closing(sqlite3.connect(Path(folder) / journal.name)) as database:
             database.row_factory = sqlite3.Row
             return _read(database)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTask:
+    """A C-MOVE as a look from outside sees it."""
+
+    id: int
+    study_uid: str
+    status: TaskStatus
+    attempts: int
+
+
+def look(journal: Path, studies: Iterable[str]) -> list[LiveTask]:
+    """The C-MOVEs of these studies as they are now, also while an engine writes."""
+    query = _LOOK.format(", ".join(f"'{uid}'" for uid in studies))
+    try:
+        with closing(sqlite3.connect(f"{journal.as_uri()}?mode=rw", uri=True)) as database:
+            rows = database.execute(query).fetchall()
+    except sqlite3.OperationalError:
+        return []  # no engine has come so far as to make the tables
+    return [LiveTask(number, uid, TaskStatus(status), attempts) for number, uid, status, attempts in rows]
 
 
 def _read(database: sqlite3.Connection) -> Snapshot:

@@ -7,16 +7,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from engine.errors import StoreError
 from engine.retrieve.outcome import TaskStatus
-from engine.retrieve.selector import Study
-from engine.retrieve.task import RetrieveTask, Verb
-from engine.store import Event, list_tasks, operate, story_of
+from engine.retrieve.task import Verb
+from engine.store import Event, operate
 from tests.crash.hospital import Hospital, calling
-from tests.crash.journal import KeptTask, Snapshot
+from tests.crash.journal import KeptTask, LiveTask, Snapshot, look
 from tests.crash.orders import Fate, Order
 
-_NOW = 100  # newest tasks, among which those are that something is to be done to
 _LIVE = frozenset({TaskStatus.SCHEDULED, TaskStatus.HELD, TaskStatus.IN_PROGRESS})
 _UNDER_WAY = frozenset({TaskStatus.IN_PROGRESS})
 _WHEN = {
@@ -60,28 +57,20 @@ class Person:
 
     def act(self, life: int, rng: random.Random, share: float = 0.5) -> bool:
         """Do some of what can be done now; whether anything was."""
-        if not self._wanted:
-            return False
-        try:
-            found = list_tasks(self._site.journal, statuses=[*_LIVE, TaskStatus.FAILED], limit=_NOW)
-        except StoreError:
-            return False  # killed before its tables were there
-        chosen = [task for task in found if self._may(task) and rng.random() < share]
-        done = [self._do(task, life) for task in chosen]
+        chosen = [task for task in look(self._site.journal, self._wanted) if self._may(task)]
+        done = [self._do(task, life) for task in chosen if rng.random() < share]
         return any(done)
 
-    def _may(self, task: RetrieveTask) -> bool:
-        _, when = self._wanted.get(_study(task), (None, ()))
-        return task.status in when
+    def _may(self, task: LiveTask) -> bool:
+        return task.status in self._wanted[task.study_uid][1]
 
-    def _do(self, task: RetrieveTask, life: int) -> bool:
-        verb, _ = self._wanted[_study(task)]
+    def _do(self, task: LiveTask, life: int) -> bool:
+        verb, _ = self._wanted[task.study_uid]
         (done,) = operate(self._site.journal, verb, [task.id], "tester")
         if done.done:
-            del self._wanted[_study(task)]
-            story = story_of(self._site.journal, task.id)
-            assert story is not None
-            self.deeds.append(Deed(verb, task.id, life, story.task.attempts))
+            del self._wanted[task.study_uid]
+            (now,) = look(self._site.journal, [task.study_uid])
+            self.deeds.append(Deed(verb, task.id, life, now.attempts))
         return done.done
 
     def audit(self, now: Snapshot, life: int) -> Iterator[str]:
@@ -109,8 +98,3 @@ class Person:
             return bool(task.row["cancel_requested"])
         arrived = task.status is TaskStatus.COMPLETED and self._site.holds(task.study_uid)
         return arrived or task.status is TaskStatus.CANCELED
-
-
-def _study(task: RetrieveTask) -> str:
-    selector = task.request.selector
-    return selector.study_uid if isinstance(selector, Study) else ""
