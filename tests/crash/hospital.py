@@ -35,6 +35,9 @@ destinations:
   reading:
     ae_title: READING
     query: {{host: 127.0.0.1, port: {reading}}}
+    breaker: off
+  failing:
+    ae_title: FAILING
     breaker: {{failures: 1, pause: 0.1s, longest: 0.2s}}
 gate: {{verify_within: 0.2s}}
 replies:
@@ -74,6 +77,14 @@ routes:
     studies: {{study: ZDS-1.1}}
     from: main
     to: reading
+    deadline: 5m
+    retry: {retries}x0.2s
+  - name: failing
+    messages: ORM^O01
+    when: {{field: ORC-1, equals: FAILING}}
+    studies: {{study: ZDS-1.1}}
+    from: main
+    to: failing
     deadline: 5m
     retry: {retries}x0.2s
   - name: verified

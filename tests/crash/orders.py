@@ -147,7 +147,7 @@ class Senders:
         """Tried again by a person in the end, or canceled, or neither."""
         verb = self._rng.choice([Verb.RETRY, Verb.CANCEL, None])
         fate = Fate.ENDS if verb is Verb.CANCEL else Fate.FAILS
-        return self._gate("RETRIED", fate, self._troubled("dead"), verb)
+        return self._gate("FAILING", fate, self._troubled("dead"), verb)
 
     def _partial(self) -> Group:
         return self._gate("VERIFIED", Fate.ARRIVES, self._troubled("partial"))

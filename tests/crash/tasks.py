@@ -15,7 +15,7 @@ _FIXED = (
     *("study_uid", "series_uid", "patient", "created_at"),
 )
 _HOLDING = frozenset({"held", "expiring"})
-_RETRYING = frozenset({"retried", "verified", "skipped"})
+_RETRYING = frozenset({"retried", "failing", "verified", "skipped"})
 _SPENT = frozenset({"unable-to-process", "out-of-resources-suboperations", "missing-at-destination"})
 """What is tried again as long as the schedule goes."""
 

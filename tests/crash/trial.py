@@ -30,7 +30,6 @@ _LONGEST_DRAIN = 0.2  # s; a random kill after SIGTERM comes until then
 _PATIENCE = 4.0  # s; a life that has not come to its point by then is killed, and its point tried again
 _TRIES = 4  # lives for each passage of a point, at most
 _MOST_MISSED = 10  # lives, and one in twenty; more of them, and the engine does not work
-_PATIENTS_A_LIFE = 4
 _OPEN = 0.25  # of the lives have the window of the route `closed` open
 _VERB_PAUSE = 0.1  # s, between two looks of a person
 _BUSY = 30  # messages without an answer; then nothing new is sent
@@ -76,7 +75,7 @@ async def trial(folder: Path, kills: int, seed: int) -> Report:
     """At least so many kills, then a quiet end. What was found is in the report's ``faults``."""
     began = time.monotonic()
     report = Report(seed)
-    patients, troubles = _PATIENTS_A_LIFE * kills, kills
+    patients, troubles = 3 * kills, 20 + kills // 2  # more than are asked for
 
     def receive(letter: bytes) -> None:
         ledger.hear(letter, site, letter=True)
@@ -135,11 +134,12 @@ class Lives:
         # For each life anew: how much was drawn before depends on how quick the engine was
         self._rng = random.Random(f"{self._report.seed} {len(self.snapshots)}")
         crash = f"{ending}:{self._rng.randint(1, point.most)}" if point else ""
-        opened = self._rng.random() < _OPEN
+        load = point.load if point else "held" if ending == VERB else ""
+        opened = load != "closed" and self._rng.random() < _OPEN
         life = self._forking.bear(self._site.routes(len(self.snapshots), opened=opened), crash)
         self._acted.clear()
         beside = [
-            asyncio.create_task(self._talk(life, point.load if point else "held" if ending == VERB else "")),
+            asyncio.create_task(self._talk(life, load)),
             asyncio.create_task(self._act(1.0 if point or ending == VERB else self._rng.random())),
         ]
         await self._see_to_its_end(life, ending, point)
@@ -220,6 +220,8 @@ class Lives:
             try:
                 async with asyncio.timeout(_QUIET):
                     await self._until_all_has_ended(address)
+                    acting.cancel()
+                    await self._until_all_has_ended(address)  # the last deed was to try something again
                     await self._send_all_again(address)
             except TimeoutError:
                 self._report.faults.append(f"not at an end after {_QUIET:g} s:\n{life.log}")
