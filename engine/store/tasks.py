@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Boolean, Connection, Integer, and_, bindparam, func, or_, select, update
 
@@ -173,7 +173,12 @@ def finish(
     connection: Connection, task_id: int, outcome: Outcome, seen: dt.datetime | None
 ) -> tuple[int, ...] | None:
     """To a final status; the messages all of whose tasks have ended now, None where it is not allowed, or
-    where the task has been updated since it was ``seen``."""
+    where the task has been updated since it was ``seen``. What was to be canceled meanwhile ends CANCELED
+    unless it has arrived."""
+    failed = not outcome.arrived and outcome.status is not TaskStatus.CANCELED
+    if failed and connection.execute(_TO_CANCEL.where(_THIS), {"task": task_id}).scalar() is not None:
+        told = f"it was canceled meanwhile ({outcome.text})"
+        outcome = replace(outcome, status=TaskStatus.CANCELED, cause=Cause.CANCELED, text=told, cure="")
     if not _end(connection, task_id, outcome, (), seen):
         return None
     return settled_by(connection, task_id)

@@ -4,26 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.hl7.mllp import frame
-from engine.simulator import SimulatedArchive, SimulatedDestination
+from engine.simulator import Fault, SimulatedArchive, SimulatedDestination
 from engine.simulator.studies import GeneratedSeries, GeneratedStudy
 from tests.hospital import field
 
-OBJECTS = 2
-"""In each study, one in each series."""
+TROUBLES = {
+    "flaky": "status=0xC001, times=2",
+    "dead": "status=0xA702, times=always",
+    "dropped": "drop, object=1",
+    "partial": "status=0xB000, after_objects=1",
+    "slow": "delay=300ms, times=always",
+}
+"""What goes wrong with the C-MOVEs of a study."""
+RETRIES = 3
+"""Of the routes that have a schedule."""
 _END_BLOCK = b"\x1c\r"
 
 _ROUTES = """
 engine: {{listen: "127.0.0.1:0", store: {folder}/forefetch.db, drain_timeout: 1s}}
 archives:
-  main: {{ae_title: ARCHIVE, host: 127.0.0.1, port: {archive}, concurrency: 3, calling_ae_title: {calling}}}
+  main: {{ae_title: ARCHIVE, host: 127.0.0.1, port: {archive}, concurrency: 8, calling_ae_title: {calling}}}
 destinations:
-  reading: {{ae_title: READING}}
+  reading:
+    ae_title: READING
+    query: {{host: 127.0.0.1, port: {reading}, concurrency: 4}}
+    breaker: off
+  failing:
+    ae_title: FAILING
+    breaker: {{failures: 1, pause: 0.1s, longest: 0.2s}}
+gate: {{verify_within: 0.2s}}
 replies:
   - {{application: LETTERS, to: "127.0.0.1:{letters}", retry: {{first: 0.2s, longest: 0.5s}}}}
 routes:
@@ -55,7 +71,65 @@ routes:
     from: main
     to: reading
     schedule: {{field: ZDS-2, before: 1s}}
+  - name: retried
+    messages: ORM^O01
+    when: {{field: ORC-1, equals: RETRIED}}
+    studies: {{study: ZDS-1.1}}
+    from: main
+    to: reading
+    deadline: 5m
+    retry: {retries}x0.2s
+  - name: failing
+    messages: ORM^O01
+    when: {{field: ORC-1, equals: FAILING}}
+    studies: {{study: ZDS-1.1}}
+    from: main
+    to: failing
+    deadline: 5m
+    retry: {retries}x0.2s
+  - name: verified
+    messages: ORM^O01
+    when: {{field: ORC-1, equals: VERIFIED}}
+    studies: {{study: ZDS-1.1}}
+    from: main
+    to: reading
+    deadline: 5m
+    retry: {retries}x0.2s
+    verify: series
+  - name: skipped
+    messages: ORM^O01
+    when: {{field: ORC-1, equals: SKIPPED}}
+    studies: {{study: ZDS-1.1}}
+    from: main
+    to: reading
+    deadline: 5m
+    retry: {retries}x0.2s
+    verify: study
+    already_there: skip
+  - name: held
+    messages: ORM^O01
+    when: {{field: ORC-1, equals: HELD}}
+    studies: {{study: ZDS-1.1}}
+    from: main
+    to: reading
+    hold: {{expires: 1h}}
+  - name: expiring
+    messages: ORM^O01
+    when: {{field: ORC-1, equals: EXPIRING}}
+    studies: {{study: ZDS-1.1}}
+    from: main
+    to: reading
+    hold: {{expires: 0.5s}}
+  - name: closed
+    messages: ORM^O01
+    when: {{field: ORC-1, equals: CLOSED}}
+    studies: {{study: ZDS-1.1}}
+    from: main
+    to: reading
+    acknowledge: accepted
+    windows: {windows}
 """
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +145,39 @@ class Hospital:
     def journal(self) -> Path:
         return self.folder / "forefetch.db"
 
-    def routes(self, life: int) -> Path:
-        """A routes file for one life, whose C-MOVEs can be told by their calling AE title."""
+    def routes(self, life: int, *, opened: bool) -> Path:
+        """A routes file for one life, whose C-MOVEs can be told by their calling AE title. Unless ``opened``,
+        the window of the route `closed` opens days later."""
         path = self.folder / "routes.yaml"
-        ports = {"archive": self.archive.address[1], "letters": self.letters}
-        path.write_text(_ROUTES.format(folder=self.folder, calling=calling(life), **ports))
+        ports = {
+            "archive": self.archive.address[1],
+            "reading": self.reading.address[1],
+            "letters": self.letters,
+        }
+        far = _DAYS[(dt.datetime.now(dt.UTC).weekday() + 3) % 7]
+        windows = "daily" if opened else far
+        values = {"folder": self.folder, "calling": calling(life), "retries": RETRIES, "windows": windows}
+        path.write_text(_ROUTES.format(**values, **ports))
         return path
 
     def holds(self, study_uid: str) -> bool:
         """Whether every object of a study has arrived at the workstation."""
-        return self.reading.arrived(study_uid) == OBJECTS
+        return self.reading.arrived(study_uid) == _objects(study_uid)
+
+    def moves(self) -> dict[str, Counter[str]]:
+        """How often each study was asked for in each life, by calling AE title: where series were, as often
+        as the one that was asked for most."""
+        asked = Counter((it.calling_ae_title, it.study_uid, it.series_uid) for it in self.archive.moves)
+        whole: dict[tuple[str, str], int] = {}
+        series: dict[tuple[str, str], int] = {}
+        for (title, uid, series_uid), number in asked.items():
+            kind = series if series_uid else whole
+            kind[title, uid] = max(kind.get((title, uid), 0), number)
+        found: dict[str, Counter[str]] = {}
+        for title, uid in {*whole, *series}:
+            number = whole.get((title, uid), 0) + series.get((title, uid), 0)
+            found.setdefault(title, Counter())[uid] = number
+        return found
 
 
 def calling(life: int) -> str:
@@ -98,39 +195,52 @@ def studies(number: int) -> tuple[str, str]:
     return f"2.25.9{number:07}1", f"2.25.9{number:07}2"
 
 
+def troubled(kind: str, number: int) -> str:
+    """The UID of a study with one of the `TROUBLES`, the only one of its patient; numbered from 0 each."""
+    return f"2.25.7{number:07}{list(TROUBLES).index(kind) + 1}"
+
+
+def _objects(study_uid: str) -> int:
+    """One in each series. Of three, two can be missing."""
+    return 3 if study_uid.startswith("2.25.7") else 2
+
+
 def accession(study_uid: str) -> str:
     """The accession number of a study."""
     return f"A{study_uid[-9:]}"
 
 
-def _generated(number: int) -> list[GeneratedStudy]:
-    return [
-        GeneratedStudy(
-            study_uid=uid,
-            patient_id=patient(number),
-            patient_name="Crash^Test",
-            birth_date=dt.date(1970, 1, 1),
-            sex="O",
-            accession=accession(uid),
-            date=dt.date(2025, 1, 1),
-            time=dt.time(9),
-            description="CT",
-            series=tuple(
-                GeneratedSeries("CT", "series", 1, f"{uid}.{series}") for series in range(1, OBJECTS + 1)
-            ),
-        )
-        for uid in studies(number)
-    ]
+def _generated(uid: str, patient_id: str) -> GeneratedStudy:
+    return GeneratedStudy(
+        study_uid=uid,
+        patient_id=patient_id,
+        patient_name="Crash^Test",
+        birth_date=dt.date(1970, 1, 1),
+        sex="O",
+        accession=accession(uid),
+        date=dt.date(2025, 1, 1),
+        time=dt.time(9),
+        description="CT",
+        series=tuple(
+            GeneratedSeries("CT", "series", 1, f"{uid}.{series}") for series in range(1, _objects(uid) + 1)
+        ),
+    )
 
 
 @asynccontextmanager
-async def hospital(folder: Path, patients: int, received: Callable[[bytes], None]) -> AsyncIterator[Hospital]:
-    """With so many patients, numbered from 0. ``received`` gets each letter, which is then accepted."""
+async def hospital(
+    folder: Path, patients: int, troubles: int, received: Callable[[bytes], None]
+) -> AsyncIterator[Hospital]:
+    """With so many patients, numbered from 0, and so many studies with each of the `TROUBLES`. ``received``
+    gets each letter, which is then accepted."""
     server = await asyncio.start_server(lambda *streams: _take_letters(received, *streams), "127.0.0.1", 0)
-    content = [study for number in range(patients) for study in _generated(number)]
+    content = [_generated(uid, patient(number)) for number in range(patients) for uid in studies(number)]
+    ill = [(kind, troubled(kind, number)) for kind in TROUBLES for number in range(troubles)]
+    content += [_generated(uid, f"CR-{uid}") for _, uid in ill]
+    faults = [Fault.parse(f"main: {TROUBLES[kind]}, study={uid}") for kind, uid in ill]
     with (
         SimulatedDestination("READING") as reading,
-        SimulatedArchive("ARCHIVE", content, {"READING": reading.address}) as archive,
+        SimulatedArchive("ARCHIVE", content, {"READING": reading.address}, faults=faults) as archive,
     ):
         async with server:
             yield Hospital(folder, archive, reading, server.sockets[0].getsockname()[1])

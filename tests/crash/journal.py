@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from engine.retrieve.outcome import TaskStatus
+from engine.store import Event
 
 _MESSAGES = "SELECT id, control_id, raw, accept_ack, ack FROM messages"
 _TASKS = "SELECT * FROM tasks"
 _LINKS = "SELECT message_id, task_id FROM message_tasks"
+_STORY = "SELECT task_id, event, text, outcome FROM story ORDER BY id"
+_LOOK = "SELECT id, study_uid, status, attempts FROM tasks WHERE study_uid IN ({})"
 _LETTERS = "SELECT message_id, status, payload FROM outbox"
 
 
@@ -34,13 +38,29 @@ class KeptMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptLine:
+    """A line of a task's story; ``outcome`` as the journal writes it."""
+
+    event: Event
+    text: str
+    outcome: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class KeptTask:
-    """A task in the journal; ``row`` is all of it."""
+    """A task in the journal; ``row`` is all of it, by column."""
 
     study_uid: str
     status: TaskStatus
     attempts: int
-    row: tuple[Any, ...]
+    failures: int
+    approved: bool
+    row: Mapping[str, Any]
+    story: tuple[KeptLine, ...]
+
+    def told(self, event: Event) -> int:
+        """How often something has happened to it."""
+        return sum(line.event is event for line in self.story)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +93,27 @@ def snapshot(journal: Path) -> Snapshot:
             return _read(database)
 
 
+@dataclass(frozen=True, slots=True)
+class LiveTask:
+    """A C-MOVE as a look from outside sees it."""
+
+    id: int
+    study_uid: str
+    status: TaskStatus
+    attempts: int
+
+
+def look(journal: Path, studies: Iterable[str]) -> list[LiveTask]:
+    """The C-MOVEs of these studies as they are now, also while an engine writes."""
+    query = _LOOK.format(", ".join(f"'{uid}'" for uid in studies))
+    try:
+        with closing(sqlite3.connect(f"{journal.as_uri()}?mode=rw", uri=True)) as database:
+            rows = database.execute(query).fetchall()
+    except sqlite3.OperationalError:
+        return []  # no engine has come so far as to make the tables
+    return [LiveTask(number, uid, TaskStatus(status), attempts) for number, uid, status, attempts in rows]
+
+
 def _read(database: sqlite3.Connection) -> Snapshot:
     (sound,) = database.execute("PRAGMA integrity_check").fetchone()
     if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'outbox'").fetchone():
@@ -86,9 +127,21 @@ def _read(database: sqlite3.Connection) -> Snapshot:
         )
         for row in database.execute(_MESSAGES)
     }
-    tasks = {
-        row["id"]: KeptTask(row["study_uid"], TaskStatus(row["status"]), row["attempts"], tuple(row))
-        for row in database.execute(_TASKS)
-    }
+    stories: dict[int, list[KeptLine]] = {}
+    for task_id, event, text, outcome in database.execute(_STORY):
+        stories.setdefault(task_id, []).append(KeptLine(Event(event), text, outcome))
+    tasks = {row["id"]: _task(row, stories.get(row["id"], [])) for row in database.execute(_TASKS)}
     letters = {row["message_id"]: (row["status"], row["payload"]) for row in database.execute(_LETTERS)}
     return Snapshot(sound, messages, tasks, letters)
+
+
+def _task(row: sqlite3.Row, story: Sequence[KeptLine]) -> KeptTask:
+    return KeptTask(
+        study_uid=row["study_uid"],
+        status=TaskStatus(row["status"]),
+        attempts=row["attempts"],
+        failures=row["failures"],
+        approved=bool(row["approved"]),
+        row=dict(row),
+        story=tuple(story),
+    )

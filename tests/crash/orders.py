@@ -5,27 +5,31 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from tests.crash.hospital import accession, patient, studies
+from engine.retrieve.task import Verb
+from tests.crash.hospital import TROUBLES, accession, patient, studies, troubled
 
 
 class Fate(Enum):
     """What must have become of the retrieves of a message in the end."""
 
     ARRIVES = auto()
-    MISSING = auto()
+    PRESENT = auto()  # it had arrived before
+    FAILS = auto()
     CANCELED = auto()
     EITHER = auto()  # canceled while it was moved: the cancel or the objects come first
+    ENDS = auto()  # canceled by a person, or failed before that
     NOTHING = auto()  # it asks for none
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """One message. ``answers`` are those that its connection has to bring; with ``letter`` the application
-    acknowledgment goes to the receiver of letters. ``tasks`` is how many it must have at least."""
+    acknowledgment goes to the receiver of letters. ``tasks`` is how many it must have at least. ``verb`` is
+    what a person is going to do to its retrieve."""
 
     control_id: str
     payload: bytes
@@ -34,6 +38,7 @@ class Order:
     tasks: int = 1
     answers: tuple[str, ...] = ("application",)
     letter: bool = False
+    verb: Verb | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,37 +52,40 @@ class Conversation:
 Group = tuple[Conversation, ...]
 _ORIGINAL, _ENHANCED = "", "AL|AL"
 _A_DAY = 86_400
+_GROUPS = 4  # in a life
 
 
 class Senders:
     """Makes orders. Each patient and study is asked for by one group alone."""
 
-    def __init__(self, rng: random.Random, patients: int) -> None:
+    def __init__(self, rng: random.Random, patients: int, troubles: int) -> None:
         self._rng = rng
         self._patients = iter(range(patients))
         self._spare: list[str] = []
+        self._troubles = {kind: iter(range(troubles)) for kind in TROUBLES}
         self._control_ids: Iterator[int] = itertools.count(1)
 
-    def groups(self) -> list[Group]:
-        """What comes in one life: some of everything, in any order. None once the patients are used up."""
-        first = (self._letter, self._priors, self._cancel_planned)
-        others = (
-            self._study,
-            self._accession,
-            self._accepted,
-            self._enhanced,
-            self._alike,
-            self._scheduled,
-            self._cancel_underway,
-            self._missing,
-            self._unrouted,
-        )
+    def groups(self, load: str = "") -> list[Group]:
+        """What comes in one life: some of everything, in any order, and certainly ``load``. None once the
+        patients are used up."""
+        makers = {make.__name__.removeprefix("_"): make for make in self._makers()}
+        certain = [makers[load]] if load else []
         try:
-            made = [make() for make in (*first, *self._rng.sample(others, 3))]
+            made = [make() for make in (*certain, *self._rng.sample(list(makers.values()), _GROUPS))]
         except StopIteration:
             return []
         self._rng.shuffle(made)
         return made
+
+    def _makers(self) -> Sequence[Callable[[], Group]]:
+        return (
+            *(self._study, self._accession, self._accepted, self._enhanced, self._letter, self._priors),
+            *(self._alike, self._scheduled, self._cancel_planned, self._cancel_underway),
+            *(self._missing, self._unrouted),
+            *(self._flaky, self._dead, self._partial, self._dropped, self._dropped_unless_there),
+            *(self._there_already, self._unless_there, self._held, self._held_in_vain, self._expiring),
+            *(self._closed, self._slow),
+        )
 
     def _study(self) -> Group:
         """Two studies, one after the other."""
@@ -127,12 +135,60 @@ class Senders:
         return (Conversation((order, self._cancel(order))),)
 
     def _missing(self) -> Group:
-        return (
-            Conversation((self._order("RE", Fate.MISSING, named=f"2.25.8{self._rng.randrange(10**9)}"),)),
-        )
+        return (Conversation((self._order("RE", Fate.FAILS, named=f"2.25.8{self._rng.randrange(10**9)}"),)),)
 
     def _unrouted(self) -> Group:
         return (Conversation((self._order("ZZ", Fate.NOTHING, tasks=0),)),)
+
+    def _flaky(self) -> Group:
+        return self._gate("RETRIED", Fate.ARRIVES, self._troubled("flaky"))
+
+    def _dead(self) -> Group:
+        """Tried again by a person in the end, or canceled, or neither."""
+        verb = self._rng.choice([Verb.RETRY, Verb.CANCEL, None])
+        fate = Fate.ENDS if verb is Verb.CANCEL else Fate.FAILS
+        return self._gate("FAILING", fate, self._troubled("dead"), verb)
+
+    def _partial(self) -> Group:
+        return self._gate("VERIFIED", Fate.ARRIVES, self._troubled("partial"))
+
+    def _dropped(self) -> Group:
+        return self._gate("VERIFIED", Fate.ARRIVES, self._troubled("dropped"))
+
+    def _dropped_unless_there(self) -> Group:
+        return self._gate("SKIPPED", Fate.ARRIVES, self._troubled("dropped"))
+
+    def _unless_there(self) -> Group:
+        return self._gate("SKIPPED", Fate.ARRIVES, self._one())
+
+    def _there_already(self) -> Group:
+        uid = self._one()
+        again = self._order("SKIPPED", Fate.PRESENT, (uid,), named=uid)
+        return (Conversation((self._retrieve(uid), again), pipelined=False),)
+
+    def _held(self) -> Group:
+        return self._gate("HELD", Fate.ARRIVES, self._one(), Verb.APPROVE)
+
+    def _held_in_vain(self) -> Group:
+        return self._gate("HELD", Fate.CANCELED, self._one(), Verb.CANCEL)
+
+    def _expiring(self) -> Group:
+        return self._gate("EXPIRING", Fate.FAILS, self._one())
+
+    def _closed(self) -> Group:
+        """For one a person does not wait until the window opens."""
+        verb = self._rng.choice([Verb.EXPEDITE, None])
+        return self._gate("CLOSED", Fate.ARRIVES, self._one(), verb)
+
+    def _slow(self) -> Group:
+        return self._gate("RE", Fate.EITHER, self._troubled("slow"), Verb.CANCEL)
+
+    def _gate(self, control: str, fate: Fate, uid: str, verb: Verb | None = None) -> Group:
+        mode = self._rng.choice([_ORIGINAL, _ENHANCED])
+        return (Conversation((self._order(control, fate, (uid,), named=uid, verb=verb, mode=mode),)),)
+
+    def _troubled(self, kind: str) -> str:
+        return troubled(kind, next(self._troubles[kind]))
 
     def _one(self) -> str:
         if not self._spare:
@@ -160,6 +216,7 @@ class Senders:
         accession_of: str = "",
         due: str = "",
         placer: str = "",
+        verb: Verb | None = None,
         mode: str = _ORIGINAL,
         application: str = "HIS",
     ) -> Order:
@@ -174,7 +231,16 @@ class Senders:
         answers = ("application",) if not mode else ("accept", "application")
         letter = application == "LETTERS"
         payload = "".join(segment + "\r" for segment in segments).encode()
-        return Order(control_id, payload, fate, expected, tasks, answers[:1] if letter else answers, letter)
+        return Order(
+            control_id,
+            payload,
+            fate,
+            expected,
+            tasks,
+            answers=answers[:1] if letter else answers,
+            letter=letter,
+            verb=verb,
+        )
 
 
 def _in(seconds: float) -> str:

@@ -25,6 +25,8 @@ async def converse(address: Address, talk: Conversation, ledger: Ledger, site: H
             ledger.sent.update(order.control_id for order in batch)
             await connection.write([order.payload for order in batch])
             await _hear_all(connection, batch, ledger, site)
+            if not all(map(ledger.answered, batch)):
+                return  # refused; what comes after it is for later too
     except (OSError, EOFError, ValueError):
         return
     finally:

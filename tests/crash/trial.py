@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.store import count_tasks
+from engine.store import Event, count_tasks
 from tests.crash.hospital import Hospital, hospital
-from tests.crash.journal import Snapshot, snapshot
+from tests.crash.journal import KeptTask, Snapshot, snapshot
 from tests.crash.ledger import Ledger, moved_after_seen_finish
 from tests.crash.lives import KILLED, Life, Nursery, nursery, plain
 from tests.crash.orders import Conversation, Senders
@@ -21,6 +21,8 @@ from tests.crash.points import POINTS, Point
 from tests.crash.senders import converse_all
 
 RANDOM, RANDOM_DRAIN = "at random", "at random after SIGTERM"
+VERB = "after a verb from outside"
+"""Right after a person has done something, most often before the engine has noticed."""
 
 _LATEST_KILL = 0.7  # s; a random kill comes until then, from the fork on
 _LATEST_TERM = 0.4  # s; SIGTERM comes until then, from listening on
@@ -28,8 +30,9 @@ _LONGEST_DRAIN = 0.2  # s; a random kill after SIGTERM comes until then
 _PATIENCE = 4.0  # s; a life that has not come to its point by then is killed, and its point tried again
 _TRIES = 4  # lives for each passage of a point, at most
 _MOST_MISSED = 10  # lives, and one in twenty; more of them, and the engine does not work
-_PATIENTS_A_LIFE = 4
-_BUSY = 30  # messages without an answer; then nothing new is sent
+_OPEN = 0.25  # of the lives have the window of the route `closed` open
+_VERB_PAUSE = 0.1  # s, between two looks of a person
+_BUSY = 15  # messages without an answer; then nothing new is sent
 _AGAIN = 3  # messages that were answered, sent again in each life
 _ALL_AGAIN = 100  # messages a connection, when all are sent again
 _QUIET = 120.0  # s; for the last life to come to an end with everything
@@ -53,6 +56,8 @@ class Report:
     tasks: Counter[str] = field(default_factory=Counter)
     moves: int = 0
     interrupted: int = 0
+    failed: int = 0
+    verbs: Counter[str] = field(default_factory=Counter)
     after_finish: int = 0
     faults: list[str] = field(default_factory=list)
     seconds: float = 0.0
@@ -62,22 +67,23 @@ def plan(kills: int, rng: random.Random) -> list[str]:
     """How the lives are to end: each point equally often, at random otherwise."""
     each = max(1, kills // (2 * len(POINTS)))
     named = [name for name in POINTS for _ in range(each)]
-    others = [RANDOM_DRAIN if rng.random() < 0.2 else RANDOM for _ in range(kills - len(named))]
+    others = rng.choices([RANDOM, RANDOM_DRAIN, VERB], [7, 2, 1], k=kills - len(named))
     return rng.sample(named + others, len(named) + len(others))
 
 
 async def trial(folder: Path, kills: int, seed: int) -> Report:
     """At least so many kills, then a quiet end. What was found is in the report's ``faults``."""
     began = time.monotonic()
-    ledger, report = Ledger(), Report(seed)
-    patients = _PATIENTS_A_LIFE * kills
+    report = Report(seed)
+    patients, troubles = 3 * kills, 20 + kills // 2  # more than are asked for
 
     def receive(letter: bytes) -> None:
         ledger.hear(letter, site, letter=True)
 
-    async with hospital(folder, patients, receive) as site:
+    async with hospital(folder, patients, troubles, receive) as site:
+        ledger = Ledger(site)
         async with nursery() as forking:
-            lives = Lives(site, forking, ledger, Senders(random.Random(seed), patients), report)
+            lives = Lives(site, forking, ledger, Senders(random.Random(seed), patients, troubles), report)
             await lives.carry_out(plan(kills, random.Random(seed)), kills)
         if not lives.broken:
             await lives.quiet()
@@ -104,6 +110,7 @@ class Lives:
         self._senders = senders
         self._rng = random.Random()
         self._report = report
+        self._acted = asyncio.Event()
         self.snapshots: list[Snapshot] = []
 
     async def carry_out(self, endings: list[str], kills: int) -> None:
@@ -127,14 +134,22 @@ class Lives:
         # For each life anew: how much was drawn before depends on how quick the engine was
         self._rng = random.Random(f"{self._report.seed} {len(self.snapshots)}")
         crash = f"{ending}:{self._rng.randint(1, point.most)}" if point else ""
-        life = self._forking.bear(self._site.routes(len(self.snapshots)), crash)
-        talking = asyncio.create_task(self._talk(life))
+        load = point.load if point else "held" if ending == VERB else ""
+        opened = load != "closed" and self._rng.random() < _OPEN
+        life = self._forking.bear(self._site.routes(len(self.snapshots), opened=opened), crash)
+        self._acted.clear()
+        beside = [
+            asyncio.create_task(self._talk(life, load)),
+            asyncio.create_task(self._act(1.0 if point or ending == VERB else self._rng.random())),
+        ]
         await self._see_to_its_end(life, ending, point)
         status = await life.ended()
-        talking.cancel()
-        with suppress(asyncio.CancelledError):
-            await talking
-        self._audit(f"life {len(self.snapshots)} ({ending})")
+        for task in beside:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        self._audit(f"life {len(self.snapshots)} ({ending})", opened=opened)
+        self._ledger.person.act(len(self.snapshots) - 1, self._rng, 0.2)
         return self._count(life, ending, status)
 
     async def _see_to_its_end(self, life: Life, ending: str, point: Point | None) -> None:
@@ -146,27 +161,38 @@ class Lives:
             life.send_signal(signal.SIGTERM)
             if point is None:
                 await asyncio.sleep(self._rng.uniform(0, _LONGEST_DRAIN))
+        elif ending == VERB:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await self._acted.wait()
         if point is not None and await life.ends_within(_PATIENCE):
             return
         life.send_signal(signal.SIGKILL)
 
-    async def _talk(self, life: Life) -> None:
+    async def _act(self, share: float) -> None:
+        """A person, who is more or less busy in one life."""
+        while True:
+            await asyncio.sleep(_VERB_PAUSE)
+            if self._ledger.person.act(len(self.snapshots), self._rng, share):
+                self._acted.set()
+
+    async def _talk(self, life: Life, load: str) -> None:
         address = await life.address()
         if address is None:
             return
         talks = self._ledger.open()
-        if sum(len(talk.orders) for talk in talks) < _BUSY:
-            groups = self._senders.groups()
+        if load or sum(len(talk.orders) for talk in talks) < _BUSY:
+            groups = self._senders.groups(load)
             self._ledger.add(groups)
             talks += [talk for group in groups for talk in group]
         known = [order for order in self._ledger.orders.values() if self._ledger.answered(order)]
         talks += [Conversation((order,)) for order in self._rng.sample(known, min(_AGAIN, len(known)))]
         await converse_all(address, talks, self._ledger, self._site)
 
-    def _audit(self, life: str) -> None:
+    def _audit(self, life: str, *, opened: bool) -> None:
         before = self.snapshots[-1] if self.snapshots else Snapshot()
         self.snapshots.append(snapshot(self._site.journal))
-        self._ledger.audit(before, self.snapshots[-1], life)
+        self._ledger.audit(before, self.snapshots[-1], len(self.snapshots) - 1, life, opened=opened)
 
     def _count(self, life: Life, ending: str, status: int) -> bool:
         report, point = self._report, ending in POINTS
@@ -185,20 +211,25 @@ class Lives:
         return False
 
     async def quiet(self) -> None:
-        """The last life, undisturbed: all that was not answered is sent until it is; in the end all of it."""
-        async with plain(self._site.routes(len(self.snapshots))) as life:
+        """The last life, undisturbed, and with a person who does all that is left: what was not answered is
+        sent until it is; in the end all of it."""
+        async with plain(self._site.routes(len(self.snapshots), opened=True)) as life:
             address = await life.address()
             assert address is not None, life.log
+            acting = asyncio.create_task(self._act(1.0))
             try:
                 async with asyncio.timeout(_QUIET):
                     await self._until_all_has_ended(address)
+                    acting.cancel()
+                    await self._until_all_has_ended(address)  # the last deed was to try something again
                     await self._send_all_again(address)
             except TimeoutError:
                 self._report.faults.append(f"not at an end after {_QUIET:g} s:\n{life.log}")
+            acting.cancel()
             life.send_signal(signal.SIGTERM)
             if status := await life.ended():
                 self._report.faults.append(f"the last life ended with {status}:\n{life.log}")
-        self._audit("the last life")
+        self._audit("the last life", opened=True)
 
     async def _until_all_has_ended(self, address: tuple[str, int]) -> None:
         while talks := self._ledger.open():
@@ -221,9 +252,8 @@ class Lives:
 
 
 def _sum_up(report: Report, ledger: Ledger, snapshots: list[Snapshot], site: Hospital) -> None:
-    end, moves = snapshots[-1], Counter(move.study_uid for move in site.archive.moves)
+    end = snapshots[-1]
     again = [*moved_after_seen_finish(snapshots, site), *ledger.moved_again_after_told(site)]
-    begun = {uid: sum(task.attempts > 0 for task in tasks) for uid, tasks in end.moves().items()}
     report.faults += ledger.faults + again
     report.messages = len(ledger.orders)
     report.acknowledged = sum(map(ledger.answered, ledger.orders.values()))
@@ -231,6 +261,14 @@ def _sum_up(report: Report, ledger: Ledger, snapshots: list[Snapshot], site: Hos
     report.codes = ledger.codes
     report.letters = len(end.letters)
     report.tasks = Counter(task.status.value for task in end.tasks.values())
-    report.moves = moves.total()
-    report.interrupted = sum(max(0, number - begun.get(uid, 0)) for uid, number in moves.items())
+    report.moves = len(site.archive.moves)
+    report.interrupted = sum(_interrupted(task) for task in end.tasks.values())
+    report.failed = sum(task.told(Event.ATTEMPT_FAILED) for task in end.tasks.values())
+    report.verbs = Counter(deed.verb.value for deed in ledger.person.deeds)
     report.after_finish = len(again)
+
+
+def _interrupted(task: KeptTask) -> int:
+    """How many attempts came to no end that was kept."""
+    ended = task.told(Event.ATTEMPT_FAILED) + task.told(Event.RETRIED) + task.status.final
+    return max(0, task.attempts - ended)

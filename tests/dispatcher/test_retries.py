@@ -326,3 +326,23 @@ async def test_what_arrived_before_a_stop_and_was_not_verified_is_not_moved_agai
     (task,) = await outcome_of(tmp_path)
     assert task.outcome is not None
     assert (task.outcome.cause, archive.moved) == (Cause.ALREADY_THERE, ["1.1"])
+
+
+async def test_what_was_canceled_meanwhile_does_not_end_failed(tmp_path: Path) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def failing_late(_: threading.Event) -> MoveResponse:
+        begun.set()
+        assert go.wait(30)
+        return MoveResponse(0xA801)  # never tried again
+
+    client = Scripted({"1.1": failing_late})
+    async with running(tmp_path, patience=20, main=client) as (store, dispatcher):
+        kept = await keep(store, request(Study("1.1")))
+        dispatcher.wake(["main"])
+        assert await asyncio.to_thread(begun.wait, 20)
+        operate(tmp_path / "journal.db", Verb.CANCEL, kept.task_ids, "tester")
+        go.set()  # most often before the dispatcher has noticed
+        assert await dispatcher.settled(kept.message_id, 20)
+    (task,) = await outcome_of(tmp_path)
+    assert (task.status, task.outcome is not None and task.outcome.cause) == (S.CANCELED, Cause.CANCELED)

@@ -308,3 +308,45 @@ async def test_what_an_expedited_search_finds_is_expedited_too(tmp_path: Path, e
         await store.resolve(1, RESOLVED, (), [request("1.1")])
         (child,) = await store.waiting("pacs", 10)
     assert child.expedited is expedited
+
+
+@pytest.mark.parametrize("verb", [Verb.APPROVE, Verb.EXPEDITE])
+async def test_a_gate_that_was_asked_before_a_person_spoke_changes_nothing(
+    verb: Verb, tmp_path: Path
+) -> None:
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request()))
+        (seen,) = await store.waiting("pacs", 9)
+        operate(tmp_path / "journal", verb, kept.task_ids, "tester")
+        await store.hold(seen.id, "approval", "a person must approve it", seen=seen.updated)
+        tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+        await store.defer_task(seen.id, tomorrow, "window", "its window is closed", seen=seen.updated)
+        (again,) = await store.waiting("pacs", 9)
+        await store.hold(again.id, "approval", "a person must approve it", seen=again.updated)
+        assert await store.waiting("pacs", 9) == []
+    assert (again.approved, again.expedited) == (verb is Verb.APPROVE, verb is Verb.EXPEDITE)
+
+
+async def test_what_is_to_be_canceled_ends_canceled_unless_it_arrived(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request("1.1"), request("1.2")))
+        for number in kept.task_ids:
+            assert await store.claim(number) is not None
+        operate(tmp_path / "journal", Verb.CANCEL, kept.task_ids, "tester")
+        for number, outcome in zip(kept.task_ids, (FAILED, ARRIVED), strict=True):
+            assert await store.finish(number, outcome) is not None
+    first, second = sorted(list_tasks(tmp_path / "journal"), key=lambda task: task.id)
+    assert (first.status, second.status) == (TaskStatus.CANCELED, TaskStatus.COMPLETED)
+    assert first.outcome is not None
+    assert FAILED.text in first.outcome.text
+
+
+async def test_a_person_cancels_what_waits_and_what_is_held(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        kept = await store.journal(message(1, request("1.1"), request("1.2")))
+        await store.hold(kept.task_ids[1], "approval", "a person must approve it")
+        done = operate(tmp_path / "journal", Verb.CANCEL, kept.task_ids, "tester")
+        assert [it.text for it in done] == ["is canceled"] * 2
+        assert await store.waiting("pacs", 9) == []
+    ended = list_tasks(tmp_path / "journal")
+    assert [(task.status, task.outcome is not None) for task in ended] == [(TaskStatus.CANCELED, True)] * 2
