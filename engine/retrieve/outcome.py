@@ -186,10 +186,18 @@ def judge(response: MoveResponse) -> Outcome:
     """What may be said after a final C-MOVE response. Pure; every branch has a test."""
     kind = move_status(response.status)
     if kind is MoveStatus.CANCELED:
-        return _outcome(response, TaskStatus.CANCELED, Cause.CANCELED, "the archive ended it as canceled")
+        text = "the archive ended it as canceled"
+        return _outcome(response, TaskStatus.CANCELED, Cause.CANCELED, text, _furthest(response))
     if kind in _FAILURES:
-        return _outcome(response, TaskStatus.FAILED, _FAILURES[kind], str(kind))
+        return _outcome(response, TaskStatus.FAILED, _FAILURES[kind], str(kind), _furthest(response))
     return _judge_counters(response, kind)
+
+
+def _furthest(response: MoveResponse) -> SubOperations:
+    """The counters of a move that was broken off. Orthanc 1.10 ends one that failed with zeros, whatever its
+    pending responses had counted: what had been sent by then has been sent."""
+    pending, final = response.last_pending, response.counters
+    return pending if pending is not None and (pending.completed or 0) > (final.completed or 0) else final
 
 
 def _judge_counters(response: MoveResponse, kind: MoveStatus) -> Outcome:

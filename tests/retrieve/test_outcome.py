@@ -285,3 +285,20 @@ def test_the_last_four_statuses_are_final() -> None:
 
 def test_an_outcome_has_arrived_only_where_that_is_said() -> None:
     assert not Outcome(COMPLETED, Cause.RESOLVED, "three priors").arrived
+
+
+@pytest.mark.parametrize("status", [0xC000, 0xA702, 0xFE00])
+@pytest.mark.parametrize(
+    ("final", "pending", "told"),
+    [
+        (SubOperations(0, 0, 0, 0), SubOperations(46, 4, 0, 0), 4),
+        (SubOperations(), SubOperations(46, 4, 0, 0), 4),
+        (SubOperations(45, 5, 0, 0), SubOperations(46, 4, 0, 0), 5),
+        (SubOperations(0, 0, 0, 0), None, 0),
+    ],
+)
+def test_a_move_that_was_broken_off_keeps_what_had_been_counted_by_then(
+    status: int, final: SubOperations, pending: SubOperations | None, told: int
+) -> None:
+    outcome = judge(MoveResponse(status, final, last_pending=pending))
+    assert (outcome.arrived, outcome.counters.completed) == (False, told)
