@@ -192,7 +192,7 @@ def test_any_other_status_is_no_success_whatever_the_counters_say(
     code: int, status: TaskStatus, cause: Cause
 ) -> None:
     for counters in COUNTERS:
-        outcome = judge(MoveResponse(code, counters, "a comment", ("1.2.3",), counted(9, 0, 0, 0)))
+        outcome = judge(MoveResponse(code, counters, "a comment", ("1.2.3",)))
         assert (outcome.status, outcome.cause, outcome.arrived) == (status, cause, False)
         assert outcome.dicom_status == code
         assert outcome.counters == counters
