@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import math
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -234,8 +235,22 @@ def _refuse(wire: Wire, fault: Fault) -> None:
             wire.wait(math.inf)
 
 
+class _Socket(socket.socket):
+    """pynetdicom leaves a socket open that cannot be shut down, since its peer is gone."""
+
+    def shutdown(self, how: int, /) -> None:
+        with suppress(OSError):
+            super().shutdown(how)
+
+
 class _Server(ThreadedAssociationServer):
     request_queue_size = 64
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        connection, address = super().get_request()
+        if type(connection) is socket.socket:  # one of TLS cannot be made anew
+            connection = _Socket(fileno=connection.detach())
+        return connection, address
 
     def shutdown(self) -> None:
         """Stop without pynetdicom's bookkeeping: this server was made by the AE, not started by it."""
