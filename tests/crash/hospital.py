@@ -30,11 +30,11 @@ _END_BLOCK = b"\x1c\r"
 _ROUTES = """
 engine: {{listen: "127.0.0.1:0", store: {folder}/forefetch.db, drain_timeout: 1s}}
 archives:
-  main: {{ae_title: ARCHIVE, host: 127.0.0.1, port: {archive}, concurrency: 8, calling_ae_title: {calling}}}
+  main: {{ae_title: ARCHIVE, host: 127.0.0.1, port: {archive}, concurrency: 4, calling_ae_title: {calling}}}
 destinations:
   reading:
     ae_title: READING
-    query: {{host: 127.0.0.1, port: {reading}, concurrency: 4}}
+    query: {{host: 127.0.0.1, port: {reading}}}
     breaker: off
   failing:
     ae_title: FAILING

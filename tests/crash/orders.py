@@ -52,7 +52,7 @@ class Conversation:
 Group = tuple[Conversation, ...]
 _ORIGINAL, _ENHANCED = "", "AL|AL"
 _A_DAY = 86_400
-_GROUPS = 4  # in a life
+_GROUPS = 2  # in a life, besides
 
 
 class Senders:
@@ -145,7 +145,7 @@ class Senders:
 
     def _dead(self) -> Group:
         """Tried again by a person in the end, or canceled, or neither."""
-        verb = self._rng.choice([Verb.RETRY, Verb.CANCEL, None])
+        verb = self._rng.choice([Verb.RETRY, Verb.RETRY, Verb.CANCEL, None])
         fate = Fate.ENDS if verb is Verb.CANCEL else Fate.FAILS
         return self._gate("FAILING", fate, self._troubled("dead"), verb)
 

@@ -77,7 +77,9 @@ class Person:
         """What was done stays done, and nothing else was done in a person's name."""
         asked = self._site.moves().get(calling(life), Counter())
         for deed in self.deeds:
-            task = now.tasks[deed.task]
+            task = now.tasks.get(deed.task)
+            if task is None:
+                continue  # `changed` tells
             moved_later = life > deed.life and asked[task.study_uid]
             if deed.verb is Verb.APPROVE and not task.approved:
                 yield f"task {deed.task} was approved, and is not"
