@@ -16,11 +16,12 @@ from engine.simulator.studies import GeneratedSeries, GeneratedStudy
 from tests.hospital import field
 
 TROUBLES = {
-    "flaky": "status=0xC001, times=2",
-    "dead": "status=0xA702, times=always",
-    "dropped": "drop, object=1",
-    "partial": "status=0xB000, after_objects=1",
-    "slow": "delay=300ms, times=always",
+    "flaky": ("status=0xC001, times=2",),
+    "dead": ("status=0xA702, times=always",),
+    "dropped": ("drop, object=1",),
+    "partial": ("status=0xB000, after_objects=1",),
+    "slow": ("delay=300ms, times=always",),
+    "sinking": ("delay=200ms, times=always", "status=0xC001, after_objects=1, times=always"),
 }
 """What goes wrong with the C-MOVEs of a study."""
 RETRIES = 3
@@ -30,11 +31,11 @@ _END_BLOCK = b"\x1c\r"
 _ROUTES = """
 engine: {{listen: "127.0.0.1:0", store: {folder}/forefetch.db, drain_timeout: 1s}}
 archives:
-  main: {{ae_title: ARCHIVE, host: 127.0.0.1, port: {archive}, concurrency: 8, calling_ae_title: {calling}}}
+  main: {{ae_title: ARCHIVE, host: 127.0.0.1, port: {archive}, concurrency: 4, calling_ae_title: {calling}}}
 destinations:
   reading:
     ae_title: READING
-    query: {{host: 127.0.0.1, port: {reading}, concurrency: 4}}
+    query: {{host: 127.0.0.1, port: {reading}}}
     breaker: off
   failing:
     ae_title: FAILING
@@ -237,7 +238,7 @@ async def hospital(
     content = [_generated(uid, patient(number)) for number in range(patients) for uid in studies(number)]
     ill = [(kind, troubled(kind, number)) for kind in TROUBLES for number in range(troubles)]
     content += [_generated(uid, f"CR-{uid}") for _, uid in ill]
-    faults = [Fault.parse(f"main: {TROUBLES[kind]}, study={uid}") for kind, uid in ill]
+    faults = [Fault.parse(f"main: {fault}, study={uid}") for kind, uid in ill for fault in TROUBLES[kind]]
     with (
         SimulatedDestination("READING") as reading,
         SimulatedArchive("ARCHIVE", content, {"READING": reading.address}, faults=faults) as archive,

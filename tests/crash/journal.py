@@ -107,7 +107,7 @@ def look(journal: Path, studies: Iterable[str]) -> list[LiveTask]:
     """The C-MOVEs of these studies as they are now, also while an engine writes."""
     query = _LOOK.format(", ".join(f"'{uid}'" for uid in studies))
     try:
-        with closing(sqlite3.connect(f"{journal.as_uri()}?mode=rw", uri=True)) as database:
+        with closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as database:
             rows = database.execute(query).fetchall()
     except sqlite3.OperationalError:
         return []  # no engine has come so far as to make the tables

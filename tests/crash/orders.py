@@ -6,7 +6,7 @@ import datetime as dt
 import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from engine.retrieve.task import Verb
@@ -29,7 +29,7 @@ class Fate(Enum):
 class Order:
     """One message. ``answers`` are those that its connection has to bring; with ``letter`` the application
     acknowledgment goes to the receiver of letters. ``tasks`` is how many it must have at least. ``verb`` is
-    what a person is going to do to its retrieve."""
+    what a person is going to do to its retrieve, with ``under_way`` while it is moved."""
 
     control_id: str
     payload: bytes
@@ -39,6 +39,7 @@ class Order:
     answers: tuple[str, ...] = ("application",)
     letter: bool = False
     verb: Verb | None = None
+    under_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Conversation:
 Group = tuple[Conversation, ...]
 _ORIGINAL, _ENHANCED = "", "AL|AL"
 _A_DAY = 86_400
-_GROUPS = 4  # in a life
+_GROUPS = 3  # in a life, besides
 
 
 class Senders:
@@ -84,7 +85,7 @@ class Senders:
             *(self._missing, self._unrouted),
             *(self._flaky, self._dead, self._partial, self._dropped, self._dropped_unless_there),
             *(self._there_already, self._unless_there, self._held, self._held_in_vain, self._expiring),
-            *(self._closed, self._slow),
+            *(self._closed, self._slow, self._sinking),
         )
 
     def _study(self) -> Group:
@@ -145,7 +146,7 @@ class Senders:
 
     def _dead(self) -> Group:
         """Tried again by a person in the end, or canceled, or neither."""
-        verb = self._rng.choice([Verb.RETRY, Verb.CANCEL, None])
+        verb = self._rng.choice([Verb.RETRY, Verb.RETRY, Verb.CANCEL, None])
         fate = Fate.ENDS if verb is Verb.CANCEL else Fate.FAILS
         return self._gate("FAILING", fate, self._troubled("dead"), verb)
 
@@ -181,11 +182,19 @@ class Senders:
         return self._gate("CLOSED", Fate.ARRIVES, self._one(), verb)
 
     def _slow(self) -> Group:
-        return self._gate("RE", Fate.EITHER, self._troubled("slow"), Verb.CANCEL)
+        return self._gate("RE", Fate.EITHER, self._troubled("slow"), Verb.CANCEL, under_way=True)
 
-    def _gate(self, control: str, fate: Fate, uid: str, verb: Verb | None = None) -> Group:
+    def _sinking(self) -> Group:
+        """Most often it fails before the engine has noticed the cancel."""
+        control = self._rng.choice(["RE", "RETRIED"])
+        return self._gate(control, Fate.ENDS, self._troubled("sinking"), Verb.CANCEL, under_way=True)
+
+    def _gate(
+        self, control: str, fate: Fate, uid: str, verb: Verb | None = None, *, under_way: bool = False
+    ) -> Group:
         mode = self._rng.choice([_ORIGINAL, _ENHANCED])
-        return (Conversation((self._order(control, fate, (uid,), named=uid, verb=verb, mode=mode),)),)
+        order = self._order(control, fate, (uid,), named=uid, mode=mode)
+        return (Conversation((replace(order, verb=verb, under_way=under_way),)),)
 
     def _troubled(self, kind: str) -> str:
         return troubled(kind, next(self._troubles[kind]))
@@ -216,7 +225,6 @@ class Senders:
         accession_of: str = "",
         due: str = "",
         placer: str = "",
-        verb: Verb | None = None,
         mode: str = _ORIGINAL,
         application: str = "HIS",
     ) -> Order:
@@ -239,7 +247,6 @@ class Senders:
             tasks,
             answers=answers[:1] if letter else answers,
             letter=letter,
-            verb=verb,
         )
 
 

@@ -12,7 +12,7 @@ from engine.retrieve.task import Verb
 from engine.store import Event, operate
 from tests.crash.hospital import Hospital, calling
 from tests.crash.journal import KeptTask, LiveTask, Snapshot, look
-from tests.crash.orders import Fate, Order
+from tests.crash.orders import Order
 
 _LIVE = frozenset({TaskStatus.SCHEDULED, TaskStatus.HELD, TaskStatus.IN_PROGRESS})
 _UNDER_WAY = frozenset({TaskStatus.IN_PROGRESS})
@@ -52,7 +52,7 @@ class Person:
     def expect(self, order: Order) -> None:
         """An order is going to be sent."""
         if order.verb is not None:
-            when = _UNDER_WAY if order.fate is Fate.EITHER else _WHEN[order.verb]
+            when = _UNDER_WAY if order.under_way else _WHEN[order.verb]
             self._wanted |= dict.fromkeys(order.studies, (order.verb, when))
 
     def act(self, life: int, rng: random.Random, share: float = 0.5) -> bool:
@@ -77,7 +77,9 @@ class Person:
         """What was done stays done, and nothing else was done in a person's name."""
         asked = self._site.moves().get(calling(life), Counter())
         for deed in self.deeds:
-            task = now.tasks[deed.task]
+            task = now.tasks.get(deed.task)
+            if task is None:
+                continue  # `changed` tells
             moved_later = life > deed.life and asked[task.study_uid]
             if deed.verb is Verb.APPROVE and not task.approved:
                 yield f"task {deed.task} was approved, and is not"

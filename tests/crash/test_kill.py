@@ -5,7 +5,7 @@ import random
 from pathlib import Path
 
 from tests.crash.points import POINTS
-from tests.crash.trial import RANDOM, Report, plan, trial
+from tests.crash.trial import RANDOM, VERB, Report, plan, trial
 
 KILLS = int(os.environ.get("FOREFETCH_CRASH_KILLS", "200"))
 SEED = int(os.environ.get("FOREFETCH_CRASH_SEED") or random.SystemRandom().randrange(2**32))
@@ -23,9 +23,12 @@ async def test_no_kill_makes_an_acknowledgment_untrue(tmp_path: Path, reports: l
     assert not missed, _told([f"never or too rarely reached: {name}" for name in missed])
     assert report.kills.total() >= KILLS
     assert report.kills[RANDOM]
+    assert report.kills[VERB]
     assert report.acknowledged == report.messages
     assert report.after_finish == 0
     assert report.interrupted  # else nothing was under way at any kill
+    assert report.failed
+    assert set(report.verbs) == {"approve", "cancel", "expedite", "retry"}
 
 
 def _told(faults: list[str]) -> str:

@@ -27,12 +27,14 @@ VERB = "after a verb from outside"
 _LATEST_KILL = 0.7  # s; a random kill comes until then, from the fork on
 _LATEST_TERM = 0.4  # s; SIGTERM comes until then, from listening on
 _LONGEST_DRAIN = 0.2  # s; a random kill after SIGTERM comes until then
-_PATIENCE = 4.0  # s; a life that has not come to its point by then is killed, and its point tried again
+_PATIENCE = 6.0  # s; a life that has not come to its point by then is killed, and its point tried again
 _TRIES = 4  # lives for each passage of a point, at most
 _MOST_MISSED = 10  # lives, and one in twenty; more of them, and the engine does not work
+_FOR_A_PERSON = frozenset({"held", "slow"})  # loads with which a person is not to hesitate
 _OPEN = 0.25  # of the lives have the window of the route `closed` open
+_BETWEEN = 0.3  # of the lives are followed by a look of a person
 _VERB_PAUSE = 0.1  # s, between two looks of a person
-_BUSY = 15  # messages without an answer; then nothing new is sent
+_BUSY = 10  # messages without an answer; then nothing new is sent
 _AGAIN = 3  # messages that were answered, sent again in each life
 _ALL_AGAIN = 100  # messages a connection, when all are sent again
 _QUIET = 120.0  # s; for the last life to come to an end with everything
@@ -140,7 +142,7 @@ class Lives:
         self._acted.clear()
         beside = [
             asyncio.create_task(self._talk(life, load)),
-            asyncio.create_task(self._act(1.0 if point or ending == VERB else self._rng.random())),
+            asyncio.create_task(self._act(1.0 if load in _FOR_A_PERSON else self._rng.random())),
         ]
         await self._see_to_its_end(life, ending, point)
         status = await life.ended()
@@ -149,7 +151,8 @@ class Lives:
             with suppress(asyncio.CancelledError):
                 await task
         self._audit(f"life {len(self.snapshots)} ({ending})", opened=opened)
-        self._ledger.person.act(len(self.snapshots) - 1, self._rng, 0.2)
+        if self._rng.random() < _BETWEEN:
+            self._ledger.person.act(len(self.snapshots) - 1, self._rng)
         return self._count(life, ending, status)
 
     async def _see_to_its_end(self, life: Life, ending: str, point: Point | None) -> None:
