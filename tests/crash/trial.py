@@ -29,7 +29,7 @@ _LATEST_TERM = 0.4  # s; SIGTERM comes until then, from listening on
 _LONGEST_DRAIN = 0.2  # s; a random kill after SIGTERM comes until then
 _PATIENCE = 6.0  # s; a life that has not come to its point by then is killed, and its point tried again
 _TRIES = 4  # lives for each passage of a point, at most
-_MOST_MISSED = 10  # lives, and one in twenty; more of them, and the engine does not work
+_MOST_MISSED = 10  # lives, and one in five; more of them, and the engine does not work
 _FOR_A_PERSON = frozenset({"held", "slow"})  # loads with which a person is not to hesitate
 _OPEN = 0.25  # of the lives have the window of the route `closed` open
 _BETWEEN = 0.3  # of the lives are followed by a look of a person
@@ -205,7 +205,7 @@ class Lives:
         if status == KILLED:
             report.kills[RANDOM] += 1
             report.missed[ending] += 1
-            if report.missed.total() > _MOST_MISSED + report.kills.total() // 20:
+            if report.missed.total() > _MOST_MISSED + report.kills.total() // 5:
                 report.faults.append(f"too many lives miss their point, the last one {ending!r}:\n{life.log}")
         elif status == 0 and (ending == RANDOM_DRAIN or (point and POINTS[ending].drains)):
             report.drained += 1
