@@ -53,7 +53,7 @@ class Conversation:
 Group = tuple[Conversation, ...]
 _ORIGINAL, _ENHANCED = "", "AL|AL"
 _A_DAY = 86_400
-_GROUPS = 3  # in a life, besides
+_GROUPS = 2  # in a life, besides
 
 
 class Senders:
@@ -177,8 +177,8 @@ class Senders:
         return self._gate("EXPIRING", Fate.FAILS, self._one())
 
     def _closed(self) -> Group:
-        """For one a person does not wait until the window opens."""
-        verb = self._rng.choice([Verb.EXPEDITE, None])
+        """For most of them a person does not wait until the window opens."""
+        verb = self._rng.choice([Verb.EXPEDITE, Verb.EXPEDITE, None])
         return self._gate("CLOSED", Fate.ARRIVES, self._one(), verb)
 
     def _slow(self) -> Group:

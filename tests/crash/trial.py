@@ -30,7 +30,7 @@ _LONGEST_DRAIN = 0.2  # s; a random kill after SIGTERM comes until then
 _PATIENCE = 6.0  # s; a life that has not come to its point by then is killed, and its point tried again
 _TRIES = 4  # lives for each passage of a point, at most
 _MOST_MISSED = 10  # lives, and one in five; more of them, and the engine does not work
-_FOR_A_PERSON = frozenset({"held", "slow"})  # loads with which a person is not to hesitate
+_SHARES = {"held": 1.0, "slow": 1.0, "closed": 0.0}  # how busy a person is, where a point depends on it
 _OPEN = 0.25  # of the lives have the window of the route `closed` open
 _BETWEEN = 0.3  # of the lives are followed by a look of a person
 _VERB_PAUSE = 0.1  # s, between two looks of a person
@@ -142,7 +142,7 @@ class Lives:
         self._acted.clear()
         beside = [
             asyncio.create_task(self._talk(life, load)),
-            asyncio.create_task(self._act(1.0 if load in _FOR_A_PERSON else self._rng.random())),
+            asyncio.create_task(self._act(_SHARES.get(load, self._rng.random()))),
         ]
         await self._see_to_its_end(life, ending, point)
         status = await life.ended()
