@@ -21,13 +21,10 @@ _THIS = tasks.c.id == bindparam("task")
 _SCHEDULED = tasks.c.status == TaskStatus.SCHEDULED.value
 AS_SEEN = or_(bindparam("seen", type_=UtcDateTime).is_(None), tasks.c.updated_at == bindparam("seen"))
 """Not updated since it was decided on; no time: whatever has become of it."""
-_DEFER = (
-    update(tasks)
-    .where(_THIS, AS_SEEN, _SCHEDULED)
-    .values(
-        due_at=bindparam("due"), gate=bindparam("by"), reason=bindparam("why"), updated_at=bindparam("now")
-    )
+_LATER = update(tasks).values(
+    due_at=bindparam("due"), gate=bindparam("by"), reason=bindparam("why"), updated_at=bindparam("now")
 )
+_DEFER = _LATER.where(_THIS, AS_SEEN, _SCHEDULED)
 _ALIKE = (
     select(tasks.c.id)
     .where(
@@ -42,13 +39,7 @@ _ALIKE = (
     .order_by(tasks.c.due_at, tasks.c.id)
     .limit(_MOST_ALIKE)
 )
-_DEFER_ALIKE = (
-    update(tasks)
-    .where(tasks.c.id.in_(_ALIKE))
-    .values(
-        due_at=bindparam("due"), gate=bindparam("by"), reason=bindparam("why"), updated_at=bindparam("now")
-    )
-)
+_DEFER_ALIKE = _LATER.where(tasks.c.id.in_(_ALIKE))
 _HOLD = (
     update(tasks)
     .where(_THIS, AS_SEEN, _SCHEDULED)

@@ -124,11 +124,20 @@ def story_of(path: str | Path, task_id: int) -> Story | None:
 @contextmanager
 def reading(path: str | Path) -> Iterator[Connection]:
     """A transaction that only reads, beside whatever an engine writes. StoreError as for `list_tasks`."""
+    with opened(path, read_only=True) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def opened(path: str | Path, *, read_only: bool) -> Iterator[Connection]:
+    """A connection to a journal that an engine may be writing, outside of any transaction. StoreError as for
+    `list_tasks`, also for what goes wrong while it is used."""
     if not Path(path).exists():
         raise StoreError(f"there is no journal {path}; `forefetch serve` creates it, or name another file")
     try:
-        with open_engine(Path(path), read_only=True).connect() as connection, connection.begin():
-            schema.check(connection)
+        with open_engine(Path(path), read_only=read_only).connect() as connection:
+            with connection.begin():
+                schema.check(connection)
             yield connection
     except (OSError, SQLAlchemyError, sqlite3.Error) as exc:
         raise StoreError(f"journal {path}: {explain(exc)}") from exc

@@ -17,7 +17,6 @@ from engine.retrieve.task import Choice, RetrieveRequest, RetrieveTask
 from engine.store import gates, messages, occasions, outbox, schema, tasks
 from engine.store.dialect import BUSY_TIMEOUT, allow_readers, changes, explain, open_engine
 from engine.store.gates import Used
-from engine.store.links import settled
 from engine.store.lock import JournalLock
 from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.outbox import Letter, NewLetter
@@ -42,7 +41,6 @@ _CLOSE_GATE = each(gates.close_gate)
 _OPEN_GATE = each(gates.open_gate)
 _CHANGES = each(changes)
 _TO_CANCEL = each(tasks.to_cancel)
-_SETTLED_AMONG = each(settled)
 _RECOVER = each(tasks.recover)
 _TASKS_OF = each(tasks.tasks_of)
 _SETTLED_BY = each(tasks.settled_by)
@@ -241,10 +239,6 @@ class Store:
     async def to_cancel(self) -> list[int]:
         """Tasks that are IN_PROGRESS and that nobody wants any more."""
         return await self._writer.run(_TO_CANCEL)
-
-    async def settled_among(self, messages: Sequence[int]) -> tuple[int, ...]:
-        """Those of these messages all of whose tasks have ended."""
-        return await self._writer.run(_SETTLED_AMONG, messages)
 
     async def recover(self) -> int:
         """For the start: whatever a crash left IN_PROGRESS is SCHEDULED again. Returns how many."""

@@ -4,23 +4,19 @@
 from __future__ import annotations
 
 import datetime as dt
-import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import Verb
-from engine.store import schema
-from engine.store.dialect import explain, open_engine
 from engine.store.occasions import wholly_withdrawn
+from engine.store.reader import opened
 from engine.store.schema import story, tasks
 from engine.store.verdicts import VERDICTS, Change
 
@@ -28,7 +24,7 @@ _AT_ONCE = 500  # tasks of one transaction: an engine waits for it before it can
 _FOUND = select(tasks).where(tasks.c.id.in_(bindparam("tasks", expanding=True)))
 _IN_HAND = [it.value for it in (TaskStatus.SCHEDULED, TaskStatus.IN_PROGRESS, TaskStatus.COMPLETED)]
 _ALIKE = select(tasks).where(
-    tasks.c.selector.in_(bindparam("selectors", expanding=True)),
+    tasks.c.alike.in_(bindparam("keys", expanding=True)),
     tasks.c.status.in_(_IN_HAND),
     tasks.c.cancel_requested.is_(False),
 )
@@ -52,7 +48,7 @@ def operate(path: str | Path, verb: Verb, task_ids: Sequence[int], who: str) -> 
     numbers = list(dict.fromkeys(task_ids))
     done: list[Done] = []
     try:
-        with _opened(path) as connection:
+        with opened(path, read_only=False) as connection:
             for start in range(0, len(numbers), _AT_ONCE):
                 began = time.monotonic()
                 with connection.begin():
@@ -91,9 +87,9 @@ def _needless(connection: Connection, rows: Sequence[Row[Any]]) -> Callable[[Row
     counts."""
     ended = [row for row in rows if TaskStatus(row.status).final]
     unwanted = wholly_withdrawn(connection, [row.id for row in ended])
-    selectors = sorted({row.selector for row in ended})
-    alike: dict[tuple[str, str, str], list[Row[Any]]] = {}
-    for other in connection.execute(_ALIKE, {"selectors": selectors}):
+    keys = sorted({row.alike for row in ended})
+    alike: dict[tuple[str, str, bytes], list[Row[Any]]] = {}
+    for other in connection.execute(_ALIKE, {"keys": keys}):
         alike.setdefault(_need(other), []).append(other)
 
     def needless(row: Row[Any]) -> str:
@@ -111,8 +107,8 @@ def _needless(connection: Connection, rows: Sequence[Row[Any]]) -> Callable[[Row
     return needless
 
 
-def _need(row: Row[Any]) -> tuple[str, str, str]:
-    return row.archive, row.destination, row.selector
+def _need(row: Row[Any]) -> tuple[str, str, bytes]:
+    return row.archive, row.destination, row.alike
 
 
 def _make(connection: Connection, change: Change, rows: Sequence[Row[Any]], who: str) -> None:
@@ -122,18 +118,3 @@ def _make(connection: Connection, change: Change, rows: Sequence[Row[Any]], who:
     told = {"at": now, "event": change.event.value, "text": f"by {who}"}
     lines = [{**told, "task_id": row.id, "outcome": row.outcome if change.revives else None} for row in rows]
     connection.execute(insert(story), lines)
-
-
-@contextmanager
-def _opened(path: str | Path) -> Iterator[Connection]:
-    if not Path(path).exists():
-        raise StoreError(f"there is no journal {path}; `forefetch serve` creates it, or name another file")
-    try:
-        with open_engine(Path(path)).connect() as connection:
-            with connection.begin():
-                schema.check(connection)
-            yield connection
-    except (OSError, SQLAlchemyError, sqlite3.Error) as exc:
-        raise StoreError(f"journal {path}: {explain(exc)}") from exc
-    except StoreError as exc:
-        raise StoreError(f"journal {path}: {exc}") from exc
