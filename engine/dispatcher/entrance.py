@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from engine.dispatcher.meters import Meters
 from engine.dispatcher.waiters import Waiters
 from engine.retrieve.budget import Budget, Spent
-from engine.retrieve.gate import Closed, Gate, Scope, Then, admit
+from engine.retrieve.gate import Closed, Gate, Open, Scope, Then, admit
 from engine.retrieve.load import Load, Usage
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.policy import Policy, terms
@@ -55,6 +55,10 @@ class Entrance:
         self._entering = 0  # tasks whose place is taken and whose claim is not made yet
         self._asked_meanwhile = False
         self.earlier = 0  # the newest task of earlier runs
+        holds = any(rule.hold is not None for rule in policy.routes.values())
+        # Whether there are gates at which a move needs a person, or is refused: these are asked as soon as it
+        # is there, whatever else it waits for
+        self.sifts = not policy.switch_on or holds or policy.order != Budget()
 
     async def enter(self, task: RetrieveTask) -> Admitted | Closed | None:
         """Let a task through and claim it. None: it is not SCHEDULED any more, or has been changed meanwhile
@@ -64,20 +68,11 @@ class Entrance:
         async with self._one_at_a_time:
             return await self._enter(task, await self._usage(task))
 
-    @property
-    def sifts(self) -> bool:
-        """Whether there are gates at which a move needs a person, or is refused: these are asked as soon as
-        it is there, whatever else it waits for."""
-        policy = self._policy
-        holds = any(rule.hold is not None for rule in policy.routes.values())
-        return not policy.switch_on or holds or policy.order != Budget()
-
     async def sift(self, tasks: Iterable[RetrieveTask]) -> None:
         """Turn away those that need a person, or are refused."""
         for task in tasks:
             usage = await self._usage(task) if self._counts(task) else Usage()
-            now = _now()
-            verdict = admit(task, self._policy, Load(*self._meters.traffic(task.request, now), usage), now)
+            verdict = self._ask(task, usage, _now())
             if isinstance(verdict, Closed) and verdict.then is not Then.WAIT:
                 await self.turn_away(task, verdict)
 
@@ -111,7 +106,7 @@ class Entrance:
         now = _now()
         if task.status is not TaskStatus.SCHEDULED or (task.not_before is not None and task.not_before > now):
             return task
-        verdict = admit(task, self._policy, Load(*self._meters.traffic(task.request, now)), now)
+        verdict = self._ask(task, Usage(), now)
         if not isinstance(verdict, Closed) or verdict.scope is Scope.TASK:
             return task
         return replace(task, gate=verdict.gate.value, reason=verdict.reason, not_before=verdict.until)
@@ -146,11 +141,14 @@ class Entrance:
         used = await self._store.used(task, midnight)
         return Usage(used.siblings, Spent(*used.order), Spent(*used.patient))
 
+    def _ask(self, task: RetrieveTask, usage: Usage, now: dt.datetime) -> Open | Closed:
+        load = Load(*self._meters.traffic(task.request, now), usage)
+        return admit(task, self._policy, load, now)
+
     async def _enter(self, task: RetrieveTask, usage: Usage) -> Admitted | Closed | None:
         """The place is taken before the claim, which others may overtake."""
         now = _now()
-        load = Load(*self._meters.traffic(task.request, now), usage)
-        verdict = admit(task, self._policy, load, now)
+        verdict = self._ask(task, usage, now)
         if isinstance(verdict, Closed):
             return verdict
         self._meters.begin(task, now, dry_run=verdict.dry_run)
