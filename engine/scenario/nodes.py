@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from engine.config.values import Config
 from engine.dicom.node import Destination, Node
@@ -14,6 +15,7 @@ from engine.simulator import SimulatedArchive, SimulatedDestination, demo_studie
 from engine.simulator.scp import Address
 
 _HOST = "127.0.0.1"
+_Node = TypeVar("_Node", bound=Node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +71,30 @@ def _silent() -> Iterator[Address]:
 
 
 def on_simulated_nodes(config: Config, nodes: SimulatedNodes, store: str) -> Config:
-    """The same routes, at the addresses of these nodes: nothing else is spoken to."""
+    """The same routes, at the addresses of these nodes: nothing else is spoken to, and nothing is encrypted,
+    since they speak no TLS."""
     archives, destinations = nodes.addresses
     return replace(
         config,
-        engine=replace(config.engine, host=_HOST, port=0, store=store),
-        archives={
-            name: replace(archive, host=archives[name][0], port=archives[name][1])
-            for name, archive in config.archives.items()
-        },
+        engine=replace(config.engine, host=_HOST, port=0, store=store, tls=None),
+        archives={name: _at(archive, archives[name]) for name, archive in config.archives.items()},
         destinations={
-            name: _at(destination, destinations[name]) for name, destination in config.destinations.items()
+            name: _destination_at(destination, destinations[name])
+            for name, destination in config.destinations.items()
         },
     )
 
 
-def _at(destination: Destination, address: Address) -> Destination:
-    if destination.node is None:
-        return destination
-    node: Node = replace(destination.node, host=address[0], port=address[1])
-    return replace(destination, node=node)
+def _destination_at(destination: Destination, address: Address) -> Destination:
+    node, query = destination.node, destination.query
+    return replace(
+        destination,
+        node=_at(node, address) if node is not None else None,
+        # one node takes both here, by its one AE title
+        query=replace(_at(query, address), ae_title=destination.ae_title) if query is not None else None,
+    )
+
+
+def _at(node: _Node, address: Address) -> _Node:
+    host, port = address
+    return replace(node, host=host, port=port, tls=None, identity=None)

@@ -51,7 +51,7 @@ async def run(scenario: Scenario, journal: Path) -> Seen:
 def _to(replies: tuple[str, int], config: Config) -> Config:
     """Replies go to our receiver. Moves that are still under way in the end are cut, not waited for."""
     host, port = replies
-    rules = tuple(replace(rule, host=host, port=port) for rule in config.replies)
+    rules = tuple(replace(rule, host=host, port=port, tls=None) for rule in config.replies)
     return replace(config, replies=rules, engine=replace(config.engine, drain_timeout=0.0))
 
 
