@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from engine import __version__
-from engine.cli import archive, message, operate, scenario, simulate, story, tasks, verbs
+from engine.cli import archive, assistants, message, operate, scenario, simulate, story, tasks, verbs
 from engine.errors import ForefetchError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command()(message.explain)
 app.command()(message.send)
 app.command()(archive.retrieve)
 app.command()(archive.echo)
+app.command()(assistants.mcp)
 app.command("test")(scenario.run_scenarios)
 app.command()(simulate.simulate)
 app.command()(simulate.demo)

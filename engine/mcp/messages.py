@@ -1,0 +1,11 @@
+"""Tools: messages."""
+
+from __future__ import annotations
+
+from mcp.server.mcpserver import MCPServer
+
+from engine.mcp.desk import Desk
+
+
+def register(server: MCPServer, desk: Desk) -> None:
+    """Add them."""

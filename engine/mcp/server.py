@@ -1,0 +1,24 @@
+"""The MCP server: all tools on one desk."""
+
+from __future__ import annotations
+
+from mcp.server.mcpserver import MCPServer
+
+from engine import __version__
+from engine.mcp import messages, queries, retrieve, tasks
+from engine.mcp.desk import Desk
+
+_INSTRUCTIONS = (
+    "Forefetch makes a DICOM archive (PACS) send studies to listed destinations by C-MOVE, and explains and "
+    "follows HL7-triggered retrieves. pacs_query finds studies, pacs_retrieve moves one. A retrieve that did "
+    "not arrive in full is an error, and says why and what to do: do not report it as done. Patient data is "
+    "masked unless the operator allows it."
+)
+
+
+def build(desk: Desk) -> MCPServer:
+    """A server with every tool, not running yet."""
+    server = MCPServer("forefetch", title="Forefetch", instructions=_INSTRUCTIONS, version=__version__)
+    for tools in (retrieve, queries, messages, tasks):
+        tools.register(server, desk)
+    return server
