@@ -15,7 +15,7 @@ from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.policy import Policy, terms
 from engine.retrieve.selector import Study
 from engine.retrieve.task import RetrieveRequest, RetrieveTask
-from engine.store import Closure, Selection, Standing, is_running, queues, standing
+from engine.store import Closure, Selection, Standing, is_taken, queues, standing
 
 RETRY, SCHEDULE = "retry", "schedule"
 """What is no gate and yet makes a task wait: another attempt, and the time that its message names."""
@@ -123,10 +123,10 @@ def local(time: dt.datetime) -> str:
 
 
 def _situation(path: str | Path, config: Config) -> tuple[Standing, Policy]:
-    """Without an engine nothing is under way, whatever it left behind. Its environment is not ours: what the
-    switch holds is noted with the tasks."""
+    """Where nobody holds the journal nothing is under way, whatever was left behind. An engine's environment
+    is not ours: what the switch holds is noted with the tasks."""
     now = standing(path)
-    return now if is_running(path) else _IDLE, config.policy(switch_on=True)
+    return now if is_taken(path) else _IDLE, config.policy(switch_on=True)
 
 
 def _hold(task: RetrieveTask, now: Standing, policy: Policy) -> Hold | None:

@@ -12,6 +12,7 @@ from typing import Any
 from engine.config.vocabularies import vocabulary_references
 from engine.config.yamlfile import Document, Where
 from engine.errors import Complaint
+from engine.retrieve.policy import BY_HAND, REHEARSAL
 
 
 def references(document: Document) -> Iterator[Complaint]:
@@ -25,6 +26,8 @@ def references(document: Document) -> Iterator[Complaint]:
         name = route.get("name")
         if isinstance(name, str) and name in names:
             yield document.complaint((*here, "name"), "a name of its own", f"a second {name!r}")
+        if name in (BY_HAND, REHEARSAL):
+            yield document.complaint((*here, "name"), "another name: this one is for the tool", repr(name))
         names.add(str(name))
         yield from _known(document, (*here, "from"), route.get("from"), "archives", archives)
         for where, target in _targets((*here, "to"), route.get("to")):

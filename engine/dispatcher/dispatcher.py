@@ -50,15 +50,18 @@ class Dispatcher:
         places: Mapping[str, Place],
         aging: dt.timedelta = DEFAULT_AGING,
         verify_within: float = 10.0,
+        by_hand: bool = False,
     ) -> None:
         """``clients`` are those of the archives, ``places`` the destinations. ``verify_within``: seconds that
-        a destination may take to index what has arrived."""
+        a destination may take to index what has arrived. ``by_hand``: leave alone what nobody asks for by
+        hand; it is for an engine."""
         self._store = store
         self._policy = policy
         self._places = places
         self._finders = {name: place.finder for name, place in places.items() if place.finder is not None}
         self._tidies = [Tidy(name, finder) for name, finder in self._finders.items()]
         self._verify_within = verify_within
+        self._by_hand = by_hand
         self._waiters = Waiters(store, self.as_held)
         archive_probes: dict[str, Probe] = {name: client.echo for name, client in clients.items()}
         probes = {name: place.probe for name, place in places.items() if place.probe is not None}
@@ -74,6 +77,7 @@ class Dispatcher:
                 ThreadPoolExecutor(archive.concurrency, thread_name_prefix=f"archive-{name}"),
                 Tidy(name, clients[name]),
                 aging,
+                by_hand,
             )
             for name, archive in archives.items()
         }
@@ -111,6 +115,11 @@ class Dispatcher:
     def as_held(self, task: RetrieveTask) -> RetrieveTask:
         """A task with the gate that it waits at now, also where that holds more than this one."""
         return self._entrance.as_held(task)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a task is under way."""
+        return any(lane.running for lane in self._lanes.values())
 
     async def stop(self, timeout: float) -> None:
         """Start nothing more; give moves under way ``timeout`` seconds, then cancel them. A canceled one is
@@ -158,6 +167,7 @@ class Dispatcher:
                 if now != seen:
                     await self._reconsider()
                 seen = now
+                await self._note_progress()
                 for task_id, messages in await self._store.expire():
                     _log.warning("task %d has failed: nobody approved it in time", task_id)
                     self._waiters.tell(messages)
@@ -169,6 +179,16 @@ class Dispatcher:
                 _log.exception("the journal could not be looked at; trying again")
             await asyncio.sleep(_LOOK)
 
+    async def _note_progress(self) -> None:
+        """For those who look at tasks from outside."""
+        running = {number: one for lane in self._lanes.values() for number, one in lane.running.items()}
+        news = {number: one.progress for number, one in running.items() if one.progress is not one.noted}
+        counted = {number: counters for number, counters in news.items() if counters is not None}
+        if counted:
+            await self._store.note_progress(counted)
+            for number, counters in counted.items():
+                running[number].noted = counters
+
     async def _reconsider(self) -> None:
         """Somebody else has written to the journal."""
         self._stop_running(await self._store.to_cancel())
@@ -177,6 +197,8 @@ class Dispatcher:
         self._wake_all()
 
     async def _turn_away_unlisted(self) -> None:
+        if self._by_hand:
+            return
         for name in await self._store.waiting_archives() - self._lanes.keys():
             await self._entrance.turn_away_all(name)
 
@@ -195,7 +217,7 @@ class Dispatcher:
                 verify_within=self._verify_within,
             )
             result = await asyncio.get_running_loop().run_in_executor(
-                lane.workers, work, lane.client, lane.archive, self._places, running.stop
+                lane.workers, work, lane.client, lane.archive, self._places, running.stop, running.tell
             )
             self._count(admitted, result)
             await self._conclude(lane, work, result, running)

@@ -17,7 +17,8 @@ from engine.dispatcher.tidy import Tidy
 from engine.errors import StoreError
 from engine.move import Client
 from engine.retrieve.gate import Closed, Gate, Scope
-from engine.retrieve.outcome import TaskStatus
+from engine.retrieve.outcome import SubOperations, TaskStatus
+from engine.retrieve.policy import by_hand
 from engine.retrieve.task import RetrieveTask
 from engine.store import Sieve, Store
 
@@ -31,11 +32,18 @@ _FOR_THE_UNHURRIED = frozenset({Gate.WINDOW, Gate.RATE})  # what is expedited pa
 
 @dataclass(slots=True)
 class Running:
-    """A task under way. ``stop`` ends it on the wire; ``withdrawn``: because nobody wants it any more."""
+    """A task under way. ``stop`` ends it on the wire; ``withdrawn``: because nobody wants it any more.
+    ``progress``: the last pending response, from the worker's thread; ``noted``: the last in the journal."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     withdrawn: bool = False
     worker: asyncio.Task[None] | None = None
+    progress: SubOperations | None = None
+    noted: SubOperations | None = None
+
+    def tell(self, counters: SubOperations) -> None:
+        """Called in the worker's thread."""
+        self.progress = counters
 
 
 Run = Callable[["Lane", Admitted, Running], Coroutine[Any, Any, None]]
@@ -70,13 +78,15 @@ class Shut:
         else:
             self.entirely = True  # not even questions
 
-    def sieve(self) -> Sieve:
-        return Sieve(self.moves, self.unhurried, frozenset(self.destinations), frozenset(self.slowed))
+    def sieve(self, *, by_hand: bool) -> Sieve:
+        destinations, slowed = frozenset(self.destinations), frozenset(self.slowed)
+        return Sieve(self.moves, self.unhurried, destinations, slowed, by_hand)
 
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """An archive, its client, its worker threads and the tasks under way."""
+    """An archive, its client, its worker threads and the tasks under way. ``by_hand``: only what somebody
+    asks for by hand is carried out."""
 
     archive: Archive
     client: Client
@@ -85,6 +95,7 @@ class Lane:
     workers: ThreadPoolExecutor
     tidy: Tidy
     aging: dt.timedelta
+    by_hand: bool = False
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     running: dict[int, Running] = field(default_factory=dict)
     quiet_until: dt.datetime | None = None
@@ -141,7 +152,8 @@ class Lane:
         while self._free > 0 and not shut.entirely:
             if self.quiet_until is not None and self.quiet_until > _now():
                 return self.quiet_until
-            waiting = await self.store.waiting(self.archive.name, limit, aging=self.aging, sieve=shut.sieve())
+            sieve = shut.sieve(by_hand=self.by_hand)
+            waiting = await self.store.waiting(self.archive.name, limit, aging=self.aging, sieve=sieve)
             if not waiting:
                 break
             away = await self._try(waiting, shut, run)
@@ -156,9 +168,14 @@ class Lane:
             newer = await self.store.newer(self._sifted, _MOST_AT_ONCE)
             if not newer:
                 break
-            mine = [task for task in newer if task.is_move and task.request.archive == self.archive.name]
-            await self.entrance.sift(it for it in mine if it.status is TaskStatus.SCHEDULED)
+            await self.entrance.sift(task for task in newer if self._owns(task))
             self._sifted = newer[-1].id
+
+    def _owns(self, task: RetrieveTask) -> bool:
+        """Whether it is a move that waits here."""
+        mine = task.is_move and task.request.archive == self.archive.name
+        in_hand = by_hand(task.request.routes) or not self.by_hand
+        return mine and in_hand and task.status is TaskStatus.SCHEDULED
 
     async def _publish(self, rates: dict[tuple[str, str], Closed]) -> None:
         """For those who ask why nothing moves. A breaker publishes itself; windows and limits can be seen."""

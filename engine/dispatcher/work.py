@@ -12,7 +12,7 @@ from engine.dicom.node import Archive, Destination
 from engine.dispatcher.meters import Probe
 from engine.errand import Carried, Errand
 from engine.errors import ForefetchError
-from engine.move import Client
+from engine.move import Client, Progress
 from engine.resolve import Resolution, resolve
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus, failure
 from engine.retrieve.policy import RouteRule
@@ -46,10 +46,15 @@ class Work:
     verify_within: float
 
     def __call__(
-        self, client: Client, archive: Archive, places: Mapping[str, Place], stop: threading.Event
+        self,
+        client: Client,
+        archive: Archive,
+        places: Mapping[str, Place],
+        stop: threading.Event,
+        progress: Progress | None = None,
     ) -> Result:
         """Blocking, until it has ended or ``stop`` is obeyed."""
-        return _guarded(self.task.id, lambda: self._carry_out(client, archive, places, stop))
+        return _guarded(self.task.id, lambda: self._carry_out(client, archive, places, stop, progress))
 
     @property
     def _may_be_there(self) -> bool:
@@ -58,7 +63,12 @@ class Work:
         return self.terms.verify is not Verify.OFF and self.task.attempts > 1
 
     def _carry_out(
-        self, client: Client, archive: Archive, places: Mapping[str, Place], stop: threading.Event
+        self,
+        client: Client,
+        archive: Archive,
+        places: Mapping[str, Place],
+        stop: threading.Event,
+        progress: Progress | None,
     ) -> Result:
         request = self.task.request
         if not isinstance(request.selector, Study):
@@ -75,7 +85,7 @@ class Work:
             series_level=archive.series_level,
             verify_within=self.verify_within,
         )
-        return carry(client, place.finder, errand, canceled=stop, echo=place.probe)
+        return carry(client, place.finder, errand, progress=progress, canceled=stop, echo=place.probe)
 
 
 def _guarded(task_id: int, work: Callable[[], Result]) -> Result:

@@ -14,6 +14,9 @@ from engine.retrieve.task import Verify
 from engine.retrieve.windows import Windows
 
 EXPIRES = dt.timedelta(hours=24)  # of what waits for a person, where no route says otherwise
+BY_HAND = "pacs_retrieve"
+REHEARSAL = "pacs_retrieve (dry run)"
+"""In the place of routes: what somebody asks for by hand while waiting for it, and only to be told of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,22 @@ class Policy:
     zone: dt.tzinfo = dt.UTC
 
 
+def by_hand(routes: Sequence[str]) -> bool:
+    """Whether somebody asks for it by hand, whoever else does."""
+    return BY_HAND in routes or REHEARSAL in routes
+
+
+_ALWAYS = {BY_HAND: RouteRule(), REHEARSAL: RouteRule(dry_run=True)}
+
+
 def terms(policy: Policy, routes: Sequence[str]) -> RouteRule:
     """The terms of a task. Of several enabled routes that ask for it the most favourable to moving count, and
     the strictest verification. One that moves nothing itself, for it is a dry run, makes none of them more
     favourable. No routes: a person asks by hand, on the plain terms."""
     if not routes:
         return RouteRule()
-    rules = [policy.routes[name] for name in routes if name in policy.routes and policy.routes[name].enabled]
+    known = (_ALWAYS.get(name) or policy.routes.get(name) for name in routes)
+    rules = [rule for rule in known if rule is not None and rule.enabled]
     rules = [rule for rule in rules if not rule.dry_run] or rules
     if len(rules) < 2:
         return rules[0] if rules else RouteRule(enabled=False)

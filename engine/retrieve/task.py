@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
-from engine.retrieve.outcome import Outcome, TaskStatus
+from engine.retrieve.outcome import Outcome, SubOperations, TaskStatus
 from engine.retrieve.selector import Selector, Study
 
 
@@ -93,6 +93,7 @@ class RetrieveTask:
     also those that were interrupted), ``missing`` are the series that an earlier attempt is known to have
     left out. ``approved`` and ``expedited``: a person said so. ``gate`` is the gate that holds it,
     ``not_before`` when it may be tried first, or again; ``expires`` when it fails that nobody has approved.
+    ``progress`` are the counters of the last pending response that was noted of the attempt under way.
     """
 
     id: int
@@ -113,6 +114,7 @@ class RetrieveTask:
     gate: str = ""
     not_before: dt.datetime | None = None
     expires: dt.datetime | None = None
+    progress: SubOperations | None = None
 
     @property
     def is_move(self) -> bool:

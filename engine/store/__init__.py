@@ -1,6 +1,6 @@
 """The journal of messages, retrieve tasks and replies: SQLAlchemy Core on SQLite, with group commit."""
 
-from engine.store.lock import is_running
+from engine.store.lock import is_running, is_taken
 from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.occasions import Effect, Withdrawn
 from engine.store.outbox import Letter, LetterStatus, NewLetter
@@ -43,6 +43,7 @@ __all__ = [
     "count_messages",
     "count_tasks",
     "is_running",
+    "is_taken",
     "list_letters",
     "list_tasks",
     "numbers_of",

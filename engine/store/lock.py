@@ -1,7 +1,8 @@
 """One engine a journal: a second one would take the first one's tasks for a crash's, and move them again.
 
-The lock is SQLite's own, on a file beside the journal, since it works on every platform and ends with the
-process, also by kill -9.
+A lock is SQLite's own, on a file beside the journal, since it works on every platform and ends with the
+process, also by kill -9. A stand-in (`engine.standin`) holds the journal while no engine does, and lets go of
+it when one wants it.
 """
 
 from __future__ import annotations
@@ -12,16 +13,59 @@ from pathlib import Path
 
 from engine.errors import StoreError
 
+_TAKEN, _STANDING_IN, _WANTED = "lock", "standin", "wanted"
+_A_MOMENT = 0.2  # seconds: `is_running` looks at a lock for so long
+_YIELDS_WITHIN = 20.0  # seconds for a stand-in to cancel what it has under way
+_RUNNING = "another forefetch is running on it; stop that one, or use another file"
+
 
 class JournalLock:
-    """Held from construction to ``release``. StoreError where another process holds it."""
+    """Held from construction to ``release``. StoreError where another process holds it.
 
-    def __init__(self, journal: Path) -> None:
+    Blocks for some seconds where a stand-in has to cancel retrieves before it lets go.
+    """
+
+    def __init__(self, journal: Path, *, stand_in: bool = False) -> None:
+        self._journal = journal
+        self._locks: list[_Lock] = []
+        try:
+            self._take(stand_in=stand_in)
+        except BaseException:
+            self.release()
+            raise
+
+    @property
+    def wanted(self) -> bool:
+        """Whether an engine waits for a stand-in to let go."""
+        return _held(_beside(self._journal, _WANTED))
+
+    def release(self) -> None:
+        """Let another engine have the journal."""
+        for lock in self._locks:
+            lock.release()
+
+    def _take(self, *, stand_in: bool) -> None:
+        if stand_in:
+            self._hold(_STANDING_IN, _A_MOMENT)
+        elif _held(_beside(self._journal, _STANDING_IN)):
+            wish = _Lock(_beside(self._journal, _WANTED), _A_MOMENT)
+            try:
+                self._hold(_TAKEN, _YIELDS_WITHIN)
+            finally:
+                wish.release()
+            return
+        self._hold(_TAKEN, _A_MOMENT)
+
+    def _hold(self, name: str, patience: float) -> None:
+        self._locks.append(_Lock(_beside(self._journal, name), patience))
+
+
+class _Lock:
+    """One file, held exclusively; StoreError where another process does for longer than ``patience``."""
+
+    def __init__(self, path: Path, patience: float) -> None:
         self._connection = sqlite3.connect(
-            journal.with_name(journal.name + "-lock"),
-            timeout=0.2,  # `is_running` looks at it for a moment
-            isolation_level=None,
-            check_same_thread=False,
+            path, timeout=patience, isolation_level=None, check_same_thread=False
         )
         try:
             self._connection.execute("BEGIN EXCLUSIVE")
@@ -29,18 +73,27 @@ class JournalLock:
             self._connection.close()
             if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise
-            raise StoreError(
-                "another forefetch is running on it; stop that one, or use another file"
-            ) from exc
+            raise StoreError(_RUNNING) from exc
 
     def release(self) -> None:
-        """Let another engine have the journal."""
         self._connection.close()
 
 
 def is_running(journal: str | Path) -> bool:
     """Whether an engine holds this journal now. Nothing is created, and no engine is kept from starting."""
-    lock = Path(journal).with_name(Path(journal).name + "-lock")
+    return is_taken(journal) and not _held(_beside(Path(journal), _STANDING_IN))
+
+
+def is_taken(journal: str | Path) -> bool:
+    """Whether an engine or a stand-in holds this journal now."""
+    return _held(_beside(Path(journal), _TAKEN))
+
+
+def _beside(journal: Path, name: str) -> Path:
+    return journal.with_name(f"{journal.name}-{name}")
+
+
+def _held(lock: Path) -> bool:
     try:
         with closing(
             sqlite3.connect(f"{lock.resolve().as_uri()}?mode=ro", uri=True, timeout=0)

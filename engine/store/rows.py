@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy import Row
 
 from engine.errors import StoreError
-from engine.retrieve.outcome import Outcome, TaskStatus
+from engine.retrieve.outcome import Outcome, SubOperations, TaskStatus
 from engine.retrieve.selector import Selector, Study
 from engine.retrieve.task import Choice, Priority, RetrieveRequest, RetrieveTask
 
@@ -20,6 +20,7 @@ _SELECTOR: TypeAdapter[Selector] = TypeAdapter(
     Annotated[Selector, Field(discriminator="kind")], config=_CONFIG
 )
 _OUTCOME: TypeAdapter[Outcome | None] = TypeAdapter(Outcome | None, config=_CONFIG)
+_COUNTERS: TypeAdapter[SubOperations | None] = TypeAdapter(SubOperations | None, config=_CONFIG)
 _CHOICES: TypeAdapter[tuple[Choice, ...]] = TypeAdapter(tuple[Choice, ...], config=_CONFIG)
 _TEXTS: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...], config=_CONFIG)
 
@@ -47,6 +48,7 @@ def task_row(
         "instances": request.instances,
         "failures": 0,
         "missing": None,
+        "progress": None,
         "gate": "",
         "approved": False,
         "expedited": False,
@@ -102,11 +104,19 @@ def task(row: Row[Any]) -> RetrieveTask:
             gate=row.gate,
             not_before=row.due_at,
             expires=row.expires_at,
+            progress=_progress(row),
         )
     except ValidationError as exc:
         raise StoreError(f"task {row.id} in the journal cannot be understood") from exc
     except ValueError as exc:
         raise StoreError(f"task {row.id} in the journal has an unknown status or priority") from exc
+
+
+def _progress(row: Row[Any]) -> SubOperations | None:
+    """Of the attempt under way; what an earlier one has left is of no use."""
+    if row.progress is None or row.status != TaskStatus.IN_PROGRESS.value:
+        return None
+    return _COUNTERS.validate_json(row.progress)
 
 
 def _request(row: Row[Any]) -> RetrieveRequest:
@@ -125,6 +135,11 @@ def _request(row: Row[Any]) -> RetrieveRequest:
 def outcome_text(outcome: Outcome) -> str:
     """An outcome as the journal writes it."""
     return _OUTCOME.dump_json(outcome).decode()
+
+
+def counters_text(counters: SubOperations) -> str:
+    """Counters as the journal writes them."""
+    return _COUNTERS.dump_json(counters).decode()
 
 
 def outcome_of(text: str | None) -> Outcome | None:

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from engine.errors import StoreError
 from engine.store.dialect import Identity
 
-VERSION = 3
+VERSION = 4
 
 
 class UtcDateTime(TypeDecorator[dt.datetime]):
@@ -111,6 +111,7 @@ tasks = Table(
     Column("cancel_requested", Boolean, nullable=False),
     Column("outcome", Text),
     Column("choices", Text),
+    Column("progress", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     # One archive's waiting tasks of one priority, those due first, without sorting; the last columns are

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
-from engine.retrieve.outcome import Outcome
+from engine.retrieve.outcome import Outcome, SubOperations
 from engine.retrieve.task import Choice, RetrieveRequest, RetrieveTask
 from engine.store import gates, messages, occasions, outbox, schema, tasks
 from engine.store.dialect import BUSY_TIMEOUT, allow_readers, changes, explain, open_engine
@@ -45,6 +45,7 @@ _RECOVER = each(tasks.recover)
 _TASKS_OF = each(tasks.tasks_of)
 _SETTLED_BY = each(tasks.settled_by)
 _NEXT_DUE = each(tasks.next_due)
+_NOTE_PROGRESS = each(tasks.note_progress)
 _NEWEST = each(tasks.newest)
 _UNANSWERED = each(messages.unanswered)
 _IDENTIFIERS = each(occasions.identifiers)
@@ -73,15 +74,16 @@ class Store:
         self._lock = lock
 
     @classmethod
-    def open(cls, path: str | Path, *, busy_timeout: float = BUSY_TIMEOUT) -> Self:
-        """Open the journal; create the file, not its directory, where there is none.
+    def open(cls, path: str | Path, *, busy_timeout: float = BUSY_TIMEOUT, stand_in: bool = False) -> Self:
+        """Open the journal; create the file, not its directory, where there is none. ``stand_in``: only until
+        an engine wants it (`wanted`).
 
-        Blocks for up to ``busy_timeout`` seconds while another process holds the file. StoreError says why
-        the file is not usable, and the cure.
+        Blocks for up to ``busy_timeout`` seconds while another process holds the file, and for as long as a
+        stand-in needs to let go. StoreError says why the file is not usable, and the cure.
         """
         try:
             engine = open_engine(Path(path), busy_timeout=busy_timeout)
-            lock = JournalLock(Path(path))
+            lock = JournalLock(Path(path), stand_in=stand_in)
             try:
                 connection = _prepared(engine)
             except BaseException:
@@ -92,6 +94,11 @@ class Store:
         except StoreError as exc:
             raise StoreError(f"journal {path}: {exc}") from exc
         return cls(engine, Writer(connection), lock)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether an engine waits for this stand-in to close the journal."""
+        return self._lock.wanted
 
     async def journal(self, message: NewMessage) -> Journaled:
         """Keep a message and its tasks (SCHEDULED), or find the first one of the same fingerprint."""
@@ -134,6 +141,10 @@ class Store:
         (`RetrieveTask.updated`) since then: what was decided on it may not hold any more.
         """
         return await self._writer.run(_CLAIM, task_id, seen)
+
+    async def note_progress(self, counted: Mapping[int, SubOperations]) -> None:
+        """How far the C-MOVEs of these tasks (by number) have come, for those who look at them."""
+        await self._writer.run(_NOTE_PROGRESS, counted)
 
     async def next_due(self, archive: str) -> dt.datetime | None:
         """When the next task of an archive falls due that is not due yet."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Boolean, Connection, Integer, and_, bindparam, func, or_, select, update
 
-from engine.retrieve.outcome import Cause, Outcome, TaskStatus
+from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
 from engine.retrieve.plan import uncovered
+from engine.retrieve.policy import BY_HAND, REHEARSAL
 from engine.retrieve.task import TRANSITIONS, Choice, Priority, RetrieveRequest, RetrieveTask
 from engine.store.gates import AS_SEEN, forget_gates
 from engine.store.links import attach, messages_of, settled
-from engine.store.rows import end_row, task, texts
+from engine.store.rows import counters_text, end_row, task, texts
 from engine.store.schema import links, tasks
 from engine.store.story import Event, tell
 
@@ -26,15 +28,18 @@ INTERRUPTED = "interrupted by a stop; will be tried again"
 @dataclass(frozen=True, slots=True)
 class Sieve:
     """Which waiting tasks are worth a look: ``moves``: C-MOVEs at all, ``unhurried``: also those that nobody
-    has expedited; ``without``: none to these destinations, ``slowed``: only expedited ones to these."""
+    has expedited; ``without``: none to these destinations, ``slowed``: only expedited ones to these;
+    ``by_hand``: only what somebody asks for by hand."""
 
     moves: bool = True
     unhurried: bool = True
     without: frozenset[str] = frozenset()
     slowed: frozenset[str] = frozenset()
+    by_hand: bool = False
 
 
 _THIS = tasks.c.id == bindparam("task")
+_BY_HAND = or_(*(tasks.c.routes.contains(json.dumps(name), autoescape=True) for name in (BY_HAND, REHEARSAL)))
 _WAITING = (
     select(tasks)
     .where(
@@ -42,6 +47,7 @@ _WAITING = (
         tasks.c.archive == bindparam("archive"),
         tasks.c.priority == bindparam("priority"),
         tasks.c.due_at <= bindparam("now"),
+        or_(bindparam("by_hand", type_=Boolean).is_(False), _BY_HAND),
         or_(
             tasks.c.kind != "study",
             and_(
@@ -81,6 +87,7 @@ _CLAIM = (
         attempts=tasks.c.attempts + 1,
         reason="",
         gate="",
+        progress=None,
         began_at=bindparam("now"),
         updated_at=bindparam("now"),
     )
@@ -98,6 +105,11 @@ _BACK = (
 )
 _RELEASE = _BACK.where(_THIS).values(due_at=func.coalesce(bindparam("due"), tasks.c.due_at))
 _AGAIN = _RELEASE.values(failures=tasks.c.failures + 1, missing=bindparam("parts")).returning(tasks.c.id)
+_NOTE = (
+    update(tasks)
+    .where(_THIS, tasks.c.status == TaskStatus.IN_PROGRESS.value)
+    .values(progress=bindparam("counters"))
+)
 _TASKS_OF = (
     select(tasks)
     .join(links, links.c.task_id == tasks.c.id)
@@ -131,6 +143,7 @@ def waiting(
         "unhurried": sieve.unhurried,
         "without": sorted(sieve.without),
         "slowed": sorted(sieve.slowed),
+        "by_hand": sieve.by_hand,
     }
     rows = [
         row
@@ -155,6 +168,13 @@ def claim(connection: Connection, task_id: int, seen: dt.datetime | None) -> Ret
     """SCHEDULED to IN_PROGRESS, one attempt more. ``seen``: only if it has not been updated since then."""
     row = connection.execute(_CLAIM, {"task": task_id, "seen": seen, "now": _now()}).one_or_none()
     return None if row is None else task(row)
+
+
+def note_progress(connection: Connection, counted: Mapping[int, SubOperations]) -> None:
+    """How far the C-MOVEs of these tasks have come, as far as they are IN_PROGRESS."""
+    connection.execute(
+        _NOTE, [{"task": number, "counters": counters_text(it)} for number, it in counted.items()]
+    )
 
 
 def next_due(connection: Connection, archive: str) -> dt.datetime | None:
