@@ -47,15 +47,7 @@ class Engine:
         self._allowed = switch_on(environment)
         profiles = _profiles(config)
         self._store = Store.open(settings.store)
-        self._dispatcher = Dispatcher(
-            store=self._store,
-            policy=config.policy(switch_on=self._allowed),
-            archives=config.archives,
-            clients={name: ArchiveClient(archive) for name, archive in config.archives.items()},
-            places={name: _place(it, settings.ae_title) for name, it in config.destinations.items()},
-            aging=dt.timedelta(seconds=config.gate.aging),
-            verify_within=config.gate.verify_within,
-        )
+        self._dispatcher = dispatcher_of(config, self._store, switch_on=self._allowed)
         self._outbox = Outbox(self._store, tls={(rule.host, rule.port): rule.tls for rule in config.replies})
         self._intake = Intake(
             config=config,
@@ -119,6 +111,21 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+def dispatcher_of(config: Config, store: Store, *, switch_on: bool, by_hand: bool = False) -> Dispatcher:
+    """The dispatcher of a configuration, not started; ``by_hand`` as in `Dispatcher`."""
+    calling = config.engine.ae_title
+    return Dispatcher(
+        store=store,
+        policy=config.policy(switch_on=switch_on),
+        archives=config.archives,
+        clients={name: ArchiveClient(archive) for name, archive in config.archives.items()},
+        places={name: _place(it, calling) for name, it in config.destinations.items()},
+        aging=dt.timedelta(seconds=config.gate.aging),
+        verify_within=config.gate.verify_within,
+        by_hand=by_hand,
+    )
 
 
 def _place(destination: Destination, calling_ae_title: str) -> Place:

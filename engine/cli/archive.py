@@ -28,6 +28,7 @@ def retrieve(
     import os
 
     from engine.errors import GateClosed
+    from engine.report import report
     from engine.retrieve.gate import refuse, switch_on
     from engine.retrieve.selector import Study
 
@@ -43,7 +44,7 @@ def retrieve(
         raise typer.BadParameter(cure, param_hint="--verify")
     outcome = _move(settings, source, Study(study_uid, series), target, verify)
     out = console()
-    out.print(_report(outcome, Study(study_uid, series), target))
+    out.print(report(outcome, study_uid, series, target.ae_title))
     if not outcome.arrived:
         raise typer.Exit(1)
 
@@ -87,29 +88,6 @@ def _move(settings: Config, source: str, study: Study, target: Destination, veri
         client.close()
         if finder is not None:
             finder.close()
-
-
-def _report(outcome: Outcome, study: Study, target: Destination) -> str:
-    """The report of ``pacs_retrieve``: its lines and its order, and what they left unsaid."""
-
-    def count(number: int | None) -> str:
-        return "not stated" if number is None else str(number)
-
-    lines = ["PACS Retrieve (C-MOVE)", "=" * 50]
-    lines.append(f"Status: {'SUCCESS' if outcome.arrived else 'FAILED'}")
-    lines.append(f"Study UID: {study.study_uid}")
-    if study.series_uid:
-        lines.append(f"Series UID: {study.series_uid}")
-    lines.append(f"Destination: {target.ae_title}")
-    lines.append(f"Message: {outcome.sentence}")
-    lines.append(f"Completed: {count(outcome.counters.completed)}")
-    lines.append(f"Failed: {count(outcome.counters.failed)}")
-    lines.append(f"Warnings: {count(outcome.counters.warning)}")
-    if outcome.dicom_status is not None:
-        lines.append(f"DICOM status: 0x{outcome.dicom_status:04X}")
-    if outcome.comment:
-        lines.append(f"Comment: {outcome.comment}")
-    return "\n".join(lines)
 
 
 def echo(config: ConfigPath = DEFAULT_CONFIG) -> None:

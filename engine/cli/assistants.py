@@ -11,6 +11,7 @@ from engine.cli.options import DEFAULT_CONFIG, ConfigPath, load
 
 def mcp(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Offer Forefetch to an assistant as MCP tools, over standard input and output."""
+    import asyncio
     import os
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
@@ -19,9 +20,11 @@ def mcp(config: ConfigPath = DEFAULT_CONFIG) -> None:
     except ImportError as error:
         raise typer.BadParameter("needs the MCP SDK: pip install 'forefetch[mcp]'") from error
     from engine.mcp.desk import Desk
-    from engine.mcp.masking import Masking
-    from engine.mcp.switches import Switches
 
-    switches = Switches.of(os.environ)
-    desk = Desk(load(config), str(config), switches, Masking(shown=switches.patient_data))
-    build(desk).run()
+    desk = Desk.of(load(config), str(config), os.environ)
+
+    async def serve() -> None:
+        async with desk.by_hand:
+            await build(desk).run_stdio_async()
+
+    asyncio.run(serve())

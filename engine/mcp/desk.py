@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engine.by_hand import ByHand
 from engine.config import Config
 from engine.dicom.identifiers import valid_ae_title
 from engine.dicom.node import Archive, Destination
 from engine.errors import GateClosed, IdentifierError
 from engine.mcp.masking import Masking
 from engine.mcp.switches import Switches
+from engine.retrieve.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +23,22 @@ class Desk:
     routes: str
     switches: Switches
     masking: Masking
+    by_hand: ByHand
+
+    @classmethod
+    def of(cls, config: Config, routes: str, environment: Mapping[str, str]) -> Desk:
+        """``environment`` has the switches. The tools work within ``async with desk.by_hand``."""
+        switches = Switches.of(environment)
+        masking = Masking(shown=switches.patient_data)
+        return cls(config, routes, switches, masking, ByHand(config, switch_on=switches.retrieve))
 
     @property
     def journal(self) -> str:
         return self.config.engine.store
+
+    def policy(self) -> Policy:
+        """What the gate needs to know."""
+        return self.config.policy(switch_on=self.switches.retrieve)
 
     def archive(self, name: str) -> Archive:
         """By its name, or the only one where none is named. IdentifierError with the choices."""

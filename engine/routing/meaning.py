@@ -13,7 +13,7 @@ from engine.hl7.encoding import NULL
 from engine.hl7.message import Located, Message
 from engine.hl7.path import FieldPath
 
-Kind = Literal["order", "visit", "pre-admission", "visit or pre-admission"]
+Kind = Literal["order", "visit", "pre-admission", "visit or pre-admission", "call"]
 
 # Table 0119: cancel, discontinue, canceled or discontinued by the filler, and as requested
 _CANCELS = frozenset({"CA", "DC", "OC", "OD", "CR", "DR"})
@@ -52,7 +52,8 @@ NO_NUMBER = Number()
 @dataclass(frozen=True, slots=True)
 class Occasion:
     """The order (``number`` of the placer, ``other`` of the filler) or the visit (``number``; ``other`` is
-    the patient ID) that a retrieve is for, and the IDs of its patient.
+    the patient ID) that a retrieve is for, and the IDs of its patient; or a call by hand, which has a
+    ``number`` of its own.
 
     Two name the same order when a number that both have agrees, and none that both have differs; the same
     visit when its numbers agree, or where neither has one, the patients.

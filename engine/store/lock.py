@@ -46,6 +46,8 @@ class JournalLock:
 
     def _take(self, *, stand_in: bool) -> None:
         if stand_in:
+            if self.wanted:
+                raise StoreError(_RUNNING)
             self._hold(_STANDING_IN, _A_MOMENT)
         elif _held(_beside(self._journal, _STANDING_IN)):
             wish = _Lock(_beside(self._journal, _WANTED), _A_MOMENT)
@@ -85,8 +87,8 @@ def is_running(journal: str | Path) -> bool:
 
 
 def is_taken(journal: str | Path) -> bool:
-    """Whether an engine or a stand-in holds this journal now."""
-    return _held(_beside(Path(journal), _TAKEN))
+    """Whether an engine or a stand-in holds this journal now, or an engine is about to."""
+    return any(_held(_beside(Path(journal), name)) for name in (_TAKEN, _WANTED))
 
 
 def _beside(journal: Path, name: str) -> Path:

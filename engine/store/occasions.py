@@ -101,10 +101,14 @@ def _row(message_id: int, occasion: Occasion) -> dict[str, object]:
 
 
 def withdraw(
-    connection: Connection, message_id: int, named: Sequence[Occasion], now: dt.datetime
+    connection: Connection,
+    message_id: int,
+    named: Sequence[Occasion],
+    now: dt.datetime,
+    outcome: Outcome = _CANCELED,
 ) -> Withdrawn:
     """Take back what earlier messages asked for on these occasions. A task stays while a message waits for
-    it one of whose occasions still stands, or that has none."""
+    it one of whose occasions still stands, or that has none. ``outcome``: of a task that had not begun."""
     found = [row for it in named for row in _rows_named(connection, message_id, it)]
     if not found:
         return NOTHING_WITHDRAWN
@@ -120,7 +124,7 @@ def withdraw(
             connection.execute(_REQUEST_CANCEL, {"task": row.id, "now": now})
             running.append(row.id)
         else:
-            connection.execute(update(tasks).where(tasks.c.id == row.id).values(end_row(_CANCELED, now)))
+            connection.execute(update(tasks).where(tasks.c.id == row.id).values(end_row(outcome, now)))
             canceled.append(row.id)
     return Withdrawn(tuple(canceled), tuple(running), tuple(wanted))
 

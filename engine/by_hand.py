@@ -1,0 +1,142 @@
+"""A retrieve that somebody asks for by hand and waits for: through the journal, the gate and the dispatcher,
+as one that a message asks for. When the call has ended, so has its retrieve."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import TracebackType
+
+from engine.config import Config
+from engine.errors import StoreError
+from engine.report import succeeded
+from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
+from engine.retrieve.policy import REHEARSAL
+from engine.retrieve.task import RetrieveRequest, RetrieveTask
+from engine.standin import StandIn
+from engine.store.calls import Call, ask, keep_answer, standing_of, take_back
+from engine.waiting import Hold, holds
+
+_log = logging.getLogger(__name__)
+_LOOK = 0.2  # seconds between looks at the journal
+_PATIENCE = dt.timedelta(minutes=1)  # for a gate that says when it opens
+_STARTS_WITHIN = 600.0  # seconds, whatever the gates say
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """How far a retrieve has come: the counters of the last pending response, or what it waits for."""
+
+    counters: SubOperations | None = None
+    waits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The task and what is to be said of it."""
+
+    task: RetrieveTask
+    outcome: Outcome
+
+
+Tell = Callable[[Stage], Awaitable[None]]
+
+
+class ByHand:
+    """Those of one process. An async context manager: leaving it ends what nobody waits for any more."""
+
+    def __init__(self, config: Config, *, switch_on: bool) -> None:
+        self._config = config
+        self._path = config.engine.store
+        self._standin = StandIn(config, switch_on=switch_on)
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def retrieve(self, request: RetrieveRequest, who: str, tell: Tell) -> Ended:
+        """Ask, and wait until it has ended; ``tell`` is called with each new stage.
+
+        What waits for a person, or for longer than a minute, is given up. Cancellation cancels the C-MOVE.
+        StoreError: the journal cannot be used.
+        """
+        await self._standin.provide()
+        call = await asyncio.to_thread(ask, self._path, request, who)
+        try:
+            ended = await self._follow(call, tell)
+        except BaseException:
+            # In a task of its own: who is cancelled cannot wait
+            leaving = asyncio.create_task(self._leave(call))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+            raise
+        await self._keep(call, ended, who, dry_run=REHEARSAL in request.routes)
+        return ended
+
+    async def __aenter__(self) -> ByHand:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.gather(*self._leaving, return_exceptions=True)
+        await self._standin.__aexit__(kind, error, trace)
+
+    async def _follow(self, call: Call, tell: Tell) -> Ended:
+        began, stage = time.monotonic(), Stage()
+        while True:
+            task = await asyncio.to_thread(standing_of, self._path, call)
+            if task.outcome is not None and task.status.final:
+                return Ended(task, task.outcome)
+            hold = await self._hold(task)
+            if task.status is not TaskStatus.IN_PROGRESS and _in_vain(hold, time.monotonic() - began):
+                return await self._give_up(call, task, hold)
+            if (news := Stage(task.progress, str(hold or ""))) != stage:
+                stage = news
+                await tell(stage)
+            await self._standin.provide()
+            await asyncio.sleep(_LOOK)
+
+    async def _hold(self, task: RetrieveTask) -> Hold | None:
+        if task.status is TaskStatus.IN_PROGRESS:
+            return None
+        return (await asyncio.to_thread(holds, self._path, self._config, [task])).get(task.id)
+
+    async def _give_up(self, call: Call, task: RetrieveTask, hold: Hold | None) -> Ended:
+        """It has not begun, and does not begin any more; unless it just has, or others want it too."""
+        why = str(hold) if hold is not None else "no engine has begun with it in ten minutes"
+        left = await asyncio.to_thread(take_back, self._path, call)
+        while not task.status.final and task.id in left.running:
+            await asyncio.sleep(_LOOK)
+            task = await asyncio.to_thread(standing_of, self._path, call)
+            if task.status.final and task.outcome is not None:
+                return Ended(task, task.outcome)
+        text = f"nothing was moved: {why}"
+        if task.id in left.wanted:
+            text += f"; task {task.id} waits on for others who asked for the same"
+        cure = "ask again then, or have the operator open the gate (docs/gates.md)"
+        return Ended(task, Outcome(TaskStatus.CANCELED, Cause.GATE_CLOSED, text, cure=cure))
+
+    async def _keep(self, call: Call, ended: Ended, who: str, *, dry_run: bool) -> None:
+        """What was said, as the acknowledgment of a message is kept. It is true all the same if it is not."""
+        code = "SUCCESS" if succeeded(ended.outcome, dry_run=dry_run) else "FAILED"
+        _log.info("task %d for %s: %s (%s)", ended.task.id, who, code, ended.outcome.cause)
+        try:
+            await asyncio.to_thread(keep_answer, self._path, call, ended.outcome.sentence, code)
+        except StoreError as error:
+            _log.error("message %d: its answer could not be kept: %s", call.message_id, error)
+
+    async def _leave(self, call: Call) -> None:
+        try:
+            await asyncio.to_thread(take_back, self._path, call)
+        except StoreError as error:
+            _log.error("message %d could not be taken back: %s", call.message_id, error)
+
+
+def _in_vain(hold: Hold | None, waited: float) -> bool:
+    """Whether it will not begin while somebody waits for it."""
+    if hold is None:
+        return waited > _STARTS_WITHIN
+    opens_late = hold.until is not None and hold.until > dt.datetime.now(dt.UTC) + _PATIENCE
+    return hold.held or opens_late or waited > _STARTS_WITHIN
