@@ -17,7 +17,7 @@ from engine.report import succeeded
 from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
 from engine.retrieve.policy import REHEARSAL
 from engine.retrieve.task import RetrieveRequest, RetrieveTask
-from engine.standin import StandIn
+from engine.standin import IDLE, StandIn
 from engine.store.calls import Call, ask, keep_answer, standing_of, take_back
 from engine.waiting import Hold, holds
 
@@ -49,10 +49,11 @@ Tell = Callable[[Stage], Awaitable[None]]
 class ByHand:
     """Those of one process. An async context manager: leaving it ends what nobody waits for any more."""
 
-    def __init__(self, config: Config, *, switch_on: bool) -> None:
+    def __init__(self, config: Config, *, switch_on: bool, idle: float = IDLE) -> None:
+        """``idle``: seconds after which the stand-in leaves the journal alone again."""
         self._config = config
         self._path = config.engine.store
-        self._standin = StandIn(config, switch_on=switch_on)
+        self._standin = StandIn(config, switch_on=switch_on, idle=idle)
         self._leaving: set[asyncio.Task[None]] = set()
 
     async def retrieve(self, request: RetrieveRequest, who: str, tell: Tell) -> Ended:

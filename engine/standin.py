@@ -15,14 +15,14 @@ from engine.store import Store, is_taken
 
 _log = logging.getLogger(__name__)
 _LOOK = 0.2  # seconds between looks whether an engine wants the journal
-_IDLE = 120.0  # seconds without work: what rates count, a minute, must not be forgotten between two calls
+IDLE = 120.0  # seconds without work: what rates count, a minute, must not be forgotten between two calls
 
 
 class StandIn:
     """A dispatcher that comes up when it is needed. An async context manager: leaving it ends what is under
     way, on the wire too. Used from one event loop."""
 
-    def __init__(self, config: Config, *, switch_on: bool, idle: float = _IDLE) -> None:
+    def __init__(self, config: Config, *, switch_on: bool, idle: float = IDLE) -> None:
         self._config = config
         self._switch_on = switch_on
         self._idle = idle

@@ -1,0 +1,120 @@
+"""Retrieves that somebody asks for by hand: kept as messages are, shared, and taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from engine.errors import StoreError
+from engine.retrieve.outcome import Cause, SubOperations, TaskStatus
+from engine.retrieve.policy import BY_HAND, REHEARSAL
+from engine.store import Sieve, story_of
+from engine.store.calls import ask, keep_answer, standing_of, take_back
+
+from . import ARRIVED, message, opened, request
+
+S = TaskStatus
+CALL = request(routes=(BY_HAND,))
+
+
+async def test_a_call_is_a_message_with_a_task_and_keeps_what_was_answered(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        seen = await store.changes()
+        call = ask(path, CALL, "mcp (test)")
+        assert await store.changes() != seen
+        (task,) = await store.waiting("pacs", 9)
+        assert (task.id, task.request.routes, task.message_id) == (1, (BY_HAND,), call.message_id)
+        assert standing_of(path, call).status is S.SCHEDULED
+        assert await store.claim(1) is not None
+        assert await store.finish(1, ARRIVED) == (call.message_id,)
+    assert standing_of(path, call).outcome == ARRIVED
+    keep_answer(path, call, "3 objects arrived", "SUCCESS")
+    story = story_of(path, 1)
+    assert story is not None
+    assert [(it.message_type, it.control_id, it.ack_code) for it in story.messages] == [
+        (BY_HAND, call.number, "SUCCESS")
+    ]
+
+
+async def test_every_call_is_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        first = ask(path, CALL, "mcp")
+        await store.claim(1)
+        await store.finish(1, ARRIVED)
+        second = ask(path, CALL, "mcp")
+    assert first.message_id != second.message_id
+    assert standing_of(path, second).id == 2
+
+
+async def test_what_waits_ends_when_it_is_taken_back_and_what_is_under_way_is_to_be_canceled(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        waiting, running = ask(path, CALL, "mcp"), ask(path, request("9.9", routes=(BY_HAND,)), "mcp")
+        await store.claim(2)
+        assert take_back(path, waiting).canceled == (1,)
+        assert take_back(path, running).running == (2,)
+        assert await store.to_cancel() == [2]
+        assert not await store.release(2, "stopped")
+    outcome = standing_of(path, waiting).outcome
+    assert outcome is not None
+    assert (outcome.status, outcome.cause) == (S.CANCELED, Cause.CANCELED)
+    assert outcome.text == "who asked for it does not wait any more"
+    assert take_back(path, waiting).canceled == ()
+
+
+async def test_what_a_message_wants_too_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        await store.journal(message(1, request()))
+        call = ask(path, CALL, "mcp")
+        assert standing_of(path, call).request.routes == ("orders", BY_HAND)
+        assert take_back(path, call).wanted == (1,)
+        assert [task.id for task in await store.waiting("pacs", 9)] == [1]
+
+
+async def test_of_two_calls_for_the_same_the_second_keeps_the_task_when_the_first_is_taken_back(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "journal"
+    async with opened(path):
+        first, second = ask(path, CALL, "mcp"), ask(path, CALL, "mcp")
+        assert standing_of(path, first).id == standing_of(path, second).id == 1
+        assert take_back(path, first).wanted == (1,)
+        assert take_back(path, second).canceled == (1,)
+
+
+async def test_a_stand_in_sees_only_what_is_asked_for_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        await store.journal(message(1, request("1.1"), request("1.2")))
+        ask(path, request("1.2", routes=(BY_HAND,)), "mcp")
+        ask(path, request("1.3", routes=(REHEARSAL,)), "mcp")
+        seen = await store.waiting("pacs", 9, sieve=Sieve(by_hand=True))
+        assert [str(task.request.selector) for task in seen] == ["study 1.2", "study 1.3"]
+        assert len(await store.waiting("pacs", 9)) == 3
+
+
+async def test_progress_is_that_of_the_attempt_under_way(tmp_path: Path) -> None:
+    path, counters = tmp_path / "journal", SubOperations(remaining=2, completed=1, failed=0, warning=0)
+    async with opened(path) as store:
+        call = ask(path, CALL, "mcp")
+        await store.note_progress({1: counters})
+        assert standing_of(path, call).progress is None
+        await store.claim(1)
+        await store.note_progress({1: counters})
+        assert standing_of(path, call).progress == counters
+        await store.release(1, "stopped")
+        assert standing_of(path, call).progress is None
+        await store.claim(1)
+        assert standing_of(path, call).progress is None
+
+
+async def test_without_a_journal_nothing_is_asked(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no journal"):
+        await asyncio.to_thread(ask, tmp_path / "journal", CALL, "mcp")

@@ -1,0 +1,118 @@
+"""What is asked for by hand, with and without an engine on the journal: the same gate and dispatcher."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+from engine.app import Engine
+from engine.by_hand import ByHand, Ended, Stage
+from engine.config import load
+from engine.retrieve.gate import SWITCH_REASON
+from engine.retrieve.outcome import Cause, TaskStatus
+from engine.retrieve.policy import BY_HAND
+from engine.retrieve.selector import Study
+from engine.retrieve.task import RetrieveRequest
+from engine.store import NewMessage, Store, is_running, is_taken
+from tests.dicom_peers import eventually
+from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE
+from tests.mcp.clinic import SLOW, Clinic, clinic
+from tests.store import message
+from tests.test_serve import serving
+
+
+async def _silent(stage: Stage) -> None: ...
+
+
+def _request(study: str = CHEST_CT) -> RetrieveRequest:
+    return RetrieveRequest(Study(study), "main", "reading", (BY_HAND,))
+
+
+def _order(study: str) -> NewMessage:
+    return message(study, RetrieveRequest(Study(study), "main", "reading", ("study",)))
+
+
+async def _by_hand(nodes: Clinic, study: str = CHEST_CT) -> Ended:
+    async with ByHand(load(nodes.routes), switch_on=True) as by_hand:
+        return await by_hand.retrieve(_request(study), "test", _silent)
+
+
+async def _eventually(nodes: Clinic, arrived: int, study: str = CHEST_CT) -> None:
+    assert await asyncio.to_thread(eventually, lambda: nodes.reading.arrived(study) >= arrived)
+
+
+async def test_a_stand_in_leaves_to_the_engine_what_a_feed_has_asked_for(tmp_path: Path) -> None:
+    with clinic(tmp_path) as nodes:
+        store = Store.open(nodes.journal)
+        await store.journal(_order(OLD_KNEE))
+        await store.close()
+        assert (await _by_hand(nodes)).outcome.arrived
+        statuses = {str(task.request.selector): task.status for task in nodes.tasks}
+    assert statuses == {
+        f"study {OLD_KNEE}": TaskStatus.SCHEDULED,
+        f"study {CHEST_CT}": TaskStatus.COMPLETED,
+    }
+    assert nodes.reading.arrived(OLD_KNEE) == 0
+
+
+async def test_where_an_engine_serves_it_is_the_engine_that_moves(tmp_path: Path) -> None:
+    with clinic(tmp_path) as nodes:
+        async with Engine(load(nodes.routes), ALLOWED):
+            ended = await _by_hand(nodes)
+            assert is_running(nodes.journal)
+        assert ended.outcome.arrived
+        assert len(nodes.archive.moves) == 1
+
+
+async def test_the_engines_gate_counts_whatever_ours_says(tmp_path: Path) -> None:
+    with clinic(tmp_path) as nodes:
+        async with Engine(load(nodes.routes), {}):
+            ended = await _by_hand(nodes)
+        assert (ended.task.status, ended.outcome.cause) == (TaskStatus.FAILED, Cause.GATE_CLOSED)
+        assert ended.outcome.text == SWITCH_REASON
+        assert nodes.archive.moves == ()
+
+
+async def test_an_engine_that_starts_takes_a_move_over_from_the_stand_in(tmp_path: Path) -> None:
+    with clinic(tmp_path, SLOW.replace("200ms", "700ms")) as nodes:
+        call = asyncio.create_task(_by_hand(nodes))
+        await _eventually(nodes, 1)
+        with serving(nodes.routes) as engine:
+            assert await asyncio.to_thread(lambda: engine.address)
+            assert is_running(nodes.journal)
+            ended = await call
+            assert await asyncio.to_thread(engine.end, signal.SIGTERM) == 0
+        assert ended.outcome.arrived
+        assert ended.task.attempts == 2
+        assert [move.study_uid for move in nodes.archive.moves] == [CHEST_CT, CHEST_CT]
+
+
+async def test_an_engine_that_stops_leaves_a_move_to_the_stand_in(tmp_path: Path) -> None:
+    with clinic(tmp_path, SLOW) as nodes:
+        with serving(nodes.routes) as engine:
+            assert await asyncio.to_thread(lambda: engine.address)
+            call = asyncio.create_task(_by_hand(nodes))
+            await _eventually(nodes, 1)
+            await asyncio.to_thread(engine.end, signal.SIGKILL)
+        ended = await call
+        assert ended.outcome.arrived
+        assert ended.task.attempts == 2
+    assert not is_taken(nodes.journal)
+
+
+async def test_of_several_that_ask_one_stands_in_for_all(tmp_path: Path) -> None:
+    with clinic(tmp_path, SLOW, archive=", concurrency: 1") as nodes:
+        first = asyncio.create_task(_by_hand(nodes))
+        await _eventually(nodes, 1)
+        second = asyncio.create_task(_by_hand(nodes, OLD_KNEE))
+        ended = await asyncio.gather(first, second)
+        assert [it.outcome.arrived for it in ended] == [True, True]
+
+
+async def test_a_stand_in_goes_away_when_nobody_has_asked_for_a_while(tmp_path: Path) -> None:
+    with clinic(tmp_path) as nodes:
+        async with ByHand(load(nodes.routes), switch_on=True, idle=0.1) as by_hand:
+            for _ in range(2):
+                assert (await by_hand.retrieve(_request(), "test", _silent)).outcome.arrived
+                assert await asyncio.to_thread(eventually, lambda: not is_taken(nodes.journal))
