@@ -8,7 +8,7 @@ from pydantic import Field
 
 from engine.config.fields import Address, AeTitle, Charset, Duration, Listed, PositiveDuration, Text, TimeZone
 from engine.config.models.base import Section, default
-from engine.config.models.security import ListenerTlsSection
+from engine.config.models.security import Beside, ListenerTlsSection
 
 
 class EngineSection(Section):
@@ -16,7 +16,7 @@ class EngineSection(Section):
 
     listen: Address = default("127.0.0.1:2575", "host:port to take HL7 messages on, by MLLP")
     tls: ListenerTlsSection | None = default(None, "encrypt what is listened on")
-    store: str = default("forefetch.db", "SQLite file of messages and tasks")
+    store: Beside = default("forefetch.db", "SQLite file of messages and tasks, beside this one")
     ae_title: AeTitle = default("FOREFETCH", "our calling AE title")
     time_zone: TimeZone | None = default(None, "of HL7 times that name none; default: the machine's")
     default_charset: Charset = default("UNICODE UTF-8", "of messages with an empty MSH-18")

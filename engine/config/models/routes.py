@@ -11,6 +11,7 @@ from engine.config.fields import Duration, Listed, MessageType, Path, Retries, W
 from engine.config.models.base import Section, default
 from engine.config.models.conditions import ConditionSection
 from engine.config.models.gate import HoldChoice
+from engine.config.models.security import Beside
 from engine.config.models.studies import Item
 
 
@@ -56,7 +57,7 @@ class RouteSection(Section):
     deadline: Duration = default("20s", "for the outcome; then AA, in progress")
     priority: PriorityName = default("medium", "DIMSE priority of the C-MOVE")
     validate_: Annotated[bool, Field(alias="validate")] = False
-    profile: str | None = default(None, "file of a message profile for validate, as hl7apy writes it")
+    profile: Beside | None = default(None, "file of a message profile for validate, as hl7apy writes it")
     schedule: ScheduleSection | None = default(None, "retrieve by a date that the message names")
     windows: Annotated[list[WindowSpan], Listed] = default([], "when it moves studies; default: always")
     hold: HoldChoice = default(

@@ -14,17 +14,21 @@ from engine.config.models.base import Section, default
 from engine.tls import check_certificates, check_key
 
 
-def _file(text: object, info: ValidationInfo) -> str:
+def _beside(text: object, info: ValidationInfo) -> str:
     """A path; a relative one starts from the folder of routes.yaml."""
     if not isinstance(text, str) or not text.strip():
         raise ValueError("a file")
-    path = Path(_setting(info, "folder", "")) / text.strip()
+    return str(Path(_setting(info, "folder", "")) / text.strip())
+
+
+def _file(text: object, info: ValidationInfo) -> str:
+    path = _beside(text, info)
     if _trying(info):
         try:
-            path.open("rb").close()
+            Path(path).open("rb").close()
         except OSError as error:
             raise ValueError(f"a file that can be read ({path}: {error.strerror})") from None
-    return str(path)
+    return path
 
 
 def _setting(info: ValidationInfo, name: str, otherwise: str) -> str:
@@ -51,6 +55,7 @@ def _variable(text: object, info: ValidationInfo) -> str:
     return text.strip()
 
 
+Beside = Annotated[str, PlainValidator(_beside), WithJsonSchema({"type": "string"})]
 File = Annotated[str, PlainValidator(_file), WithJsonSchema({"type": "string"})]
 Variable = Annotated[str, PlainValidator(_variable), WithJsonSchema({"type": "string"})]
 
