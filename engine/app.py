@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import logging
 import os
-import signal
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
@@ -24,6 +22,7 @@ from engine.listener import Listener, ListenerSettings
 from engine.outbox import Outbox
 from engine.retrieve.gate import SWITCH_REASON, switch_on
 from engine.scu import ArchiveClient, echo
+from engine.signals import stop_event
 from engine.store import Store
 
 _log = logging.getLogger(__name__)
@@ -152,13 +151,7 @@ def _profiles(config: Config) -> dict[str, Any]:
 
 async def serve(config: Config) -> None:
     """Run until SIGTERM or SIGINT, then drain."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        try:
-            loop.add_signal_handler(number, stop.set)
-        except NotImplementedError:  # Windows: asyncio has no signal handlers there
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
+    stop = stop_event()
     async with Engine(config):
         await stop.wait()
         _log.info("stopping: no new connections, answering what was received")

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 import signal
 import socket
 import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,69 +17,18 @@ from engine.sender import send
 from engine.simulator import SimulatedArchive, SimulatedDestination, demo_studies
 from engine.store import list_tasks
 from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE, field, hospital, order
-
-COMMAND = [sys.executable, "-c", "from engine.cli import main; main()"]
-
-
-class Serving:
-    """A running `forefetch serve`. ``lines`` are what it has logged so far."""
-
-    def __init__(self, config: Path, environment: dict[str, str]) -> None:
-        self.process = subprocess.Popen(
-            [*COMMAND, "serve", "--config", str(config)],
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **environment},
-        )
-        self.lines: list[str] = []
-        self._news = threading.Condition()
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            with self._news:
-                self.lines.append(line)
-                self._news.notify_all()
-        with self._news:
-            self._news.notify_all()
-
-    def wait_for(self, pattern: str) -> re.Match[str]:
-        """The first log line that matches."""
-
-        def found() -> re.Match[str] | None:
-            return next((match for line in self.lines if (match := re.search(pattern, line))), None)
-
-        with self._news:
-            self._news.wait_for(lambda: found() or not self._reader.is_alive(), 30)
-            match = found()
-        assert match is not None, f"no {pattern!r} in:\n{''.join(self.lines)}"
-        return match
-
-    @property
-    def address(self) -> tuple[str, int]:
-        match = self.wait_for(r"listening on ([\d.]+):(\d+)")
-        return match[1], int(match[2])
-
-    def end(self, number: signal.Signals) -> int:
-        """Send a signal and wait for the exit status."""
-        self.process.send_signal(number)
-        status = self.process.wait(30)
-        self._reader.join()
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return status
+from tests.running import FOREFETCH, Running, running
 
 
 @contextmanager
-def serving(config: Path, environment: dict[str, str] = ALLOWED) -> Iterator[Serving]:
-    running = Serving(config, environment)
-    try:
-        yield running
-    finally:
-        if running.process.poll() is None:
-            running.end(signal.SIGKILL)
+def serving(config: Path, environment: dict[str, str] = ALLOWED) -> Iterator[Running]:
+    with running("serve", "--config", str(config), environment=environment) as process:
+        yield process
+
+
+def address(engine: Running) -> tuple[str, int]:
+    match = engine.wait_for(r"listening on ([\d.]+):(\d+)")
+    return match[1], int(match[2])
 
 
 @pytest.fixture
@@ -96,7 +41,7 @@ def config(tmp_path: Path) -> Iterator[Path]:
 
 async def test_sigterm_answers_what_was_received_and_ends_with_status_0(config: Path) -> None:
     with serving(config) as engine:
-        answer = asyncio.create_task(send(*engine.address, [order()]))
+        answer = asyncio.create_task(send(*address(engine), [order()]))
         await asyncio.to_thread(engine.wait_for, "message 1 .* kept")
         status = await asyncio.to_thread(engine.end, signal.SIGTERM)
         (ack,) = await answer
@@ -107,7 +52,7 @@ async def test_sigterm_answers_what_was_received_and_ends_with_status_0(config: 
 async def test_nothing_of_the_patient_is_logged(config: Path) -> None:
     with serving(config) as engine:
         await send(
-            *engine.address, [order(), order("RE", study=CHEST_CT, control_id="M2"), order(control_id="")]
+            *address(engine), [order(), order("RE", study=CHEST_CT, control_id="M2"), order(control_id="")]
         )
         await asyncio.to_thread(engine.end, signal.SIGTERM)
     log = "".join(engine.lines)
@@ -123,10 +68,10 @@ async def test_a_closed_gate_is_announced_at_the_start(config: Path) -> None:
 
 async def test_a_second_engine_on_the_same_journal_says_why_it_does_not_start(config: Path) -> None:
     with serving(config) as first:
-        assert first.address
+        assert address(first)
         second = await asyncio.to_thread(
             lambda: subprocess.run(
-                [*COMMAND, "serve", "--config", str(config)], capture_output=True, text=True, timeout=60
+                [*FOREFETCH, "serve", "--config", str(config)], capture_output=True, text=True, timeout=60
             )
         )
     assert second.returncode == 2
@@ -152,7 +97,7 @@ routes:
         )
         messages = [order(study=CHEST_CT), order(study=OLD_KNEE, control_id="M2")]
         with serving(path) as engine:
-            lost = [asyncio.create_task(send(*engine.address, [message])) for message in messages]
+            lost = [asyncio.create_task(send(*address(engine), [message])) for message in messages]
             await asyncio.to_thread(engine.wait_for, "message 2 .* kept")
             connection, _ = await asyncio.to_thread(silent.accept)
             await asyncio.to_thread(engine.end, signal.SIGKILL)
@@ -169,8 +114,8 @@ routes:
             SimulatedArchive("ARCHIVE", demo_studies(), known, port=port) as archive,
             serving(path) as engine,
         ):
-            acks = [(await send(*engine.address, [message]))[0] for message in messages]
-            again = [(await send(*engine.address, [message]))[0] for message in messages]
+            acks = [(await send(*address(engine), [message]))[0] for message in messages]
+            again = [(await send(*address(engine), [message]))[0] for message in messages]
             assert await asyncio.to_thread(engine.end, signal.SIGTERM) == 0
         assert [field(ack, "MSA-1") for ack in acks] == ["AA", "AA"]
         assert again == acks

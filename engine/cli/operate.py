@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load
+from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load, log_to_stderr
 
 
 def serve(
@@ -22,7 +22,7 @@ def serve(
     level = logging.getLevelNamesMapping().get(log_level.upper())
     if level is None:
         raise typer.BadParameter("debug, info, warning or error", param_hint="--log-level")
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+    log_to_stderr(level)
     settings = load(config)
     asyncio.run(app.serve(settings))
 
