@@ -1,0 +1,31 @@
+"""One server from its start to its end, whatever the transport."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from mcp.server.mcpserver import MCPServer
+
+from engine.mcp.desk import Desk
+from engine.mcp.server import build
+from engine.signals import stop_event
+
+Transport = Callable[[MCPServer, asyncio.Event], Awaitable[None]]
+"""Serves until the event is set (or its client has gone). What is under way has ended when it returns."""
+
+
+async def serve(desk: Desk, transport: Transport) -> None:
+    """Until SIGTERM or SIGINT, or until the transport ends. Retrieves of calls that are canceled by that have
+    ended when this returns, on the wire too."""
+    _quiet()
+    stop = stop_event()
+    async with desk.by_hand:
+        await transport(build(desk), stop)
+
+
+def _quiet() -> None:
+    """Libraries tell of errors only: what else they say may be of a session, or of what a tool was given."""
+    for name in ("mcp", "uvicorn", "sse_starlette"):
+        logging.getLogger(name).setLevel(logging.WARNING)
