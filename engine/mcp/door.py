@@ -1,7 +1,8 @@
-"""What a request has to pass before anything of MCP sees it, and how those under way are ended."""
+"""What a request has to pass before anything of MCP sees it, and how it is ended."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -23,7 +24,8 @@ class Door:
         self._app = app
         self._token = token
         self._shut = False
-        self._calls: dict[anyio.CancelScope, bool] = {}
+        self._requests: dict[anyio.CancelScope, str] = {}
+        self._ended = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -32,29 +34,31 @@ class Door:
             await refusal(scope, receive, send)
             return
         answer = _Answer(send)
-        with anyio.CancelScope() as call:
-            self._calls[call] = b"mcp-session-id" in dict(scope["headers"])
+        with anyio.CancelScope() as request:
+            self._requests[request] = scope["method"]
             try:
                 await self._app(scope, receive, answer.send)
             finally:
-                del self._calls[call]
-        if call.cancelled_caught and not answer.whole:
+                del self._requests[request]
+                self._ended.set()
+        if request.cancelled_caught and not answer.whole:
             await answer.close(_stopping, scope, receive)
 
     def shut(self) -> None:
-        """Let nobody in any more, and cancel calls that belong to no session: those of protocol 2026-07-28.
-        Who ends the sessions ends the others, and their answers still go out."""
+        """Let nobody in any more."""
         self._shut = True
-        self._cancel(lambda of_session: not of_session)
+
+    async def answered(self, patience: float) -> None:
+        """Wait for what has been posted, ``patience`` seconds at most: something may be subscribed to."""
+        with anyio.move_on_after(patience):
+            while "POST" in self._requests.values():
+                self._ended.clear()
+                await self._ended.wait()
 
     def clear(self) -> None:
-        """Cancel what is left."""
-        self._cancel(lambda of_session: True)
-
-    def _cancel(self, which: Callable[[bool], bool]) -> None:
-        for call, of_session in self._calls.items():
-            if which(of_session):
-                call.cancel()
+        """Cancel what is left: the streams by which sessions listen, and subscriptions."""
+        for request in self._requests:
+            request.cancel()
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         try:

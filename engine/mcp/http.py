@@ -13,6 +13,7 @@ import uvicorn
 from mcp.server.mcpserver import MCPServer
 from starlette.types import ASGIApp
 
+from engine.mcp.calls import ToolServer
 from engine.mcp.door import Door
 from engine.mcp.endpoint import PATH, Endpoint
 from engine.mcp.token import Token
@@ -21,10 +22,11 @@ from engine.tls import server_context
 _log = logging.getLogger("engine.mcp")
 
 _MOST_CONNECTIONS = 500
+_PATIENCE = 1.0  # seconds, for the last answers
 _BOUNDS = {"max_sessions": 100, "session_idle_timeout": 30 * 60.0}  # seconds
 
 
-async def serve_http(server: MCPServer, stop: asyncio.Event, endpoint: Endpoint, token: Token) -> None:
+async def serve_http(server: ToolServer, stop: asyncio.Event, endpoint: Endpoint, token: Token) -> None:
     """Serve until ``stop``. Calls that are under way are canceled then, and have ended when this returns.
     ListenError where the address cannot be had."""
     with endpoint.listen() as listening:
@@ -42,9 +44,10 @@ async def serve_http(server: MCPServer, stop: asyncio.Event, endpoint: Endpoint,
             _log.info("stopping")
             http.should_exit = True
             door.shut()
+            await server.end_calls()
+            await door.answered(_PATIENCE)
         door.clear()
         await serving
-    _log.info("stopped")
 
 
 def _bounds() -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from mcp.server.mcpserver import MCPServer
-
 from engine import __version__
 from engine.mcp import messages, queries, retrieve, tasks
+from engine.mcp.calls import ToolServer
 from engine.mcp.desk import Desk
 
 _INSTRUCTIONS = (
@@ -16,9 +15,9 @@ _INSTRUCTIONS = (
 )
 
 
-def build(desk: Desk) -> MCPServer:
+def build(desk: Desk) -> ToolServer:
     """A server with every tool, not running yet."""
-    server = MCPServer("forefetch", title="Forefetch", instructions=_INSTRUCTIONS, version=__version__)
+    server = ToolServer("forefetch", title="Forefetch", instructions=_INSTRUCTIONS, version=__version__)
     for tools in (retrieve, queries, messages, tasks):
         tools.register(server, desk)
     return server

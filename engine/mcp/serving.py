@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from importlib.metadata import version
 
-from mcp.server.mcpserver import MCPServer
-
+from engine.mcp.calls import ToolServer
 from engine.mcp.desk import Desk
 from engine.mcp.server import build
+from engine.mcp.switches import Switches
 from engine.signals import stop_event
 
-Transport = Callable[[MCPServer, asyncio.Event], Awaitable[None]]
+_log = logging.getLogger("engine.mcp")
+
+Transport = Callable[[ToolServer, asyncio.Event], Awaitable[None]]
 """Serves until the event is set (or its client has gone). What is under way has ended when it returns."""
 
 
@@ -21,8 +25,14 @@ async def serve(desk: Desk, transport: Transport) -> None:
     ended when this returns, on the wire too."""
     _quiet()
     stop = stop_event()
+    _log.info("MCP SDK %s; switched on: %s", version("mcp"), ", ".join(_on(desk.switches)) or "nothing")
     async with desk.by_hand:
         await transport(build(desk), stop)
+    _log.info("stopped")
+
+
+def _on(switches: Switches) -> list[str]:
+    return [name for name, on in asdict(switches).items() if on]
 
 
 def _quiet() -> None:

@@ -15,10 +15,11 @@ from typing import Any, cast
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
-from mcp.server.mcpserver import MCPServer
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from mcp.types import PARSE_ERROR, ErrorData, JSONRPCError
+
+from engine.mcp.calls import ToolServer
 
 _log = logging.getLogger("engine.mcp")
 
@@ -37,12 +38,12 @@ _UNREADABLE = JSONRPCError(
 )
 
 
-async def serve_stdio(server: MCPServer, stop: asyncio.Event) -> None:
+async def serve_stdio(server: ToolServer, stop: asyncio.Event) -> None:
     """Serve until the end of standard input, or until ``stop``. Calls that are under way are canceled then,
     and have ended when this returns."""
     lines = Lines(0)
     lines.start()
-    ending = asyncio.create_task(_end(lines, stop))
+    ending = asyncio.create_task(_end(server, lines, stop))
     _log.info("serving over standard input and output")
     try:
         # Of stdin, the SDK does no more than iterate over it
@@ -52,16 +53,17 @@ async def serve_stdio(server: MCPServer, stop: asyncio.Event) -> None:
         _log.info("nobody reads standard output any more")
     finally:
         ending.cancel()
-    _log.info("stopped")
 
 
-async def _end(lines: Lines, stop: asyncio.Event) -> None:
+async def _end(server: ToolServer, lines: Lines, stop: asyncio.Event) -> None:
     await stop.wait()
+    _log.info("stopping")
+    await server.end_calls()
     lines.end()
 
 
 async def _serve(
-    server: MCPServer,
+    server: ToolServer,
     received: MemoryObjectReceiveStream[SessionMessage | Exception],
     sent: MemoryObjectSendStream[SessionMessage],
 ) -> None:
