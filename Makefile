@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MEDPLUM := build/peers/.ready
+LOWEST := $(CURDIR)/build/mcp-lowest
 
-.PHONY: demo test crash peers lint bench fuzz clean
+.PHONY: demo test crash lowest peers lint bench fuzz clean
 
 demo: $(READY)
 	$(BIN)/forefetch demo
@@ -16,6 +17,16 @@ test: $(READY)
 # Part of make test; prints its figures. FOREFETCH_CRASH_KILLS (200) scales it, FOREFETCH_CRASH_SEED repeats it.
 crash: $(READY)
 	$(BIN)/pytest tests/crash
+
+# The tests of the MCP server with the lowest SDK that pyproject.toml allows; make test has the highest. It is
+# put before that of .venv on the path, for the tests and for the servers that they start.
+lowest: $(LOWEST)/.ready
+	PYTHONPATH=$(LOWEST) FOREFETCH_MCP_LOWEST=1 $(BIN)/pytest -m "not peers" tests/mcp
+
+$(LOWEST)/.ready: $(READY)
+	rm -rf $(LOWEST)
+	$(BIN)/pip install --quiet --disable-pip-version-check --target $(LOWEST) "$$($(BIN)/python -m tests.mcp.sdk)"
+	touch $@
 
 # Needs Orthanc, DCMTK and Node.js: apt-get install orthanc dcmtk nodejs npm
 peers: $(READY) $(MEDPLUM)
@@ -36,6 +47,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench.bench_store
+	$(BIN)/python -m tests.bench.bench_mcp
 
 # Each target for FUZZ_SECONDS; atheris has wheels for Linux, and for no Python newer than it knows.
 FUZZ_SECONDS ?= 30
