@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -23,6 +25,11 @@ class ToolServer(MCPServer[Any]):
         self._ending = False
         self._idle = asyncio.Event()
         self._idle.set()
+
+    def add_tool(self, fn: Callable[..., Any], *args: Any, **named: Any) -> None:
+        """Its description is its docstring, without the indentation that the SDK would leave in it."""
+        named["description"] = named.get("description") or inspect.getdoc(fn)
+        super().add_tool(fn, *args, **named)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -19,4 +20,8 @@ async def test_a_client_of_either_protocol_is_told_who_it_speaks_to(tmp_path: Pa
         async with assistant(routes, legacy=legacy) as client:
             assert client.server_info is not None
             assert (client.server_info.name, client.server_info.version) == ("forefetch", __version__)
-            await client.list_tools()
+            tools = (await client.list_tools()).tools
+            assert "pacs_retrieve" in [tool.name for tool in tools]
+            for tool in tools:
+                assert tool.description
+                assert not re.search(r"^\s|\n ", tool.description), tool.name
