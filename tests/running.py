@@ -51,6 +51,12 @@ class Running:
         assert match is not None, f"no {pattern!r} in:\n{''.join(self.lines)}"
         return match
 
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens for messages."""
+        match = self.wait_for(r"listening on ([\d.]+):(\d+)")
+        return match[1], int(match[2])
+
     def end(self, number: signal.Signals) -> int:
         """Send a signal and wait for the exit status."""
         self.process.send_signal(number)

@@ -26,11 +26,6 @@ def serving(config: Path, environment: dict[str, str] = ALLOWED) -> Iterator[Run
         yield process
 
 
-def address(engine: Running) -> tuple[str, int]:
-    match = engine.wait_for(r"listening on ([\d.]+):(\d+)")
-    return match[1], int(match[2])
-
-
 @pytest.fixture
 def config(tmp_path: Path) -> Iterator[Path]:
     with hospital(tmp_path) as site:
@@ -41,7 +36,7 @@ def config(tmp_path: Path) -> Iterator[Path]:
 
 async def test_sigterm_answers_what_was_received_and_ends_with_status_0(config: Path) -> None:
     with serving(config) as engine:
-        answer = asyncio.create_task(send(*address(engine), [order()]))
+        answer = asyncio.create_task(send(*engine.address, [order()]))
         await asyncio.to_thread(engine.wait_for, "message 1 .* kept")
         status = await asyncio.to_thread(engine.end, signal.SIGTERM)
         (ack,) = await answer
@@ -52,7 +47,7 @@ async def test_sigterm_answers_what_was_received_and_ends_with_status_0(config: 
 async def test_nothing_of_the_patient_is_logged(config: Path) -> None:
     with serving(config) as engine:
         await send(
-            *address(engine), [order(), order("RE", study=CHEST_CT, control_id="M2"), order(control_id="")]
+            *engine.address, [order(), order("RE", study=CHEST_CT, control_id="M2"), order(control_id="")]
         )
         await asyncio.to_thread(engine.end, signal.SIGTERM)
     log = "".join(engine.lines)
@@ -68,7 +63,7 @@ async def test_a_closed_gate_is_announced_at_the_start(config: Path) -> None:
 
 async def test_a_second_engine_on_the_same_journal_says_why_it_does_not_start(config: Path) -> None:
     with serving(config) as first:
-        assert address(first)
+        assert first.address
         second = await asyncio.to_thread(
             lambda: subprocess.run(
                 [*FOREFETCH, "serve", "--config", str(config)], capture_output=True, text=True, timeout=60
@@ -97,7 +92,7 @@ routes:
         )
         messages = [order(study=CHEST_CT), order(study=OLD_KNEE, control_id="M2")]
         with serving(path) as engine:
-            lost = [asyncio.create_task(send(*address(engine), [message])) for message in messages]
+            lost = [asyncio.create_task(send(*engine.address, [message])) for message in messages]
             await asyncio.to_thread(engine.wait_for, "message 2 .* kept")
             connection, _ = await asyncio.to_thread(silent.accept)
             await asyncio.to_thread(engine.end, signal.SIGKILL)
@@ -114,8 +109,8 @@ routes:
             SimulatedArchive("ARCHIVE", demo_studies(), known, port=port) as archive,
             serving(path) as engine,
         ):
-            acks = [(await send(*address(engine), [message]))[0] for message in messages]
-            again = [(await send(*address(engine), [message]))[0] for message in messages]
+            acks = [(await send(*engine.address, [message]))[0] for message in messages]
+            again = [(await send(*engine.address, [message]))[0] for message in messages]
             assert await asyncio.to_thread(engine.end, signal.SIGTERM) == 0
         assert [field(ack, "MSA-1") for ack in acks] == ["AA", "AA"]
         assert again == acks
