@@ -201,6 +201,22 @@ async def test_a_signal_cancels_the_retrieves_under_way_and_says_so(
         assert site.reading.arrived() < 5
 
 
+@BOTH_PROTOCOLS
+async def test_a_call_that_its_client_cancels_takes_its_retrieve_with_it(
+    tmp_path: Path, cancels: Cancels, legacy: bool
+) -> None:
+    with clinic(tmp_path, SLOW) as site, serving(site.routes) as server:
+        async with connected(url_of(server), legacy=legacy) as client:
+            call = asyncio.create_task(retrieve(client))
+            await asyncio.to_thread(site.archive.faults.wait_for, 1, 30)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            await asyncio.to_thread(cancels.wait)
+        assert await asyncio.to_thread(server.end, signal.SIGTERM) == 0
+        assert [task.status for task in site.tasks] == [TaskStatus.CANCELED]
+
+
 def _assert_nothing_went_wrong(server: Running) -> None:
     log = "".join(server.lines)
     assert not re.search(
