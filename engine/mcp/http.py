@@ -22,7 +22,8 @@ from engine.tls import server_context
 _log = logging.getLogger("engine.mcp")
 
 _MOST_CONNECTIONS = 500
-_PATIENCE = 1.0  # seconds, for the last answers
+_PATIENCE = 1.0  # seconds, for the last answers to be written
+_LEAVING = 5  # seconds, for those who do not read them
 _BOUNDS = {"max_sessions": 100, "session_idle_timeout": 30 * 60.0}  # seconds
 
 
@@ -42,11 +43,11 @@ async def serve_http(server: ToolServer, stop: asyncio.Event, endpoint: Endpoint
             _log.info("listening on %s", endpoint.url(port))
             await stop.wait()
             _log.info("stopping")
-            http.should_exit = True
             door.shut()
             await server.end_calls()
             await door.answered(_PATIENCE)
         door.clear()
+        http.should_exit = True
         await serving
 
 
@@ -77,6 +78,7 @@ def _uvicorn(app: ASGIApp, endpoint: Endpoint) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         limit_concurrency=_MOST_CONNECTIONS,
+        timeout_graceful_shutdown=_LEAVING,
     )
     config.load()
     if endpoint.tls is not None:

@@ -6,8 +6,11 @@ import asyncio
 import inspect
 import re
 import signal
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -234,4 +237,19 @@ async def test_a_signal_does_not_wait_for_sessions_that_listen(routes: Path) -> 
             async with carrier.stream("GET", url, headers=session) as listening:
                 assert listening.status_code == 200
                 assert await asyncio.to_thread(server.end, signal.SIGTERM) == 0
+        _assert_nothing_went_wrong(server)
+
+
+async def test_a_signal_does_not_wait_for_requests_that_never_end(routes: Path) -> None:
+    with serving(routes) as server:
+        address = urlsplit(url_of(server))
+        begun = f"POST /mcp HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {TOKEN}\r\n"
+        whole = begun + "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+        with ExitStack() as stack:
+            for text in ("", begun, whole):
+                peer = stack.enter_context(socket.create_connection((address.hostname, address.port)))
+                peer.sendall(text.encode())
+            async with http() as carrier:  # what came before has been taken in when this is answered
+                assert await _status(carrier, address.geturl()) == 200
+            assert await asyncio.to_thread(server.end, signal.SIGTERM) == 0
         _assert_nothing_went_wrong(server)
