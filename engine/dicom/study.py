@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -52,3 +53,13 @@ class StudyRecord:
     patient: PatientRecord | None = None
     time: dt.time | None = None
     series_count: int | None = None
+
+
+def total(counts: Iterable[int | None]) -> int | None:
+    """The sum, or None where one of them is not known."""
+    number = 0
+    for count in counts:
+        if count is None:
+            return None
+        number += count
+    return number
