@@ -29,6 +29,26 @@ _OF_PATIENTS = ("patient_id", "patient_name")
 _OF_SERIES = ("study_instance_uid", "modality", "description")
 _WILD = "wild cards * and ? are allowed, beside two letters or digits at least"
 
+_Level = Annotated[
+    str, Field(description="study, or series of one study", json_schema_extra={"enum": list(_LEVELS)})
+]
+_StudyUid = Annotated[str, Field(description="exactly one; level series needs it")]
+_Exact = Annotated[str, Field(description="exactly this one, no wild cards")]
+_Name = Annotated[str, Field(description=f"family^given, such as Aal*^M*; {_WILD}")]
+_Date = Annotated[
+    str, Field(description="YYYYMMDD, YYYY-MM-DD, or a range: YYYYMMDD-YYYYMMDD, YYYYMMDD-, -YYYYMMDD")
+]
+_Modality = Annotated[str, Field(description="one that the study has, or of the series: such as CT")]
+_Description = Annotated[str, Field(description=f"all of it, or a part such as *chest*; {_WILD}")]
+_Archive = Annotated[str, Field(description="name of the archive, needed where several are listed")]
+_Limit = Annotated[
+    int,
+    Field(
+        description=f"1 to {_MOST}; the archive is told to stop when more match",
+        json_schema_extra={"minimum": 1, "maximum": _MOST},
+    ),
+]
+
 
 class QueryAnswer(Answer):
     """What a C-FIND found."""
@@ -112,31 +132,16 @@ def register(server: MCPServer, desk: Desk) -> None:
     )
     @clear
     async def pacs_query(
-        level: Annotated[
-            str, Field(description="study, or series of one study", json_schema_extra={"enum": list(_LEVELS)})
-        ] = "study",
-        study_instance_uid: Annotated[str, Field(description="exactly one; level series needs it")] = "",
-        patient_id: Annotated[str, Field(description="exactly this one, no wild cards")] = "",
-        accession_number: Annotated[str, Field(description="exactly this one, no wild cards")] = "",
-        patient_name: Annotated[str, Field(description=f"family^given, such as Aal*^M*; {_WILD}")] = "",
-        study_date: Annotated[
-            str,
-            Field(description="YYYYMMDD, YYYY-MM-DD, or a range: YYYYMMDD-YYYYMMDD, YYYYMMDD-, -YYYYMMDD"),
-        ] = "",
-        modality: Annotated[
-            str, Field(description="one that the study has, or of the series: such as CT")
-        ] = "",
-        description: Annotated[str, Field(description=f"all of it, or a part such as *chest*; {_WILD}")] = "",
-        archive: Annotated[
-            str, Field(description="name of the archive, needed where several are listed")
-        ] = "",
-        limit: Annotated[
-            int,
-            Field(
-                description=f"1 to {_MOST}; the archive is told to stop when more match",
-                json_schema_extra={"minimum": 1, "maximum": _MOST},
-            ),
-        ] = 20,
+        level: _Level = "study",
+        study_instance_uid: _StudyUid = "",
+        patient_id: _Exact = "",
+        accession_number: _Exact = "",
+        patient_name: _Name = "",
+        study_date: _Date = "",
+        modality: _Modality = "",
+        description: _Description = "",
+        archive: _Archive = "",
+        limit: _Limit = 20,
     ) -> Annotated[CallToolResult, QueryAnswer]:
         """Find studies, or the series of one study, in an archive (PACS) by C-FIND. Moves nothing and needs
         no switch.
