@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
 
+from engine.dicom.study import total
 from engine.resolve import Finder
 from engine.retrieve.selector import Study
 
@@ -59,15 +60,15 @@ def count(finder: Finder, study: Study, *, by_series: bool = False) -> Counts:
     records = finder.find_studies(study_uid=study.study_uid)
     if not records:
         return {}
-    total = _sum(record.instances for record in records)
-    return {"": total or _sum(_by_series(finder, study).values()) or None}
+    counted = total(record.instances for record in records)
+    return {"": counted or total(_by_series(finder, study).values()) or None}
 
 
 def compare(archive: Counts, destination: Counts) -> Presence:
     """What the destination has, entry by entry: too many of one series do not make up for another."""
     there = {name: _both(wanted, destination.get(name, 0)) for name, wanted in archive.items()}
     lacking = tuple(name for name, has in there.items() if has is None or has != archive[name])
-    return Presence(_sum(archive.values()), _sum(there.values()), lacking, len(archive))
+    return Presence(total(archive.values()), total(there.values()), lacking, len(archive))
 
 
 def look(archive: Finder, destination: Finder, study: Study, *, by_series: bool) -> Presence:
@@ -105,19 +106,9 @@ def _by_series(finder: Finder, study: Study) -> Counts:
     counts: dict[str, int | None] = {}
     for record in finder.find_series(study.study_uid, study.series_uid):
         both = (counts.get(record.series_uid, 0), record.instances or None)  # one may be filed twice
-        counts[record.series_uid] = _sum(both)
+        counts[record.series_uid] = total(both)
     return counts
 
 
 def _both(wanted: int | None, has: int | None) -> int | None:
     return None if wanted is None or has is None else min(wanted, has)
-
-
-def _sum(numbers: Iterable[int | None]) -> int | None:
-    """The sum, or None where one of them is not known."""
-    total = 0
-    for number in numbers:
-        if number is None:
-            return None
-        total += number
-    return total

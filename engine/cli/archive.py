@@ -92,28 +92,12 @@ def _move(settings: Config, source: str, study: Study, target: Destination, veri
 
 def echo(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """C-ECHO every archive, and every destination whose address is known. Exit 1 if one does not answer."""
-    from engine.dicom.node import Node, Timeouts
-    from engine.errors import NodeError
-    from engine.retrieve.outcome import failure
-    from engine.scu import echo as c_echo
+    from engine.rollcall import Kind, call, callees
 
-    settings = load(config)
     out = console()
-    asked: list[tuple[Node, str, Timeouts]] = [
-        (archive, archive.calling_ae_title, archive.timeouts) for archive in settings.archives.values()
-    ]
-    for destination in settings.destinations.values():
-        if destination.node is not None:
-            asked.append((destination.node, settings.engine.ae_title, Timeouts()))
     good = True
-    for node, calling, timeouts in asked:
-        place = f"{node.name} ({node.ae_title} at {node.host}:{node.port})"
-        try:
-            c_echo(node, calling, timeouts)
-            out.print(f"✓ {place}{' with TLS' if node.tls is not None else ''}", style="green")
-        except NodeError as error:
-            good = False
-            cure = failure(error).cure
-            out.print(f"✗ {place}: {error.text}" + (f"; {cure}" if cure else ""), style="red")
+    for reply in call([callee for callee in callees(load(config)) if callee.kind is not Kind.QUERY]):
+        good = good and reply.answered
+        out.print(str(reply), style="green" if reply.answered else "red")
     if not good:
         raise typer.Exit(1)

@@ -8,6 +8,9 @@ import re
 import secrets
 from collections.abc import Iterable
 
+_COMMENT = re.compile(r"(status 0x[0-9A-F]{4} )\(.*\)", re.DOTALL)
+_WITHHELD = "(its comment is withheld: it may name a patient)"
+_PSEUDONYM = re.compile(r"masked-[0-9a-f]{6}")
 _SHORTEST = 3  # characters of a value that is looked for in other texts: a sex or a digit is everywhere
 
 
@@ -26,6 +29,16 @@ class Masking:
         return (
             f"masked-{hmac.new(self._key, text.encode('utf-8', 'replace'), hashlib.sha256).hexdigest()[:6]}"
         )
+
+    def without_comments(self, text: str) -> str:
+        """A sentence of ours without what an archive has added to a status, where it is not known whose
+        patient it may name."""
+        return text if self._shown else _COMMENT.sub(rf"\1{_WITHHELD}", text)
+
+    @staticmethod
+    def is_pseudonym(text: str) -> bool:
+        """Whether this looks like one, which nobody else knows."""
+        return _PSEUDONYM.fullmatch(text.strip()) is not None
 
     def text(self, text: str, values: Iterable[str]) -> str:
         """A sentence in which these values, wherever they stand as whole words, are masked."""

@@ -4,15 +4,35 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
+import traceback
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
+from mcp import MCPError
 from mcp.types import CallToolResult, TextContent
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, model_validator
 
 from engine.errors import ForefetchError
 
+_log = logging.getLogger(__name__)
 _Tool = TypeVar("_Tool", bound=Callable[..., Any])
+
+
+class Content(BaseModel):
+    """Structured content. An error in it does not tell what was in it: it may be patient data."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class Answer(Content):
+    """The whole of what a tool tells. A result with isError need not have it, which version 2.0 of the SDK
+    does not know: it checks what is not there, and its complaint would replace the sentence."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _or_nothing(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        return cls.model_construct() if value is None else handler(value)
 
 
 def told(text: str, content: BaseModel, *, failed: bool = False) -> CallToolResult:
@@ -30,15 +50,18 @@ def refused(text: str) -> CallToolResult:
 
 
 def clear(tool: _Tool) -> _Tool:
-    """A tool whose known errors become results with isError and their own sentence."""
+    """A tool whose errors become results with isError: known ones with their own sentence, a fault of ours
+    without, for nobody knows what is in its text."""
     if inspect.iscoroutinefunction(tool):
 
         @functools.wraps(tool)
         async def awaited(*args: Any, **named: Any) -> Any:
             try:
                 return await tool(*args, **named)
-            except ForefetchError as error:
-                return refused(str(error))
+            except MCPError:
+                raise
+            except Exception as error:  # noqa: BLE001
+                return _failed(tool.__name__, error)
 
         return cast(_Tool, awaited)
 
@@ -46,7 +69,18 @@ def clear(tool: _Tool) -> _Tool:
     def called(*args: Any, **named: Any) -> Any:
         try:
             return tool(*args, **named)
-        except ForefetchError as error:
-            return refused(str(error))
+        except MCPError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            return _failed(tool.__name__, error)
 
     return cast(_Tool, called)
+
+
+def _failed(tool: str, error: Exception) -> CallToolResult:
+    if isinstance(error, ForefetchError):
+        return refused(str(error))
+    kind = type(error).__name__
+    places = (f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__))
+    _log.error("tool %s failed by a fault of forefetch: %s at %s", tool, kind, " > ".join(places))
+    return refused(f"a fault of forefetch ({kind}); the log of forefetch mcp says where")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
+from engine.dicom.study import total
 from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
 
 _RANK = (TaskStatus.COMPLETED, TaskStatus.WARNING, TaskStatus.FAILED, TaskStatus.CANCELED)
@@ -18,16 +19,16 @@ def combine(parts: Mapping[str, Outcome], asked: int) -> Outcome:
     """
     worst_uid, worst = max(parts.items(), key=lambda part: _badness(part[1]))
     arrived = sum(outcome.arrived for outcome in parts.values())
-    total = SubOperations(
-        remaining=_sum(outcome.counters.remaining for outcome in parts.values()),
-        completed=_sum(outcome.counters.completed for outcome in parts.values()),
-        failed=_sum(outcome.counters.failed for outcome in parts.values()),
-        warning=_sum(outcome.counters.warning for outcome in parts.values()),
+    counters = SubOperations(
+        remaining=total(outcome.counters.remaining for outcome in parts.values()),
+        completed=total(outcome.counters.completed for outcome in parts.values()),
+        failed=total(outcome.counters.failed for outcome in parts.values()),
+        warning=total(outcome.counters.warning for outcome in parts.values()),
     )
     text = f"{arrived} of {asked} missing series arrived"
     if arrived == asked:
-        stored = (total.completed or 0) + (total.warning or 0)
-        text += f", {stored} objects" if total.completed is not None else ""
+        stored = (counters.completed or 0) + (counters.warning or 0)
+        text += f", {stored} objects" if counters.completed is not None else ""
         if worst.cause is Cause.STORED_WITH_WARNINGS:
             text += ", some with a warning"
     else:
@@ -36,15 +37,10 @@ def combine(parts: Mapping[str, Outcome], asked: int) -> Outcome:
         worst,
         text=text,
         arrived=arrived == asked,
-        counters=total,
+        counters=counters,
         failed_instances=tuple(uid for outcome in parts.values() for uid in outcome.failed_instances),
     )
 
 
 def _badness(outcome: Outcome) -> tuple[int, bool, bool]:
     return _RANK.index(outcome.status), not outcome.arrived, outcome.cause is not Cause.UNCOUNTED
-
-
-def _sum(counters: Iterable[int | None]) -> int | None:
-    stated = list(counters)
-    return None if None in stated else sum(count for count in stated if count is not None)

@@ -7,21 +7,22 @@ import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import TypeVar
 
 from pydicom.dataset import Dataset
 
 from engine.dicom import status as dimse_status
-from engine.dicom.identifiers import valid_ae_title, valid_key, valid_uid
+from engine.dicom.identifiers import valid_ae_title, valid_uid
+from engine.dicom.keys import Exactly, Key, study_keys
 from engine.dicom.node import Archive, Node, Timeouts
 from engine.dicom.status import MoveStatus, move_status
 from engine.dicom.study import SeriesRecord, StudyRecord
-from engine.errors import AssociationAborted, NodeError, QueryFailed
+from engine.errors import AssociationAborted, NodeError
 from engine.retrieve.outcome import MoveResponse, SubOperations
 from engine.retrieve.task import Priority
-from engine.scu import identifiers
+from engine.scu import find, identifiers
 from engine.scu.association import VERIFICATION, NodeAssociation
 from engine.scu.dimse import CANCEL_GRACE, Bounds
+from engine.scu.find import Found, Level, Record, Search
 from engine.scu.pool import AssociationPool, NotSent
 
 _log = logging.getLogger(__name__)
@@ -35,9 +36,6 @@ UNVERIFIED = (
     "its certificate is not verified (tls.verify: false), so that anybody in between can read and change "
     "everything; enter the authority as tls.ca instead"
 )
-MAX_RESULTS = 10_000  # of one C-FIND; more are no answer to a question about one patient or study
-
-Record = TypeVar("Record", StudyRecord, SeriesRecord, str)
 
 
 class ArchiveClient:
@@ -79,32 +77,32 @@ class ArchiveClient:
 
         Raises QueryFailed for a final status that is not success and for more than MAX_RESULTS results.
         """
-        keys = {}
-        if study_uid:
-            keys["StudyInstanceUID"] = valid_uid(study_uid, "study instance UID")
-        if accession:
-            keys["AccessionNumber"] = valid_key(accession, "accession number")
-        if patient_id or not keys:
-            keys["PatientID"] = valid_key(patient_id, "patient ID")
-        query = identifiers.query("STUDY", keys, identifiers.STUDY_RETURN_KEYS)
-        return self._find(query, keys, identifiers.study_record)
+        keys = study_keys(patient_id=patient_id, accession=accession, study_uid=study_uid)
+        return self._find(find.STUDIES, keys).records
 
     def find_series(self, study_uid: str, series_uid: str = "") -> list[SeriesRecord]:
         """The series of a study, or the one that is asked for. Raises as find_studies does."""
-        keys = {"StudyInstanceUID": valid_uid(study_uid, "study instance UID")}
+        keys = {"StudyInstanceUID": Exactly(valid_uid(study_uid, "study instance UID"))}
         if series_uid:
-            keys["SeriesInstanceUID"] = valid_uid(series_uid, "series instance UID")
-        query = identifiers.query("SERIES", keys, identifiers.SERIES_RETURN_KEYS)
-        return self._find(query, keys, identifiers.series_record)
+            keys["SeriesInstanceUID"] = Exactly(valid_uid(series_uid, "series instance UID"))
+        return self._find(find.SERIES, keys).records
 
     def find_instances(self, study_uid: str, series_uid: str) -> list[str]:
         """The SOP Instance UIDs of a series, by a C-FIND at IMAGE level. Raises as find_studies does."""
         keys = {
-            "StudyInstanceUID": valid_uid(study_uid, "study instance UID"),
-            "SeriesInstanceUID": valid_uid(series_uid, "series instance UID"),
+            "StudyInstanceUID": Exactly(valid_uid(study_uid, "study instance UID")),
+            "SeriesInstanceUID": Exactly(valid_uid(series_uid, "series instance UID")),
         }
-        query = identifiers.query("IMAGE", keys, identifiers.INSTANCE_RETURN_KEYS)
-        return self._find(query, keys, identifiers.instance_uid)
+        return self._find(find.INSTANCES, keys).records
+
+    def list_studies(self, keys: Mapping[str, Key], limit: int | None = None) -> Found[StudyRecord]:
+        """What a person wants to read of the studies that have these keys (`engine.dicom.keys.study_keys`),
+        whose they are included. Beyond ``limit`` the archive is told to stop. Raises as find_studies does."""
+        return self._find(find.STUDY_LISTING, keys, limit)
+
+    def list_series(self, keys: Mapping[str, Key], limit: int | None = None) -> Found[SeriesRecord]:
+        """The same of the series of a study (`series_keys`)."""
+        return self._find(find.SERIES_LISTING, keys, limit)
 
     def move(
         self,
@@ -163,43 +161,18 @@ class ArchiveClient:
         deadline = time.monotonic() + self._archive.timeouts.total
         return Bounds(deadline, canceled or self._stopping, self._grace)
 
-    def _find(
-        self, query: Dataset, keys: Mapping[str, str], read: Callable[[Dataset], Record | None]
-    ) -> list[Record]:
+    def _find(self, level: Level[Record], keys: Mapping[str, Key], limit: int | None = None) -> Found[Record]:
+        search = Search(self._archive.name, level, keys, limit)
         bounds = self._bounds()
         try:
-            results = self._pool.run(lambda association: self._results(association, query, bounds), bounds)
+            self._pool.run(lambda association: search.run(association, bounds), bounds)
         except NotSent as exc:
             raise AssociationAborted(self._archive.name, "no query any more: stopping") from exc
-        matching = (result for result in results if identifiers.carries(result, keys))
-        records = [record for record in map(read, matching) if record is not None]
-        if len(records) < len(results):
-            _log.warning(
-                "archive %s: %d of %d results of a C-FIND ignored, for they do not carry the keys that were"
-                " asked or a valid UID",
-                self._archive.name,
-                len(results) - len(records),
-                len(results),
-            )
-        return records
-
-    def _results(self, association: NodeAssociation, query: Dataset, bounds: Bounds) -> list[Dataset]:
-        results: list[Dataset] = []
-
-        def keep(status: Dataset, identifier: Dataset | None) -> None:
-            if identifier is None:
-                raise self._query_failed("C-FIND sent a result that cannot be decoded", status)
-            if len(results) == MAX_RESULTS:
-                raise self._query_failed(f"C-FIND found more than {MAX_RESULTS} results", status)
-            results.append(identifier)
-
-        status, _ = association.find(query, bounds, keep)
-        if status.Status != dimse_status.SUCCESS:
-            raise self._query_failed(f"C-FIND ended with {_named(status)}", status)
-        return results
-
-    def _query_failed(self, text: str, status: Dataset) -> QueryFailed:
-        return QueryFailed(self._archive.name, text, status.Status)
+        except NodeError as exc:
+            if not search.enough.is_set():
+                raise
+            _log.info("archive %s: a C-FIND that had brought enough: %s", self._archive.name, exc.text)
+        return search.found()
 
     def _move(
         self,
@@ -246,9 +219,4 @@ def echo(node: Node, calling_ae_title: str, timeouts: Timeouts) -> None:
 def _echo(association: NodeAssociation, node: Node, bounds: Bounds) -> None:
     status, _ = association.echo(bounds)
     if status.Status != dimse_status.SUCCESS:
-        raise NodeError(node.name, f"C-ECHO ended with {_named(status)}")
-
-
-def _named(status: Dataset) -> str:
-    comment = identifiers.text(status, "ErrorComment")
-    return f"status 0x{status.Status:04X}" + (f" ({comment})" if comment else "")
+        raise NodeError(node.name, f"C-ECHO ended with {identifiers.named(status)}")

@@ -37,18 +37,20 @@ class Unanswered(AssociationAborted):
 class Bounds:
     """What ends an operation besides its final response.
 
-    ``deadline`` is on the monotonic clock. When it has passed, or ``canceled`` is set, a C-CANCEL goes out
-    and the node has ``grace`` seconds to end the operation. It is not aborted at once, for many archives go
-    on with their sub-operations after an abort, and a C-CANCEL right before one may be lost.
+    ``deadline`` is on the monotonic clock. When it has passed, or ``canceled`` or ``enough`` (no more results
+    are wanted) is set, a C-CANCEL goes out and the node has ``grace`` seconds to end the operation. It is not
+    aborted at once, for many archives go on with their sub-operations after an abort, and a C-CANCEL right
+    before one may be lost.
     """
 
     deadline: float
     canceled: threading.Event | None = None
     grace: float = CANCEL_GRACE
+    enough: threading.Event | None = None
 
     @property
     def cancel_wanted(self) -> bool:
-        return self.canceled is not None and self.canceled.is_set()
+        return any(event is not None and event.is_set() for event in (self.canceled, self.enough))
 
 
 @dataclass(slots=True)

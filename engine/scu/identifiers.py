@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement
@@ -12,7 +13,8 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from engine.dicom.identifiers import valid_uid
-from engine.dicom.study import SeriesRecord, StudyRecord
+from engine.dicom.keys import Key, parse_day
+from engine.dicom.study import PatientRecord, SeriesRecord, StudyRecord
 from engine.errors import IdentifierError
 from engine.retrieve.outcome import SubOperations
 
@@ -39,8 +41,18 @@ SERIES_RETURN_KEYS = (
     "NumberOfSeriesRelatedInstances",
 )
 INSTANCE_RETURN_KEYS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
+# What a person wants to read beside, and the engine does not need to decide.
+STUDY_LISTING_KEYS = (
+    *STUDY_RETURN_KEYS,
+    "PatientName",
+    "PatientBirthDate",
+    "PatientSex",
+    "NumberOfStudyRelatedSeries",
+)
+SERIES_LISTING_KEYS = (*SERIES_RETURN_KEYS, "SeriesNumber")
 
-_DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")  # PS3.5 6.2, DA
+_OPTIONAL = frozenset({"StudyDescription", "ModalitiesInStudy", "SeriesDescription"})  # PS3.4 C.6-5, C.6-3
+_TIME = re.compile(r"(\d{2})(?:(\d{2})(?:(\d{2})(?:\.\d{1,6})?)?)?", re.ASCII)  # PS3.5 6.2, TM
 
 
 def query(level: str, keys: Mapping[str, str], return_keys: tuple[str, ...] = ()) -> Dataset:
@@ -67,10 +79,18 @@ def _element(keyword: str, value: str) -> DataElement:
     return DataElement(tag, dictionary_VR(tag), value)
 
 
-def carries(identifier: Dataset, keys: Mapping[str, str]) -> bool:
-    """Whether a result has exactly the keys that were asked: some archives match loosely, by prefix or
-    without regard to case, and nothing of another patient may move."""
-    return all(text(identifier, keyword) == value for keyword, value in keys.items())
+def untold(identifier: Dataset, keys: Mapping[str, Key]) -> tuple[str, ...] | None:
+    """None where a result does not have what was asked: some archives match loosely, by prefix or without
+    regard to case, and nothing of another patient may move. Else the optional keys of which it says nothing:
+    an archive that does not support them does not match by them either (PS3.4 C.2.2.1.3)."""
+    found = []
+    for keyword, key in keys.items():
+        value = text(identifier, keyword)
+        if not value and keyword in _OPTIONAL:
+            found.append(keyword)
+        elif not key.takes(value):
+            return None
+    return tuple(found)
 
 
 def study_record(identifier: Dataset) -> StudyRecord | None:
@@ -84,10 +104,28 @@ def study_record(identifier: Dataset) -> StudyRecord | None:
         patient_id=text(identifier, "PatientID"),
         issuer=text(identifier, "IssuerOfPatientID"),
         accession=text(identifier, "AccessionNumber"),
-        date=_date(text(identifier, "StudyDate")),
+        date=parse_day(text(identifier, "StudyDate")),
         description=text(identifier, "StudyDescription"),
         modalities=_values(identifier, "ModalitiesInStudy") or None,
         instances=_count(identifier, "NumberOfStudyRelatedInstances"),
+    )
+
+
+def study_listing(identifier: Dataset) -> StudyRecord | None:
+    """The same with what STUDY_LISTING_KEYS ask for beside."""
+    record = study_record(identifier)
+    if record is None:
+        return None
+    patient = PatientRecord(
+        name=text(identifier, "PatientName"),
+        birth_date=parse_day(text(identifier, "PatientBirthDate")),
+        sex=text(identifier, "PatientSex"),
+    )
+    return replace(
+        record,
+        patient=patient,
+        time=_time(text(identifier, "StudyTime")),
+        series_count=_count(identifier, "NumberOfStudyRelatedSeries"),
     )
 
 
@@ -106,6 +144,7 @@ def series_record(identifier: Dataset) -> SeriesRecord | None:
         instances=_count(identifier, "NumberOfSeriesRelatedInstances"),
         body_part=text(identifier, "BodyPartExamined"),
         laterality=text(identifier, "Laterality"),
+        number=_number(identifier, "SeriesNumber"),
     )
 
 
@@ -132,6 +171,12 @@ def failed_instances(identifier: Dataset | None) -> tuple[str, ...]:
     return () if identifier is None else _values(identifier, "FailedSOPInstanceUIDList")
 
 
+def named(status: Dataset) -> str:
+    """The status of a response, with the archive's comment."""
+    comment = text(status, "ErrorComment")
+    return f"status 0x{status.Status:04X}" + (f" ({comment})" if comment else "")
+
+
 def text(identifier: Dataset, keyword: str) -> str:
     """The value without padding; several values joined by ``\\`` as they came; empty where there is none."""
     return "\\".join(_values(identifier, keyword))
@@ -150,16 +195,23 @@ def _values(identifier: Dataset, keyword: str) -> tuple[str, ...]:
 
 
 def _count(identifier: Dataset, keyword: str) -> int | None:
+    count = _number(identifier, keyword)
+    return count if count is not None and count >= 0 else None
+
+
+def _number(identifier: Dataset, keyword: str) -> int | None:
     try:
-        count = int(text(identifier, keyword))
+        return int(text(identifier, keyword))
     except ValueError:
         return None
-    return count if count >= 0 else None
 
 
-def _date(value: str) -> dt.date | None:
-    match = _DATE.fullmatch(value)
+def _time(value: str) -> dt.time | None:
+    match = _TIME.fullmatch(value)
+    if match is None:
+        return None
+    hour, minute, second = (int(part or 0) for part in match.groups())
     try:
-        return dt.date(*map(int, match.groups())) if match else None
+        return dt.time(hour, minute, second)
     except ValueError:
         return None

@@ -1,6 +1,6 @@
 """A DICOM archive and a destination to test against: real associations, made-up patients."""
 
-from engine.simulator.archive import MoveAsked, SimulatedArchive
+from engine.simulator.archive import MoveAsked, QueryAsked, SimulatedArchive
 from engine.simulator.catalogue import HeldObject
 from engine.simulator.destination import ArrivedObject, SimulatedDestination
 from engine.simulator.fault_fields import Kind, Operation
@@ -19,6 +19,7 @@ __all__ = [
     "Kind",
     "MoveAsked",
     "Operation",
+    "QueryAsked",
     "SimulatedArchive",
     "SimulatedDestination",
     "datasets",

@@ -60,6 +60,18 @@ class MoveAsked:
     priority: Priority
 
 
+@dataclass(frozen=True, slots=True)
+class QueryAsked:
+    """A C-FIND request and what became of it. ``keys``: those with a value, by keyword, as text. ``results``
+    were sent; ``canceled``: a C-CANCEL came for it while it was under way."""
+
+    calling_ae_title: str
+    level: str
+    keys: Mapping[str, str]
+    results: int
+    canceled: bool
+
+
 class SimulatedArchive(SimulatedNode):
     """An archive of generated studies, datasets (with file meta information) or loaded folders.
 
@@ -84,6 +96,7 @@ class SimulatedArchive(SimulatedNode):
         self._catalogue = Catalogue(_held(content))
         self._destinations = {valid_ae_title(title): address for title, address in destinations.items()}
         self._moves: list[MoveAsked] = []
+        self._queries: list[QueryAsked] = []
         self._late: list[threading.Thread] = []  # they send what was said to have arrived
         self._connecting: WeakSet[Association] = WeakSet()
         for sop_class in _LEVELS:
@@ -94,6 +107,13 @@ class SimulatedArchive(SimulatedNode):
         """The C-MOVE requests so far, in the order in which they arrived."""
         with self._lock:
             return tuple(self._moves)
+
+    @property
+    def queries(self) -> tuple[QueryAsked, ...]:
+        """The C-FIND requests so far that no fault has struck before they were looked at, in the order in
+        which they ended; the peer may know earlier."""
+        with self._lock:
+            return tuple(self._queries)
 
     def stop(self) -> None:
         super().stop()
@@ -118,7 +138,11 @@ class SimulatedArchive(SimulatedNode):
 
     def _find(self, exchange: Exchange) -> None:
         levels = _LEVELS[exchange.request.AffectedSOPClassUID]
-        answer_query(exchange, self._catalogue, levels, self.ae_title)
+        try:
+            answer_query(exchange, self._catalogue, levels, self.ae_title)
+        finally:
+            with self._lock:
+                self._queries.append(_query(exchange))
 
     def _move(self, exchange: Exchange) -> None:
         title = _destination(exchange)
@@ -194,6 +218,14 @@ def _in_memory(dataset: Dataset) -> HeldObject:
 
 def _destination(exchange: Exchange) -> str:
     return (exchange.request.MoveDestination or "").strip()
+
+
+def _query(exchange: Exchange) -> QueryAsked:
+    identifier = exchange.event.identifier
+    keys = {element.keyword: "\\".join(texts(element)) for element in identifier if any(texts(element))}
+    level = keys.pop("QueryRetrieveLevel", "")
+    canceled = exchange.request.MessageID in exchange.wire.association.dimse.cancel_req
+    return QueryAsked(exchange.calling_ae_title, level, keys, exchange.responses, canceled)
 
 
 def _asked(exchange: Exchange) -> MoveAsked:

@@ -82,6 +82,11 @@ class Exchange:
         return self.wire.association.requestor.ae_title
 
     @property
+    def responses(self) -> int:
+        """The pending responses that were sent, but for those of the fault ``endless``."""
+        return self._responses
+
+    @property
     def canceled(self) -> bool:
         """Whether a C-CANCEL has come that is to be heeded."""
         return self._cancel_id in self.wire.association.dimse.cancel_req

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
-import engine.scu.client
+import engine.scu.find
 from engine.dicom.node import Node, Timeouts
 from engine.dicom.study import SeriesRecord, StudyRecord
 from engine.errors import (
@@ -150,7 +150,7 @@ def test_a_result_without_exactly_the_key_that_was_asked_is_dropped_and_counted(
 ) -> None:
     with scripted_scp(answer(result(**returned), SUCCESS)) as scp:
         assert connect(scp.port).find_studies(**asked) == []
-    assert [record.getMessage() for record in caplog.records if record.name == "engine.scu.client"] == [
+    assert [record.getMessage() for record in caplog.records if record.name == "engine.scu.find"] == [
         "archive pacs: 1 of 1 results of a C-FIND ignored, for they do not carry the keys that were asked"
         " or a valid UID"
     ]
@@ -276,7 +276,7 @@ def test_a_final_status_that_is_not_success_fails_the_query_with_status_and_comm
 
 
 def test_more_results_than_allowed_fail_the_query(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine.scu.client, "MAX_RESULTS", 3)
+    monkeypatch.setattr(engine.scu.find, "MAX_RESULTS", 3)
     results = [result(StudyInstanceUID=f"1.2.{number}", PatientID="P1") for number in range(1, 5)]
     with scripted_scp(answer(*results[:3], SUCCESS)) as scp:
         assert len(connect(scp.port).find_studies(patient_id="P1")) == 3

@@ -14,7 +14,15 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]
 )
 
 from engine.errors import AssociationAborted, NodeError, NodeTimeout, QueryFailed
-from engine.simulator import Fault, SimulatedArchive, SimulatedDestination, datasets, demo_studies
+from engine.simulator import (
+    Fault,
+    QueryAsked,
+    SimulatedArchive,
+    SimulatedDestination,
+    datasets,
+    demo_studies,
+)
+from tests.dicom_peers import eventually
 
 from . import associated, client, find, identifier
 
@@ -88,6 +96,34 @@ def test_results_for_ever_end_with_a_cancel(after: str) -> None:
         assert {it.PatientID for _, it in found if it is not None} == {PATIENT}
         association.send_c_cancel(7, query_model=FIND)
         assert list(received)[-1][0].Status == 0xFE00
+
+
+@pytest.mark.parametrize(
+    ("faults", "canceled", "results"),
+    [((), False, 5), (("endless, delay=20ms, after_responses=2",), True, 2), (("empty",), False, 0)],
+)
+def test_what_was_asked_is_recorded_and_whether_a_cancel_came(
+    faults: tuple[str, ...], canceled: bool, results: int
+) -> None:
+    with archive(*faults) as node, associated(node) as association:
+        asked = identifier("STUDY", PatientID=PATIENT, StudyInstanceUID="")
+        for number, _ in enumerate(association.send_c_find(asked, FIND, msg_id=7)):
+            if canceled and number == results:
+                association.send_c_cancel(7, query_model=FIND)
+        assert eventually(lambda: len(node.queries) == 1)
+        keys = {"PatientID": PATIENT, "SpecificCharacterSet": "ISO_IR 192"}
+        assert node.queries == (QueryAsked("TESTER", "STUDY", keys, results, canceled),)
+
+
+def test_a_cancel_that_is_ignored_is_recorded_too() -> None:
+    with archive("ignore-cancel", "delay=50ms") as node, associated(node) as association:
+        asked = identifier("STUDY", PatientID=PATIENT, StudyInstanceUID="")
+        received = association.send_c_find(asked, FIND, msg_id=7)
+        next(received)
+        association.send_c_cancel(7, query_model=FIND)
+        assert list(received)[-1][0].Status == 0x0000
+        assert eventually(lambda: len(node.queries) == 1)
+        assert (node.queries[0].results, node.queries[0].canceled) == (5, True)
 
 
 def test_results_for_ever_are_ended_by_forefetch_when_the_total_time_is_over() -> None:
