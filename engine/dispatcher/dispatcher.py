@@ -261,8 +261,8 @@ class Dispatcher:
             lane.relax()
             await self._answer(task, result)
         elif self._stopping and not outcome.arrived:
-            await self._release(task, "forefetch was stopped during the retrieve")
-            _log.info("task %d goes on at the next start", task.id)
+            if await self._release(task, "forefetch was stopped during the retrieve"):
+                _log.info("task %d goes on at the next start", task.id)
         elif outcome.cause is Cause.BUSY:
             due = lane.back_off()
             _log.warning("archive %s is at its limit of associations; waiting", lane.archive.name)
@@ -271,10 +271,12 @@ class Dispatcher:
             lane.relax()
             await self._finish_or_retry(work, result)
 
-    async def _release(self, task: RetrieveTask, reason: str, due: dt.datetime | None = None) -> None:
-        """Back into the queue, unless nobody wants it any more."""
-        if not await self._persist(lambda: self._store.release(task.id, reason, due)):
+    async def _release(self, task: RetrieveTask, reason: str, due: dt.datetime | None = None) -> bool:
+        """Back into the queue; False: nobody wants it any more, and it has ended."""
+        released = await self._persist(lambda: self._store.release(task.id, reason, due))
+        if not released:
             await self._finish(task, _WITHDRAWN)
+        return released
 
     async def _finish_or_retry(self, work: Work, result: Result) -> None:
         task, outcome = work.task, result.outcome

@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 
 from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult, ToolAnnotations
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from engine.by_hand import Stage, Tell
 from engine.dicom.identifiers import valid_uid
 from engine.errors import ForefetchError, GateClosed
 from engine.mcp.caller import Ctx, Progress, who
 from engine.mcp.desk import Desk
-from engine.mcp.result import told
+from engine.mcp.result import Answer, clear, told
 from engine.report import report, succeeded
 from engine.retrieve.gate import refuse
 from engine.retrieve.outcome import Outcome, failure
@@ -27,7 +27,7 @@ from engine.waiting import foresee
 _MOST_INSTANCES = 50  # of those that failed, in one answer
 
 
-class RetrieveReport(BaseModel):
+class RetrieveReport(Answer):
     """How a retrieve ended."""
 
     status: Literal["SUCCESS", "FAILED"] = Field(
@@ -111,6 +111,7 @@ def register(server: MCPServer, desk: Desk) -> None:
             read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
         ),
     )
+    @clear
     async def pacs_retrieve(
         ctx: Ctx,
         study_instance_uid: Annotated[str, Field(description="Study Instance UID: exactly one")],
