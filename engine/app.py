@@ -44,7 +44,7 @@ class Engine:
         self._config = config
         settings = config.engine
         self._allowed = switch_on(environment)
-        profiles = _profiles(config)
+        profiles = message_profiles(config)
         self._store = Store.open(settings.store)
         self._dispatcher = dispatcher_of(config, self._store, switch_on=self._allowed)
         self._outbox = Outbox(self._store, tls={(rule.host, rule.port): rule.tls for rule in config.replies})
@@ -135,7 +135,7 @@ def _place(destination: Destination, calling_ae_title: str) -> Place:
     return Place(destination, finder, partial(echo, destination.node, calling_ae_title, Timeouts()))
 
 
-def _profiles(config: Config) -> dict[str, Any]:
+def message_profiles(config: Config) -> dict[str, Any]:
     """The message profiles that routes name, by their file; ConfigError where one cannot be read."""
     from hl7apy import load_message_profile
 

@@ -22,7 +22,7 @@ from engine.hl7.ack import AckCode, AckError, Envelope, Reply, Severity, acknowl
 from engine.hl7.batch import is_batch, messages_of_batch
 from engine.hl7.message import Header, Message, best_header, has_msa, is_acknowledgment
 from engine.hl7.mode import Mode, accept_code, mode_of
-from engine.hl7.validation import faults_of
+from engine.hl7.validation import require_valid
 from engine.outbox import Outbox
 from engine.retrieve import reply
 from engine.retrieve.plan import PlanProblem
@@ -158,12 +158,8 @@ class Intake:
         decision = received.decision
         if not isinstance(decision, Matched) or not decision.validate:
             return
-        for profile in decision.profiles or ("",):
-            profiles = self._profiles.get(profile)
-            fault = await asyncio.to_thread(faults_of, received.message, profiles)  # hl7apy takes its time
-            if fault:
-                version = received.header.version
-                raise MessageError(f"not valid for HL7 {version}: {fault}", code=ErrorCode.SEGMENT_SEQUENCE)
+        profiles = [self._profiles.get(profile) for profile in decision.profiles or ("",)]
+        await asyncio.to_thread(require_valid, received.message, profiles)
 
     def _turned_down(self, payload: bytes, answer: Reply) -> Answer:
         """A message that is not taken; an acknowledgment gets none even so. In enhanced mode CE or CR; where

@@ -68,13 +68,13 @@ def hospital(folder: Path, routes: str = ROUTES, engine: str = "") -> Iterator[H
     """Simulated nodes, and a configuration that lists them, an archive that is off (``dark``) and two
     destinations that cannot be reached."""
     with SimulatedDestination("READING") as reading:
-        known = {"READING": reading.address, "DOWN": ("127.0.0.1", _unused_port())}
+        known = {"READING": reading.address, "DOWN": ("127.0.0.1", unused_port())}
         with SimulatedArchive("ARCHIVE", demo_studies(), known) as archive:
             text = f"""
 engine: {{listen: "127.0.0.1:0", store: {folder / "forefetch.db"}, drain_timeout: 10s{engine}}}
 archives:
   main: {{ae_title: ARCHIVE, host: 127.0.0.1, port: {archive.address[1]}}}
-  dark: {{ae_title: DARK, host: 127.0.0.1, port: {_unused_port()}}}
+  dark: {{ae_title: DARK, host: 127.0.0.1, port: {unused_port()}}}
 destinations:
   reading: {{ae_title: READING, host: 127.0.0.1, port: {reading.address[1]}}}
   unknown: {{ae_title: UNKNOWN}}
@@ -83,7 +83,7 @@ destinations:
             yield Hospital(archive, reading, parse(text), text)
 
 
-def _unused_port() -> int:
+def unused_port() -> int:
     """A port on which nothing listens."""
     import socket
 

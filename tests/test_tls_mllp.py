@@ -241,6 +241,24 @@ async def test_a_receiver_that_is_not_to_be_trusted_gets_no_message(certificates
         assert h.ward.begun == [b"two"]
 
 
+async def test_a_receiver_whose_certificate_is_known_needs_no_authority_and_no_name(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    """And no other certificate will do, of the same authority and for the right name as it may be."""
+    known, other = certificates.pair("receiver.example"), certificates.pair()
+    (tmp_path / "none.pem").write_text("no certificate")
+    async with house(tls=Tls(certificate=known.certificate, key=known.key)) as h:
+        assert await send(*h.listener.address, [b"one"], tls=Tls(peer=known.certificate)) == [b"ACK one"]
+        cases = [
+            (Tls(peer=other.certificate), "does not come from our authorities"),
+            (Tls(peer=str(tmp_path / "none.pem")), "our TLS settings cannot be used.*no certificate in PEM"),
+        ]
+        for tls, words in cases:
+            with pytest.raises(SendError, match=words):
+                await send(*h.listener.address, [b"two"], tls=tls)
+        assert h.ward.begun == [b"one"]
+
+
 async def _silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read()
 

@@ -14,7 +14,6 @@ from rich.console import Console
 
 from engine.app import Engine, clock_of
 from engine.cli.expectation import read_expected
-from engine.cli.options import style
 from engine.cli.rendering import print_ack
 from engine.config import Config
 from engine.errors import MessageError
@@ -28,6 +27,7 @@ from engine.scenario.nodes import on_simulated_nodes, simulated_nodes
 from engine.sender import send
 from engine.simulator import SimulatedDestination
 from engine.store import list_tasks
+from engine.telling.line import STYLES
 
 _PATIENCE = 30.0  # seconds for tasks whose outcome the ACK did not wait for
 
@@ -126,7 +126,7 @@ class _Show:
         what = "retrieve" if task.is_move else "find    "
         self.moved += task.is_move
         line = f"  {what} {task.request.selector} to {task.request.destination}: {task.status}, {outcome}"
-        self._out.print(line, style=style(task.status))
+        self._out.print(line, style=STYLES[task.status])
         for choice in task.choices:
             self._out.print(f"           {'+' if choice.taken else '-'} {choice.reason}", style="dim")
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load
+from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load, show
 
 if TYPE_CHECKING:
     from engine.config import Config
-    from engine.routing.router import Decision
     from engine.tls import Tls
 
 MessageFile = Annotated[
@@ -35,7 +34,7 @@ def explain(
     Without --find no network is touched. Nothing is moved in any case.
     """
     from engine.cli.expectation import differences, read_expected
-    from engine.cli.rendering import print_explanation
+    from engine.telling.preview import preview_lines
 
     settings = load(config, try_files=find)
     payloads = _payloads(file, raw)
@@ -44,8 +43,8 @@ def explain(
     if json:
         out.print_json(data=told)
     else:
-        for one in told:
-            print_explanation(out, one)
+        for line in (line for one in told for line in preview_lines(one)):
+            show(line)
     if expect is not None:
         faults = differences(told, read_expected(expect))
         for fault in faults:
@@ -56,78 +55,18 @@ def explain(
 
 
 def _explanation(settings: Config, payload: bytes, find: bool) -> dict[str, Any]:
-    from engine.app import clock_of
-    from engine.errors import MessageError
-    from engine.explanation import as_dict
-    from engine.hl7.message import Message
-    from engine.routing.router import decide
-
-    try:
-        message = Message(payload, settings.engine.default_charset)
-        decision = decide(message, settings.routes, clock_of(settings)())
-    except MessageError as error:
-        refused = {"code": error.code, "location": error.location, "reject": error.reject, "text": error.text}
-        return {"refused": refused}
-    told = as_dict(message, decision)
-    found = _found(settings, decision) if find else None
-    if found is not None:
-        told["found"] = found
-    moves = None if found is None else sum(len(of_request["moves"]) for of_request in found)
-    told["gate"] = _gate(settings, decision, moves)
-    return told
-
-
-def _gate(settings: Config, decision: Decision, moves: int | None) -> list[str]:
-    """How the gate stands for the requests as things are; empty where it is open. ``moves``: how many studies
-    the message moves, where that is known."""
     import os
 
     from engine.app import clock_of
+    from engine.errors import MessageError
     from engine.retrieve.gate import switch_on
-    from engine.routing.router import plan_of
-    from engine.waiting import foresee
+    from engine.telling.preview import preview, preview_dict, refusal_dict
 
-    policy = settings.policy(switch_on=switch_on(os.environ))
-    now = clock_of(settings)()
-    told = [
-        sentence
-        for request in plan_of(decision).requests
-        for sentence in foresee(request, policy, now, moves)
-    ]
-    return list(dict.fromkeys(told))
-
-
-def _found(settings: Config, decision: Decision) -> list[dict[str, Any]]:
-    from engine.errors import NodeError
-    from engine.resolve import Resolution, resolve
-    from engine.retrieve.outcome import failure
-    from engine.routing.router import plan_of
-    from engine.scu import ArchiveClient
-
-    clients = {name: ArchiveClient(archive) for name, archive in settings.archives.items()}
-    told = []
+    now, switched_on = clock_of(settings)(), switch_on(os.environ)
     try:
-        for request in plan_of(decision).requests:
-            try:
-                answer = resolve(clients[request.archive], request.selector)
-            except NodeError as error:
-                answer = Resolution(failure(error))
-            choices = [
-                {
-                    "study": choice.study_uid,
-                    "series": choice.series_uid,
-                    "taken": choice.taken,
-                    "score": choice.score,
-                    "why": choice.reason,
-                }
-                for choice in answer.choices
-            ]
-            moves = [{"study": study.study_uid, "series": study.series_uid} for study in answer.studies]
-            told.append({"outcome": answer.outcome.sentence, "choices": choices, "moves": moves})
-    finally:
-        for client in clients.values():
-            client.close()
-    return told
+        return preview_dict(preview(settings, payload, now, switched_on=switched_on, find=find))
+    except MessageError as error:
+        return refusal_dict(error)
 
 
 def send(

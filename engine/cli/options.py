@@ -13,23 +13,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from engine.config import Config
-    from engine.retrieve.outcome import TaskStatus
+    from engine.telling.line import Line
 
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", help="the routes file", envvar="FOREFETCH_CONFIG")
 ]
 DEFAULT_CONFIG = Path("routes.yaml")
 _PIPED_WIDTH = 200  # columns, where the output is no terminal that could say
-
-STYLES = {
-    "SCHEDULED": "",
-    "HELD": "yellow",
-    "IN_PROGRESS": "cyan",
-    "COMPLETED": "green",
-    "WARNING": "yellow",
-    "FAILED": "red",
-    "CANCELED": "magenta",
-}
 
 
 def load(path: Path, *, try_files: bool = True) -> Config:
@@ -53,6 +43,6 @@ def console() -> Console:
     return Console(markup=False, highlight=False, soft_wrap=True, width=wide)
 
 
-def style(status: TaskStatus | str) -> str:
-    """The colour of a status."""
-    return STYLES.get(str(status), "")
+def show(line: Line) -> None:
+    """A line on standard output."""
+    console().print(line.text, style=line.style)

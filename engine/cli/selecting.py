@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from engine.retrieve.outcome import Cause, TaskStatus
 
 if TYPE_CHECKING:
     from engine.store import Selection
@@ -35,8 +32,6 @@ ArchiveName = Annotated[str | None, typer.Option("--archive", help="only those o
 DestinationName = Annotated[str | None, typer.Option("--destination", help="only those to this destination")]
 Since = Annotated[str | None, typer.Option(help="only what has changed in the last, for instance, 12h or 3d")]
 
-_HOLDING = ("approval", "budget", "operator", "switch", "lists")
-
 
 def selection_of(
     status: list[str] | None,
@@ -49,39 +44,18 @@ def selection_of(
     since: str | None,
 ) -> Selection:
     """What the options select; BadParameter for a word that is none."""
-    from engine.store import Selection
+    from engine.telling import selecting
 
-    statuses = tuple(TaskStatus(word) for word in _words(status, [*TaskStatus], "--status"))
-    gates = tuple(_words(gate, _HOLDING, "--gate"))
-    if gates and not statuses:
-        statuses = (TaskStatus.HELD,)
-    return Selection(
-        statuses=statuses,
-        causes=tuple(Cause(word) for word in _words(cause, [*Cause], "--cause")),
-        gates=gates,
-        message_id=message,
-        route=route,
-        archive=archive,
-        destination=destination,
-        since=_since(since),
-    )
-
-
-def _words(given: list[str] | None, known: list[str] | tuple[str, ...], option: str) -> list[str]:
-    """The words as they are written here, whatever case they were typed in."""
-    spelled = {word.lower(): word for word in map(str, known)}
     try:
-        return [spelled[word.lower()] for word in given or []]
-    except KeyError as error:
-        raise typer.BadParameter(f"one of {', '.join(spelled.values())}", param_hint=option) from error
-
-
-def _since(text: str | None) -> dt.datetime | None:
-    from engine.retrieve.duration import parse_duration
-
-    if text is None:
-        return None
-    try:
-        return dt.datetime.now(dt.UTC) - parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--since") from error
+        return selecting.selection_of(
+            status=status or (),
+            cause=cause or (),
+            gate=gate or (),
+            message=message,
+            route=route,
+            archive=archive,
+            destination=destination,
+            since=since,
+        )
+    except selecting.SelectionError as error:
+        raise typer.BadParameter(error.expected, param_hint=f"--{error.condition}") from error

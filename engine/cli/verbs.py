@@ -107,11 +107,12 @@ def _at_terminal() -> bool:
 
 def _operate(path: str, verb: Verb, numbers: Sequence[int]) -> None:
     from engine.store import is_running, operate
+    from engine.telling.tasks import AT_THE_NEXT_START
 
     done = operate(path, verb, numbers, _who())
     _tell(done)
     if not is_running(path):
-        console().print("no forefetch serves this journal: it takes effect at the next start", style="yellow")
+        console().print(AT_THE_NEXT_START, style="yellow")
     if not all(each.done for each in done):
         raise typer.Exit(1)
 

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.exceptions import HL7apyException
 from hl7apy.parser import parse_message
 
+from engine.errors import ErrorCode, MessageError
 from engine.hl7.message import Message, split_segments
+
+
+def require_valid(message: Message, profiles: Iterable[Any]) -> None:
+    """MessageError where hl7apy finds a fault by one of these message profiles (None: the standard's own
+    structures). It takes its time."""
+    for profile in profiles:
+        fault = faults_of(message, profile)
+        if fault:
+            text = f"not valid for HL7 {message.header.version}: {fault}"
+            raise MessageError(text, code=ErrorCode.SEGMENT_SEQUENCE)
 
 
 def faults_of(message: Message, profile: Any = None) -> str:

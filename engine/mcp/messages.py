@@ -1,11 +1,168 @@
-"""Tools: messages."""
+"""Tools: what a message would come to, and sending one."""
 
 from __future__ import annotations
 
-from mcp.server.mcpserver import MCPServer
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any
 
+from mcp.server.mcpserver import MCPServer
+from mcp.types import CallToolResult, ToolAnnotations
+from pydantic import Field
+
+from engine.app import clock_of, message_profiles
+from engine.config import Config
+from engine.errors import ForefetchError, MessageError
+from engine.hl7.message import Header, best_header
+from engine.hl7.patient import patient_values
+from engine.hl7.validation import require_valid
+from engine.mcp import sending
 from engine.mcp.desk import Desk
+from engine.mcp.explanations import Explanation, explained
+from engine.mcp.masking import Veil
+from engine.mcp.payloads import payloads_of
+from engine.mcp.result import clear, told
+from engine.mcp.sending import SendReport
+from engine.mcp.switches import SEND, require
+from engine.mcp.veiling import veiled_decision, veiled_resolution
+from engine.routing.admission import examine
+from engine.routing.router import Matched
+from engine.sender import SendError, send
+from engine.telling.acknowledgment import Acknowledgment
+from engine.telling.preview import Preview, preview, preview_dict, preview_lines, refusal_dict
+
+_LONGEST = 600.0  # seconds
+_ASKED_FOR_NONE = (
+    "sent; the messages ask for no acknowledgment (MSH-15, MSH-16), so what became of them is not known"
+)
+MessageText = Annotated[
+    str,
+    Field(
+        description="HL7 v2, one message or several one after another. Segments end with CR, LF or both; "
+        "MLLP framing is taken off. Text as it reads: it is encoded as its MSH-18 says."
+    ),
+]
 
 
 def register(server: MCPServer, desk: Desk) -> None:
     """Add them."""
+
+    @server.tool(
+        title="Explain an HL7 message",
+        annotations=ToolAnnotations(
+            read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
+        ),
+    )
+    @clear
+    def hl7_explain(
+        message: MessageText,
+        find: Annotated[
+            bool, Field(description="Also ask the archive by C-FIND which studies it would be")
+        ] = False,
+    ) -> Annotated[CallToolResult, Explanation]:
+        """Tell what an HL7 v2 message would come to by the routes file. Nothing is sent and nothing moves.
+
+        Tells for every route whether it applies, field by field, what would be retrieved from where to where,
+        what the message takes back or merges, and how the gate stands. Without find no network is touched.
+        A message that the engine would refuse is an error, with the HL7 error code and the field.
+        """
+        payloads = payloads_of(message, desk.config.engine.default_charset)
+        all_told = [_explained(desk, payload, find) for payload in payloads]
+        content = Explanation(messages=[explained(one) for one in all_told])
+        return told(_text(all_told), content, failed=any("refused" in one for one in all_told))
+
+    @server.tool(
+        title="Send an HL7 message",
+        annotations=ToolAnnotations(
+            read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
+        ),
+    )
+    @clear
+    async def hl7_send(
+        message: MessageText,
+        timeout: Annotated[
+            float, Field(description="Seconds to wait for each acknowledgment, to 600")
+        ] = 30.0,
+    ) -> Annotated[CallToolResult, SendReport]:
+        """Send HL7 v2 messages to the running Forefetch engine by MLLP and tell its acknowledgments.
+
+        The engine carries them out: it may move images, or cancel retrieves. The same message sent again is
+        not carried out twice; it gets the same acknowledgment. Needs the operator's permission to send, and a
+        running engine. Anything but AA or CA is an error, and says what happened to which study. Explain a
+        message with hl7_explain first.
+        """
+        require(desk.switches.send, SEND, "sending messages")
+        if not (math.isfinite(timeout) and 0 < timeout <= _LONGEST):
+            raise ForefetchError(f"timeout: seconds above 0, at most {_LONGEST:g}")
+        charset = desk.config.engine.default_charset
+        payloads = await asyncio.to_thread(payloads_of, message, charset)
+        answers, fault = await _sent(desk, payloads, timeout)
+        return await asyncio.to_thread(_report, desk, payloads, answers, fault)
+
+
+def _explained(desk: Desk, payload: bytes, find: bool) -> dict[str, Any]:
+    """What one message would come to, as plain values, its patient behind a veil."""
+    config = desk.config
+    veil = desk.masking.of(patient_values(payload, config.engine.default_charset))
+    try:
+        seen = _preview(desk, payload, find=False)
+        _require_taken(config, seen)
+        seen = _preview(desk, payload, find=True) if find else seen
+    except MessageError as error:
+        return refusal_dict(_veiled_error(error, payload, veil))
+    found = None if seen.found is None else tuple(veiled_resolution(it, veil) for it in seen.found)
+    values = preview_dict(replace(seen, decision=veiled_decision(seen.decision, veil), found=found))
+    values["message"] = veil.sentence(values["message"])
+    values["warnings"] = [veil.sentence(warning) for warning in values["warnings"]]
+    return values
+
+
+def _preview(desk: Desk, payload: bytes, *, find: bool) -> Preview:
+    now = clock_of(desk.config)()
+    return preview(desk.config, payload, now, switched_on=desk.switches.retrieve, find=find)
+
+
+def _require_taken(config: Config, seen: Preview) -> None:
+    """MessageError for what the engine would refuse though it can be read."""
+    examine(seen.message.header, config.intake, config.routes)
+    decision = seen.decision
+    if isinstance(decision, Matched) and decision.validate:
+        profiles = message_profiles(config)
+        require_valid(seen.message, [profiles.get(name) for name in decision.profiles or ("",)])
+
+
+def _veiled_error(error: MessageError, payload: bytes, veil: Veil) -> MessageError:
+    """Of a message without a readable header, what stands in its beginning may be anything."""
+    unreadable = best_header(payload) == Header()
+    text = veil.echo(veil.literals(error.text) if unreadable else error.text)
+    return MessageError(text, code=error.code, location=error.location, reject=error.reject)
+
+
+def _text(all_told: Sequence[dict[str, Any]]) -> str:
+    lines: list[str] = []
+    for number, one in enumerate(all_told, 1):
+        lines += [f"message {number} of {len(all_told)}"] if len(all_told) > 1 else []
+        lines += [line.text for line in preview_lines(one)]
+    return "\n".join(lines)
+
+
+async def _sent(desk: Desk, payloads: Sequence[bytes], timeout: float) -> tuple[Sequence[bytes], str]:
+    """The acknowledgments that came, and why not all did."""
+    host, port = sending.address_of(desk.config, desk.routes)
+    tls = sending.encryption_of(desk.config, desk.routes)
+    try:
+        acknowledgments = await send(host, port, payloads, timeout=timeout, tls=tls)
+    except SendError as error:
+        if isinstance(error.__cause__, ConnectionRefusedError):
+            return (), f"no engine listens on {host} port {port}; start it with: forefetch serve"
+        return error.acknowledgments, str(error)
+    return acknowledgments, "" if acknowledgments else _ASKED_FOR_NONE
+
+
+def _report(desk: Desk, payloads: Sequence[bytes], answers: Sequence[bytes], fault: str) -> CallToolResult:
+    veil = sending.veil_over(desk.masking, payloads, desk.config.engine.default_charset)
+    read: list[Acknowledgment] = [sending.read(answer, veil) for answer in answers]
+    content = sending.report(len(payloads), read, fault)
+    return told("\n".join(sending.lines(read, fault)), content, failed=not content.positive)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase
+
 from engine import __version__
 from engine.mcp import messages, queries, retrieve, tasks
 from engine.mcp.calls import ToolServer
@@ -17,6 +19,8 @@ _INSTRUCTIONS = (
 
 def build(desk: Desk) -> ToolServer:
     """A server with every tool, not running yet."""
+    # What says that an argument is wrong would repeat all of them, messages among them
+    ArgModelBase.model_config["hide_input_in_errors"] = True
     server = ToolServer("forefetch", title="Forefetch", instructions=_INSTRUCTIONS, version=__version__)
     for tools in (retrieve, queries, messages, tasks):
         tools.register(server, desk)

@@ -4,7 +4,9 @@ from engine.store.lock import is_running, is_taken
 from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.occasions import Effect, Withdrawn
 from engine.store.outbox import Letter, LetterStatus, NewLetter
+from engine.store.patients import patients_of
 from engine.store.reader import (
+    Asked,
     Story,
     count_messages,
     count_tasks,
@@ -21,6 +23,7 @@ from engine.store.tasks import Sieve
 from engine.store.verbs import Done, operate
 
 __all__ = [
+    "Asked",
     "Closure",
     "Done",
     "Effect",
@@ -48,6 +51,7 @@ __all__ = [
     "list_tasks",
     "numbers_of",
     "operate",
+    "patients_of",
     "queues",
     "standing",
     "story_of",

@@ -132,7 +132,7 @@ def withdraw(
 def _rows_named(connection: Connection, message_id: int, occasion: Occasion) -> Iterable[tuple[int, int]]:
     """The rows of the same order or visit, of a patient who may be the same."""
     terms = {"message": message_id, "number": occasion.number.value, "other": occasion.other.value}
-    own = _all_ids(connection, occasion.patients)
+    own = all_ids(connection, occasion.patients)
     for row in connection.execute(_NAMED, terms):
         number, other = Number(row.number, row.number_giver), Number(row.other, row.other_giver)
         theirs = set(json.loads(row.patients))
@@ -142,7 +142,7 @@ def _rows_named(connection: Connection, message_id: int, occasion: Occasion) -> 
             yield row.id, row.message_id
 
 
-def _all_ids(connection: Connection, patients: Sequence[str]) -> set[str]:
+def all_ids(connection: Connection, patients: Sequence[str]) -> set[str]:
     """These IDs and those that were merged with them by whomever: here they only confirm a number."""
     known = list(patients)
     for current in known:  # grows while it is walked

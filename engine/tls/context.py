@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import ssl
 from dataclasses import dataclass
+from pathlib import Path
 
 _MINIMUM = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"  # of TLS 1.2, RFC 9325 4.2; those of 1.3 are all good
 
 
@@ -21,7 +23,8 @@ class Tls:
     ``ca``: certificates that the peer's must come from; those of the system where empty. ``certificate``
     (with its chain) and ``key``: ours. ``verify`` false takes any certificate: whoever sits in between reads
     all. ``hostname``: the name in the peer's certificate, where it is not the host that is connected to.
-    ``minimum``: "1.2" or "1.3".
+    ``minimum``: "1.2" or "1.3". ``peer``: the peer's own certificate, where it is known beforehand: that one
+    and no other is taken, whoever has issued it and for whatever name.
     """
 
     ca: str = ""
@@ -30,6 +33,7 @@ class Tls:
     verify: bool = True
     hostname: str = ""
     minimum: str = "1.2"
+    peer: str = ""
 
     def name_of(self, host: str) -> str:
         """What the certificate of a peer that is connected to as ``host`` has to be for."""
@@ -43,6 +47,8 @@ def client_context(tls: Tls, host: str) -> ssl.SSLContext:
     if not tls.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    elif tls.peer:
+        _take_only(context, tls.peer)
     elif tls.ca:
         context.load_verify_locations(tls.ca)
     else:
@@ -53,6 +59,17 @@ def client_context(tls: Tls, host: str) -> ssl.SSLContext:
     except ValueError as exc:
         raise ssl.SSLError(f"{name!r} is no name that a certificate can have") from exc
     return _with_ours(context, tls)
+
+
+def _take_only(context: ssl.SSLContext, path: str) -> None:
+    """The first certificate of a file is the peer's own, those after it are its chain (RFC 8446 4.4.2), which
+    is not trusted: it may be an authority of many."""
+    match = _CERTIFICATE.search(Path(path).read_text(encoding="ascii", errors="replace"))
+    if match is None:
+        raise ssl.SSLError(f"{path} has no certificate in PEM")
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.load_verify_locations(cadata=match[0])
 
 
 def server_context(tls: Tls) -> ssl.SSLContext:

@@ -10,7 +10,11 @@ from typing import Any
 
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
-from mcp.types import CallToolResult, TextContent
+from mcp.types import CallToolResult, Implementation, TextContent
+
+from engine.config import load
+from engine.mcp.desk import Desk
+from engine.mcp.server import build
 
 COMMAND = [sys.executable, "-c", "from engine.cli import main; main()"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,10 +23,14 @@ ALLOW_ALL = {f"DICOM_HL7_PACS_ALLOW_{what}": "true" for what in ("RETRIEVE", "TA
 
 @asynccontextmanager
 async def assistant(
-    routes: Path, environment: Mapping[str, str] = ALLOW_ALL, *options: str, legacy: bool = True
+    routes: Path,
+    environment: Mapping[str, str] = ALLOW_ALL,
+    *options: str,
+    legacy: bool = True,
+    name: str = "mcp",
 ) -> AsyncIterator[Client]:
     """``environment`` are the switches. ``legacy``: the handshake of the protocol up to 2025-11-25, which has
-    ping; otherwise the newest that both know."""
+    ping; otherwise the newest that both know. ``name``: what the client says that it is."""
     parameters = StdioServerParameters(
         command=COMMAND[0],
         args=[*COMMAND[1:], "mcp", "--config", str(routes), *options],
@@ -30,8 +38,21 @@ async def assistant(
     )
     with (routes.parent / "mcp.log").open("a") as log:
         transport = stdio_client(parameters, errlog=log)
-        async with Client(transport, mode="legacy" if legacy else "auto") as client:
+        itself = Implementation(name=name, version="1")
+        async with Client(transport, mode="legacy" if legacy else "auto", client_info=itself) as client:
             yield client
+
+
+@asynccontextmanager
+async def at_desk(
+    routes: Path, environment: Mapping[str, str] = ALLOW_ALL, *, legacy: bool = True, name: str = "mcp"
+) -> AsyncIterator[Client]:
+    """The same without a process in between, for what is asked in many ways."""
+    desk = Desk.of(load(routes), str(routes), environment)
+    itself = Implementation(name=name, version="1")
+    mode = "legacy" if legacy else "auto"
+    async with desk.by_hand, Client(build(desk), mode=mode, client_info=itself) as client:
+        yield client
 
 
 def text(result: CallToolResult) -> str:

@@ -1,0 +1,141 @@
+"""Decisions and tasks as an assistant may see them: the same values with their patient behind a veil.
+
+What is told of them afterwards is in the very words that a person reads, and keeps its form: a time stays a
+time, though a patient's ID may be a year.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine.hl7.message import Located
+from engine.hl7.patient import about_patient
+from engine.mcp.masking import Veil
+from engine.resolve import Resolution
+from engine.retrieve.outcome import Outcome
+from engine.retrieve.plan import PlanProblem, RetrievePlan
+from engine.retrieve.selector import PriorsOfPatient, Selector, StudiesOfAccession
+from engine.retrieve.task import RetrieveRequest, RetrieveTask
+from engine.routing.conditions import Check
+from engine.routing.meaning import Meaning, Merge, Number, Occasion, PatientIdentifier
+from engine.routing.router import Decision, Matched, RouteTrace
+from engine.store import Line, Story
+from engine.waiting import Hold
+
+
+def veiled_decision(decision: Decision, veil: Veil) -> Decision:
+    """What a message was decided to mean."""
+    trace = tuple(_trace(one, veil) for one in decision.trace)
+    meaning = _meaning(decision.meaning, veil)
+    if not isinstance(decision, Matched):
+        return replace(decision, trace=trace, meaning=meaning)
+    plan = RetrievePlan(
+        tuple(_request(request, veil) for request in decision.plan.requests),
+        tuple(_problem(problem, veil) for problem in decision.plan.problems),
+    )
+    return replace(decision, trace=trace, meaning=meaning, plan=plan)
+
+
+def veiled_resolution(answer: Resolution, veil: Veil) -> Resolution:
+    """What an archive has found."""
+    choices = tuple(replace(one, reason=veil.sentence(one.reason)) for one in answer.choices)
+    return replace(answer, outcome=_outcome(answer.outcome, veil), choices=choices)
+
+
+def veiled_task(task: RetrieveTask, veil: Veil) -> RetrieveTask:
+    """A task of the journal."""
+    return replace(
+        task,
+        request=_request(task.request, veil),
+        outcome=None if task.outcome is None else _outcome(task.outcome, veil),
+        choices=tuple(replace(one, reason=veil.sentence(one.reason)) for one in task.choices),
+        reason=veil.echo(task.reason),
+    )
+
+
+def veiled_story(story: Story, veil: Veil) -> Story:
+    """All that is known of a task."""
+    return replace(
+        story,
+        task=veiled_task(story.task, veil),
+        messages=tuple(replace(it, control_id=veil.echo(it.control_id)) for it in story.messages),
+        lines=tuple(_line(line, veil) for line in story.lines),
+        children=tuple(veiled_task(child, veil) for child in story.children),
+    )
+
+
+def veiled_hold(hold: Hold | None, veil: Veil) -> Hold | None:
+    """What a task waits for."""
+    return None if hold is None else replace(hold, reason=veil.echo(hold.reason))
+
+
+def _line(line: Line, veil: Veil) -> Line:
+    outcome = None if line.outcome is None else _outcome(line.outcome, veil)
+    return replace(line, text=veil.echo(line.text), outcome=outcome)
+
+
+def _outcome(outcome: Outcome, veil: Veil) -> Outcome:
+    return replace(outcome, text=veil.echo(outcome.text), comment=veil.comment(outcome.comment))
+
+
+def _request(request: RetrieveRequest, veil: Veil) -> RetrieveRequest:
+    return replace(request, selector=_selector(request.selector, veil), patient=veil.value(request.patient))
+
+
+def _selector(selector: Selector, veil: Veil) -> Selector:
+    if isinstance(selector, PriorsOfPatient):
+        return replace(selector, patient_id=veil.value(selector.patient_id))
+    if isinstance(selector, StudiesOfAccession):
+        ids = tuple((veil.value(patient_id), authority) for patient_id, authority in selector.patient_ids)
+        return replace(selector, patient_ids=ids)
+    return selector
+
+
+def _problem(problem: PlanProblem, veil: Veil) -> PlanProblem:
+    text = veil.literals(problem.text) if about_patient(problem.location) else problem.text
+    return replace(problem, text=veil.sentence(text))
+
+
+def _trace(trace: RouteTrace, veil: Veil) -> RouteTrace:
+    condition = None if trace.condition is None else _check(trace.condition, veil)
+    return replace(trace, type_check=_check(trace.type_check, veil), condition=condition)
+
+
+def _check(check: Check, veil: Veil) -> Check:
+    """What a route asks of a field of the patient's is hidden as what stands in it: that the condition holds
+    would tell it otherwise."""
+    text = veil.literals(check.text) if about_patient(check.text) else veil.quotes(check.text)
+    found = tuple(_located(value, veil) for value in check.found)
+    return replace(check, text=text, found=found, parts=tuple(_check(part, veil) for part in check.parts))
+
+
+def _located(value: Located, veil: Veil) -> Located:
+    hidden = about_patient(value.location) or value.text in veil.values.words
+    return replace(value, text=veil.value(value.text) if hidden else veil.sentence(value.text))
+
+
+def _meaning(meaning: Meaning, veil: Veil) -> Meaning:
+    return replace(
+        meaning,
+        occasions=tuple(_occasion(occasion, veil) for occasion in meaning.occasions),
+        withdrawn=tuple(_occasion(occasion, veil) for occasion in meaning.withdrawn),
+        merges=tuple(Merge(_identifier(it.old, veil), _identifier(it.new, veil)) for it in meaning.merges),
+        fault=veil.sentence(meaning.fault),
+    )
+
+
+def _identifier(identifier: PatientIdentifier, veil: Veil) -> PatientIdentifier:
+    return replace(identifier, id=veil.value(identifier.id))
+
+
+def _occasion(occasion: Occasion, veil: Veil) -> Occasion:
+    """The numbers of an order are nobody's data, unless a patient's are used for it; a visit's are his."""
+    number, other = (_number(it, veil, occasion.kind != "order") for it in (occasion.number, occasion.other))
+    return replace(
+        occasion, number=number, other=other, patients=tuple(veil.value(it) for it in occasion.patients)
+    )
+
+
+def _number(number: Number, veil: Veil, patients: bool) -> Number:
+    hidden = patients or number.value in veil.values.words
+    return replace(number, value=veil.value(number.value) if hidden else veil.sentence(number.value))
