@@ -16,6 +16,7 @@ from engine.errors import ForefetchError, GateClosed
 from engine.mcp.caller import Ctx, Progress, who
 from engine.mcp.desk import Desk
 from engine.mcp.result import Answer, clear, told
+from engine.mcp.whose import without_patient
 from engine.report import report, succeeded
 from engine.retrieve.gate import refuse
 from engine.retrieve.outcome import Outcome, failure
@@ -160,7 +161,8 @@ async def _retrieve(desk: Desk, ctx: Ctx, asked: _Asked, archive: str) -> CallTo
     gate: list[str] = []
     if asked.dry_run:
         gate = foresee(replace(request, routes=(BY_HAND,)), policy, dt.datetime.now(dt.UTC))
-    return replace(asked, task=ended.task, gate=tuple(gate)).answer(ended.outcome)
+    outcome = await without_patient(desk, source, study.study_uid, ended.outcome)
+    return replace(asked, task=ended.task, gate=tuple(gate)).answer(outcome)
 
 
 def _telling(progress: Progress) -> Tell:

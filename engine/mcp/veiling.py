@@ -39,7 +39,7 @@ def veiled_decision(decision: Decision, veil: Veil) -> Decision:
 def veiled_resolution(answer: Resolution, veil: Veil) -> Resolution:
     """What an archive has found."""
     choices = tuple(replace(one, reason=veil.sentence(one.reason)) for one in answer.choices)
-    return replace(answer, outcome=_outcome(answer.outcome, veil), choices=choices)
+    return replace(answer, outcome=veiled_outcome(answer.outcome, veil), choices=choices)
 
 
 def veiled_task(task: RetrieveTask, veil: Veil) -> RetrieveTask:
@@ -47,7 +47,7 @@ def veiled_task(task: RetrieveTask, veil: Veil) -> RetrieveTask:
     return replace(
         task,
         request=_request(task.request, veil),
-        outcome=None if task.outcome is None else _outcome(task.outcome, veil),
+        outcome=None if task.outcome is None else veiled_outcome(task.outcome, veil),
         choices=tuple(replace(one, reason=veil.sentence(one.reason)) for one in task.choices),
         reason=veil.echo(task.reason),
     )
@@ -70,11 +70,12 @@ def veiled_hold(hold: Hold | None, veil: Veil) -> Hold | None:
 
 
 def _line(line: Line, veil: Veil) -> Line:
-    outcome = None if line.outcome is None else _outcome(line.outcome, veil)
+    outcome = None if line.outcome is None else veiled_outcome(line.outcome, veil)
     return replace(line, text=veil.echo(line.text), outcome=outcome)
 
 
-def _outcome(outcome: Outcome, veil: Veil) -> Outcome:
+def veiled_outcome(outcome: Outcome, veil: Veil) -> Outcome:
+    """How something ended."""
     return replace(outcome, text=veil.echo(outcome.text), comment=veil.comment(outcome.comment))
 
 

@@ -4,12 +4,14 @@ which a retrieve can fail."""
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import jsonschema
 import pytest
 from mcp import Client
 
+from engine.mcp.switches import PATIENT_DATA
 from engine.retrieve.gate import SWITCH
 from engine.retrieve.outcome import Cause, TaskStatus
 from engine.store import story_of
@@ -117,12 +119,19 @@ async def test_an_archive_that_rejects_us_is_an_error(tmp_path: Path) -> None:
             await _is_failure(client, "association-rejected", None)
 
 
-async def test_the_archives_own_words_are_passed_on(tmp_path: Path) -> None:
-    with clinic(tmp_path, "main: status=0xC001, comment=index is being rebuilt, failed=2") as nodes:
-        async with assistant(nodes.routes, ALLOWED) as client:
+@pytest.mark.parametrize("shown", [False, True])
+async def test_the_archives_own_words_are_passed_on_without_the_patient(tmp_path: Path, shown: bool) -> None:
+    switches = {**ALLOWED, PATIENT_DATA: str(shown).lower()}
+    words = "index of FF-1001, AALTO^Mira, 19610314 is being rebuilt"
+    with clinic(tmp_path, f'main: status=0xC001, comment="{words}", failed=2') as nodes:
+        async with assistant(nodes.routes, switches) as client:
             result = await retrieve(client)
-        assert "Comment: index is being rebuilt" in text(result)
-        assert content(result)["comment"] == "index is being rebuilt"
+        comment = content(result)["comment"]
+        assert f"Comment: {comment}" in text(result)
+        if shown:
+            assert comment == words
+        else:
+            assert re.fullmatch("index of masked-.{6}, masked-.{6}, masked-.{6} is being rebuilt", comment)
 
 
 async def test_a_destination_that_the_archive_cannot_reach_is_a_failure_without_a_leak(
