@@ -15,7 +15,7 @@ from engine.telling.line import STYLES, Line
 from engine.waiting import Hold, lines
 from engine.waiting import Line as Waiting
 
-NO_ENGINE = "no forefetch serves this journal: nothing moves until `forefetch serve` is started"
+NO_ENGINE = "no forefetch serves this journal: what messages ask for waits until `forefetch serve` is started"
 AT_THE_NEXT_START = "no forefetch serves this journal: it takes effect at the next start"
 
 

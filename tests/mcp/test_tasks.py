@@ -18,6 +18,7 @@ from engine.cli import app
 from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
 from engine.retrieve.task import Choice
 from engine.store import Store, list_tasks, story_of
+from engine.telling.tasks import NO_ENGINE
 from tests.dispatcher import until
 from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE, Hospital, hospital, order
 from tests.mcp.assistant import assistant, at_desk, content, text
@@ -107,7 +108,7 @@ async def test_the_text_tells_each_task_the_sum_and_that_no_engine_runs(routes: 
     assert lines[4].startswith("task 4 HELD: study 1.4, pacs to ws: approval: its route says so, until ")
     assert lines[8] == "2 SCHEDULED, 1 HELD, 2 COMPLETED, 1 WARNING, 2 FAILED"
     assert "2 FAILED: 2 unreachable" in lines
-    assert lines[-1] == "no forefetch serves this journal: nothing moves until `forefetch serve` is started"
+    assert lines[-1] == NO_ENGINE
 
 
 @pytest.mark.parametrize(
