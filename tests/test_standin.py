@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 from engine.app import Engine
@@ -11,7 +13,7 @@ from engine.by_hand import ByHand, Ended, Stage
 from engine.config import load
 from engine.retrieve.gate import SWITCH_REASON
 from engine.retrieve.outcome import Cause, TaskStatus
-from engine.retrieve.policy import BY_HAND
+from engine.retrieve.policy import BY_HAND, REHEARSAL
 from engine.retrieve.selector import Study
 from engine.retrieve.task import RetrieveRequest
 from engine.store import NewMessage, Store, is_running, is_taken
@@ -72,6 +74,21 @@ async def test_the_engines_gate_counts_whatever_ours_says(tmp_path: Path) -> Non
         assert (ended.task.status, ended.outcome.cause) == (TaskStatus.FAILED, Cause.GATE_CLOSED)
         assert ended.outcome.text == SWITCH_REASON
         assert nodes.archive.moves == ()
+
+
+async def test_a_dry_run_does_not_move_what_a_message_wants_tomorrow(tmp_path: Path) -> None:
+    tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    planned = RetrieveRequest(Study(CHEST_CT), "main", "reading", ("study",), due=tomorrow)
+    with clinic(tmp_path) as nodes:
+        store = Store.open(nodes.journal)
+        await store.journal(message(CHEST_CT, planned))
+        await store.close()
+        async with (
+            Engine(load(nodes.routes), ALLOWED),
+            ByHand(load(nodes.routes), switch_on=False) as by_hand,
+        ):
+            ended = await by_hand.retrieve(replace(_request(), routes=(REHEARSAL,)), "test", _silent)
+        assert (ended.outcome.cause, nodes.archive.moves) == (Cause.DRY_RUN, ())
 
 
 async def test_an_engine_that_starts_takes_a_move_over_from_the_stand_in(tmp_path: Path) -> None:
