@@ -9,26 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.app import Engine
-from engine.by_hand import ByHand, Ended, Stage
+from engine.by_hand import ByHand, Ended
 from engine.config import load
 from engine.retrieve.gate import SWITCH_REASON
 from engine.retrieve.outcome import Cause, TaskStatus
-from engine.retrieve.policy import BY_HAND, REHEARSAL
+from engine.retrieve.policy import REHEARSAL
 from engine.retrieve.selector import Study
 from engine.retrieve.task import RetrieveRequest
 from engine.store import NewMessage, Store, is_running, is_taken
 from tests.dicom_peers import eventually
 from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE
 from tests.mcp.clinic import SLOW, Clinic, clinic
+from tests.standing_in import by_hand_request, silent, when_arrived
 from tests.store import message
 from tests.test_serve import serving
-
-
-async def _silent(stage: Stage) -> None: ...
-
-
-def _request(study: str = CHEST_CT) -> RetrieveRequest:
-    return RetrieveRequest(Study(study), "main", "reading", (BY_HAND,))
 
 
 def _order(study: str) -> NewMessage:
@@ -37,11 +31,7 @@ def _order(study: str) -> NewMessage:
 
 async def _by_hand(nodes: Clinic, study: str = CHEST_CT) -> Ended:
     async with ByHand(load(nodes.routes), switch_on=True) as by_hand:
-        return await by_hand.retrieve(_request(study), "test", _silent)
-
-
-async def _eventually(nodes: Clinic, arrived: int, study: str = CHEST_CT) -> None:
-    assert await asyncio.to_thread(eventually, lambda: nodes.reading.arrived(study) >= arrived)
+        return await by_hand.retrieve(by_hand_request(study), "test", silent)
 
 
 async def test_a_stand_in_leaves_to_the_engine_what_a_feed_has_asked_for(tmp_path: Path) -> None:
@@ -87,14 +77,14 @@ async def test_a_dry_run_does_not_move_what_a_message_wants_tomorrow(tmp_path: P
             Engine(load(nodes.routes), ALLOWED),
             ByHand(load(nodes.routes), switch_on=False) as by_hand,
         ):
-            ended = await by_hand.retrieve(replace(_request(), routes=(REHEARSAL,)), "test", _silent)
+            ended = await by_hand.retrieve(replace(by_hand_request(), routes=(REHEARSAL,)), "test", silent)
         assert (ended.outcome.cause, nodes.archive.moves) == (Cause.DRY_RUN, ())
 
 
 async def test_an_engine_that_starts_takes_a_move_over_from_the_stand_in(tmp_path: Path) -> None:
     with clinic(tmp_path, SLOW.replace("200ms", "700ms")) as nodes:
         call = asyncio.create_task(_by_hand(nodes))
-        await _eventually(nodes, 1)
+        await when_arrived(nodes, 1)
         with serving(nodes.routes) as engine:
             assert await asyncio.to_thread(lambda: engine.address)
             assert is_running(nodes.journal)
@@ -110,7 +100,7 @@ async def test_an_engine_that_stops_leaves_a_move_to_the_stand_in(tmp_path: Path
         with serving(nodes.routes) as engine:
             assert await asyncio.to_thread(lambda: engine.address)
             call = asyncio.create_task(_by_hand(nodes))
-            await _eventually(nodes, 1)
+            await when_arrived(nodes, 1)
             await asyncio.to_thread(engine.end, signal.SIGKILL)
         ended = await call
         assert ended.outcome.arrived
@@ -121,7 +111,7 @@ async def test_an_engine_that_stops_leaves_a_move_to_the_stand_in(tmp_path: Path
 async def test_of_several_that_ask_one_stands_in_for_all(tmp_path: Path) -> None:
     with clinic(tmp_path, SLOW, archive=", concurrency: 1") as nodes:
         first = asyncio.create_task(_by_hand(nodes))
-        await _eventually(nodes, 1)
+        await when_arrived(nodes, 1)
         second = asyncio.create_task(_by_hand(nodes, OLD_KNEE))
         ended = await asyncio.gather(first, second)
         assert [it.outcome.arrived for it in ended] == [True, True]
@@ -131,5 +121,5 @@ async def test_a_stand_in_goes_away_when_nobody_has_asked_for_a_while(tmp_path: 
     with clinic(tmp_path) as nodes:
         async with ByHand(load(nodes.routes), switch_on=True, idle=0.1) as by_hand:
             for _ in range(2):
-                assert (await by_hand.retrieve(_request(), "test", _silent)).outcome.arrived
+                assert (await by_hand.retrieve(by_hand_request(), "test", silent)).outcome.arrived
                 assert await asyncio.to_thread(eventually, lambda: not is_taken(nodes.journal))
