@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from engine.app import Engine
 from engine.by_hand import ByHand, Ended
 from engine.config import load
+from engine.dispatcher import Dispatcher
 from engine.retrieve.gate import SWITCH_REASON
 from engine.retrieve.outcome import Cause, TaskStatus
 from engine.retrieve.policy import REHEARSAL
@@ -123,3 +128,53 @@ async def test_a_stand_in_goes_away_when_nobody_has_asked_for_a_while(tmp_path: 
             for _ in range(2):
                 assert (await by_hand.retrieve(by_hand_request(), "test", silent)).outcome.arrived
                 assert await asyncio.to_thread(eventually, lambda: not is_taken(nodes.journal))
+
+
+def _journals() -> int:
+    """That are open in this process, each with a thread of its own."""
+    return sum(thread.name == "journal" for thread in threading.enumerate())
+
+
+async def test_a_journal_that_a_canceled_call_was_opening_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, go_on, really = threading.Event(), threading.Event(), Store.open
+
+    def slowly(*given: Any, **named: Any) -> Store:
+        opening.set()
+        assert go_on.wait(30)
+        return really(*given, **named)
+
+    monkeypatch.setattr(Store, "open", slowly)
+    with clinic(tmp_path) as nodes:
+        async with ByHand(load(nodes.routes), switch_on=True) as by_hand:
+            call = asyncio.create_task(by_hand.retrieve(by_hand_request(), "test", silent))
+            assert await asyncio.to_thread(opening.wait, 30)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+            go_on.set()
+            assert (await by_hand.retrieve(by_hand_request(), "test", silent)).outcome.arrived
+            assert _journals() == 1
+    assert (_journals(), is_taken(nodes.journal)) == (0, False)
+
+
+async def test_a_stand_in_that_is_letting_go_does_so_to_the_end_when_its_process_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping, go_on, really = asyncio.Event(), asyncio.Event(), Dispatcher.stop
+
+    async def slowly(dispatcher: Dispatcher, timeout: float) -> None:
+        stopping.set()
+        await go_on.wait()
+        await really(dispatcher, timeout)
+
+    monkeypatch.setattr(Dispatcher, "stop", slowly)
+    with clinic(tmp_path) as nodes:
+        by_hand = ByHand(load(nodes.routes), switch_on=True, idle=0.0)
+        assert (await by_hand.retrieve(by_hand_request(), "test", silent)).outcome.arrived
+        await stopping.wait()
+        leaving = asyncio.create_task(by_hand.__aexit__(None, None, None))
+        await asyncio.sleep(0)
+        go_on.set()
+        await leaving
+    assert (_journals(), is_taken(nodes.journal)) == (0, False)
