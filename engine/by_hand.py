@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from engine.config import Config
@@ -25,6 +26,7 @@ _log = logging.getLogger(__name__)
 _LOOK = 0.2  # seconds between looks at the journal
 _PATIENCE = dt.timedelta(minutes=1)  # for a gate that says when it opens
 _STARTS_WITHIN = 600.0  # seconds, whatever the gates say
+_LEAVES_WITHIN = 60.0  # seconds for a journal that is held by others
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,13 @@ class ByHand:
         StoreError: the journal cannot be used.
         """
         await self._standin.provide()
-        call = await asyncio.to_thread(ask, self._path, request, who)
+        # Both in tasks of their own: who is cancelled cannot wait, and what is being asked will be asked
+        asking = asyncio.create_task(asyncio.to_thread(ask, self._path, request, who))
         try:
+            call = await asyncio.shield(asking)
             ended = await self._follow(call, tell)
         except BaseException:
-            # In a task of its own: who is cancelled cannot wait
-            leaving = asyncio.create_task(self._leave(call))
+            leaving = asyncio.create_task(self._leave(asking))
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
             raise
@@ -85,14 +88,16 @@ class ByHand:
         await self._standin.__aexit__(kind, error, trace)
 
     async def _follow(self, call: Call, tell: Tell) -> Ended:
-        began, stage = time.monotonic(), Stage()
+        idle_since, stage = time.monotonic(), Stage()
         while True:
             task = await asyncio.to_thread(standing_of, self._path, call)
             if task.outcome is not None and task.status.final:
                 return Ended(task, task.outcome)
             hold = await self._hold(task)
-            if task.status is not TaskStatus.IN_PROGRESS and _in_vain(hold, time.monotonic() - began):
-                return await self._give_up(call, task, hold)
+            if task.status is TaskStatus.IN_PROGRESS:
+                idle_since = time.monotonic()
+            elif _in_vain(hold, time.monotonic() - idle_since):
+                return await self._give_up(call, hold)
             if (news := Stage(task.progress, str(hold or ""))) != stage:
                 stage = news
                 await tell(stage)
@@ -104,20 +109,16 @@ class ByHand:
             return None
         return (await asyncio.to_thread(holds, self._path, self._config, [task])).get(task.id)
 
-    async def _give_up(self, call: Call, task: RetrieveTask, hold: Hold | None) -> Ended:
-        """It has not begun, and does not begin any more; unless it just has, or others want it too."""
-        why = str(hold) if hold is not None else "no engine has begun with it in ten minutes"
+    async def _give_up(self, call: Call, hold: Hold | None) -> Ended:
+        """It does not begin any more; unless it just has, or others want it too."""
         left = await asyncio.to_thread(take_back, self._path, call)
+        task = await asyncio.to_thread(standing_of, self._path, call)
         while not task.status.final and task.id in left.running:
             await asyncio.sleep(_LOOK)
             task = await asyncio.to_thread(standing_of, self._path, call)
-            if task.status.final and task.outcome is not None:
-                return Ended(task, task.outcome)
-        text = f"nothing was moved: {why}"
-        if task.id in left.wanted:
-            text += f"; task {task.id} waits on for others who asked for the same"
-        cure = "ask again then, or have the operator open the gate (docs/gates.md)"
-        return Ended(task, Outcome(TaskStatus.CANCELED, Cause.GATE_CLOSED, text, cure=cure))
+        if task.status.final and task.outcome is not None and task.id not in left.canceled:
+            return Ended(task, task.outcome)
+        return Ended(task, _given_up(task, hold, wanted=task.id in left.wanted))
 
     async def _keep(self, call: Call, ended: Ended, who: str, *, dry_run: bool) -> None:
         """What was said, as the acknowledgment of a message is kept. It is true all the same if it is not."""
@@ -128,11 +129,35 @@ class ByHand:
         except StoreError as error:
             _log.error("message %d: its answer could not be kept: %s", call.message_id, error)
 
-    async def _leave(self, call: Call) -> None:
+    async def _leave(self, asking: asyncio.Task[Call]) -> None:
+        """Until it is known that it is taken back: it would be moved for nobody."""
         try:
-            await asyncio.to_thread(take_back, self._path, call)
-        except StoreError as error:
-            _log.error("message %d could not be taken back: %s", call.message_id, error)
+            call = await asking
+        except StoreError:
+            return  # who has asked has been told
+        limit = time.monotonic() + _LEAVES_WITHIN
+        while True:
+            try:
+                await asyncio.to_thread(take_back, self._path, call)
+                return
+            except StoreError as error:
+                there = await asyncio.to_thread(Path(self._path).exists)
+                if not there or time.monotonic() > limit:
+                    _log.error("message %d could not be taken back: %s", call.message_id, error)
+                    return
+            await asyncio.sleep(_LOOK)
+
+
+def _given_up(task: RetrieveTask, hold: Hold | None, *, wanted: bool) -> Outcome:
+    """What is said of one that waits in vain; ``wanted``: by others too. An attempt that was interrupted may
+    have moved some of it."""
+    why = str(hold) if hold is not None else "no engine has begun with it in ten minutes"
+    moved = "it was interrupted, and some objects may have arrived" if task.attempts else "nothing was moved"
+    text = f"{moved}: {why}"
+    if wanted:
+        text += f"; task {task.id} waits on for others who asked for the same"
+    cure = "ask again then, or have the operator open the gate (docs/gates.md)"
+    return Outcome(TaskStatus.CANCELED, Cause.GATE_CLOSED, text, cure=cure)
 
 
 def _in_vain(hold: Hold | None, waited: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from types import TracebackType
 
 from engine.app import dispatcher_of
@@ -27,45 +28,51 @@ class StandIn:
         self._switch_on = switch_on
         self._idle = idle
         self._needed = 0.0  # when it was needed last, by the monotonic clock
+        self._coming_up: asyncio.Task[None] | None = None
         self._tending: asyncio.Task[None] | None = None
-        self._coming_up = asyncio.Lock()
+        self._leaving = asyncio.Event()
 
     async def provide(self) -> None:
         """Have somebody carry out what is asked for by hand: the engine of the journal, another stand-in, or
         this one from now on. To be called again while somebody waits. StoreError: the journal cannot be used.
         """
         self._needed = time.monotonic()
-        async with self._coming_up:
-            path = self._config.engine.store
-            if self._standing or await asyncio.to_thread(is_taken, path):
-                return
-            try:
-                store = await asyncio.to_thread(Store.open, path, stand_in=True)
-            except StoreError:
-                if await asyncio.to_thread(is_taken, path):
-                    return  # somebody was faster
-                raise
-            _log.info("no engine serves %s: what is asked for by hand is carried out here", path)
-            dispatcher = dispatcher_of(self._config, store, switch_on=self._switch_on, by_hand=True)
-            self._tending = asyncio.create_task(self._tend(store, dispatcher))
+        if _over(self._coming_up) and _over(self._tending):
+            self._coming_up = asyncio.create_task(self._come_up())
+        if self._coming_up is not None:
+            await asyncio.shield(self._coming_up)  # a journal that is being opened must not get lost
 
-    @property
-    def _standing(self) -> bool:
-        return self._tending is not None and not self._tending.done()
+    async def _come_up(self) -> None:
+        path = self._config.engine.store
+        if await asyncio.to_thread(is_taken, path):
+            return
+        try:
+            store = await asyncio.to_thread(Store.open, path, stand_in=True)
+        except StoreError:
+            if await asyncio.to_thread(is_taken, path):
+                return  # somebody was faster
+            raise
+        _log.info("no engine serves %s: what is asked for by hand is carried out here", path)
+        dispatcher = dispatcher_of(self._config, store, switch_on=self._switch_on, by_hand=True)
+        self._tending = asyncio.create_task(self._tend(store, dispatcher))
 
     async def _tend(self, store: Store, dispatcher: Dispatcher) -> None:
         try:
             await dispatcher.start()
-            while True:
-                await asyncio.sleep(_LOOK)
-                if store.wanted or not (dispatcher.busy or time.monotonic() - self._needed < self._idle):
+            while not (self._leaving.is_set() or store.wanted):
+                if not dispatcher.busy and time.monotonic() - self._needed >= self._idle:
                     break
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK):
+                        await self._leaving.wait()
         except StoreError as error:
             _log.error("nothing is carried out here: %s", error)
         finally:
-            await dispatcher.stop(0)
-            await store.close()
-            _log.info("%s is left to an engine", self._config.engine.store)
+            try:
+                await dispatcher.stop(0)
+            finally:
+                await store.close()
+                _log.info("%s is left to an engine", self._config.engine.store)
 
     async def __aenter__(self) -> StandIn:
         return self
@@ -73,6 +80,12 @@ class StandIn:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._leaving.set()  # and no cancellation: it may be ending what is under way already
+        if self._coming_up is not None:
+            await asyncio.gather(self._coming_up, return_exceptions=True)
         if self._tending is not None:
-            self._tending.cancel()
             await asyncio.gather(self._tending, return_exceptions=True)
+
+
+def _over(task: asyncio.Task[None] | None) -> bool:
+    return task is None or task.done()

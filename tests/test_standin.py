@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import signal
+import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from engine.app import Engine
-from engine.by_hand import ByHand, Ended, Stage
+from engine.by_hand import ByHand, Ended
 from engine.config import load
+from engine.dispatcher import Dispatcher
 from engine.retrieve.gate import SWITCH_REASON
 from engine.retrieve.outcome import Cause, TaskStatus
-from engine.retrieve.policy import BY_HAND
+from engine.retrieve.policy import REHEARSAL
 from engine.retrieve.selector import Study
 from engine.retrieve.task import RetrieveRequest
 from engine.store import NewMessage, Store, is_running, is_taken
 from tests.dicom_peers import eventually
 from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE
 from tests.mcp.clinic import SLOW, Clinic, clinic
+from tests.standing_in import by_hand_request, silent, when_arrived
 from tests.store import message
 from tests.test_serve import serving
-
-
-async def _silent(stage: Stage) -> None: ...
-
-
-def _request(study: str = CHEST_CT) -> RetrieveRequest:
-    return RetrieveRequest(Study(study), "main", "reading", (BY_HAND,))
 
 
 def _order(study: str) -> NewMessage:
@@ -35,11 +36,7 @@ def _order(study: str) -> NewMessage:
 
 async def _by_hand(nodes: Clinic, study: str = CHEST_CT) -> Ended:
     async with ByHand(load(nodes.routes), switch_on=True) as by_hand:
-        return await by_hand.retrieve(_request(study), "test", _silent)
-
-
-async def _eventually(nodes: Clinic, arrived: int, study: str = CHEST_CT) -> None:
-    assert await asyncio.to_thread(eventually, lambda: nodes.reading.arrived(study) >= arrived)
+        return await by_hand.retrieve(by_hand_request(study), "test", silent)
 
 
 async def test_a_stand_in_leaves_to_the_engine_what_a_feed_has_asked_for(tmp_path: Path) -> None:
@@ -74,10 +71,25 @@ async def test_the_engines_gate_counts_whatever_ours_says(tmp_path: Path) -> Non
         assert nodes.archive.moves == ()
 
 
+async def test_a_dry_run_does_not_move_what_a_message_wants_tomorrow(tmp_path: Path) -> None:
+    tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    planned = RetrieveRequest(Study(CHEST_CT), "main", "reading", ("study",), due=tomorrow)
+    with clinic(tmp_path) as nodes:
+        store = Store.open(nodes.journal)
+        await store.journal(message(CHEST_CT, planned))
+        await store.close()
+        async with (
+            Engine(load(nodes.routes), ALLOWED),
+            ByHand(load(nodes.routes), switch_on=False) as by_hand,
+        ):
+            ended = await by_hand.retrieve(replace(by_hand_request(), routes=(REHEARSAL,)), "test", silent)
+        assert (ended.outcome.cause, nodes.archive.moves) == (Cause.DRY_RUN, ())
+
+
 async def test_an_engine_that_starts_takes_a_move_over_from_the_stand_in(tmp_path: Path) -> None:
     with clinic(tmp_path, SLOW.replace("200ms", "700ms")) as nodes:
         call = asyncio.create_task(_by_hand(nodes))
-        await _eventually(nodes, 1)
+        await when_arrived(nodes, 1)
         with serving(nodes.routes) as engine:
             assert await asyncio.to_thread(lambda: engine.address)
             assert is_running(nodes.journal)
@@ -93,7 +105,7 @@ async def test_an_engine_that_stops_leaves_a_move_to_the_stand_in(tmp_path: Path
         with serving(nodes.routes) as engine:
             assert await asyncio.to_thread(lambda: engine.address)
             call = asyncio.create_task(_by_hand(nodes))
-            await _eventually(nodes, 1)
+            await when_arrived(nodes, 1)
             await asyncio.to_thread(engine.end, signal.SIGKILL)
         ended = await call
         assert ended.outcome.arrived
@@ -104,7 +116,7 @@ async def test_an_engine_that_stops_leaves_a_move_to_the_stand_in(tmp_path: Path
 async def test_of_several_that_ask_one_stands_in_for_all(tmp_path: Path) -> None:
     with clinic(tmp_path, SLOW, archive=", concurrency: 1") as nodes:
         first = asyncio.create_task(_by_hand(nodes))
-        await _eventually(nodes, 1)
+        await when_arrived(nodes, 1)
         second = asyncio.create_task(_by_hand(nodes, OLD_KNEE))
         ended = await asyncio.gather(first, second)
         assert [it.outcome.arrived for it in ended] == [True, True]
@@ -114,5 +126,55 @@ async def test_a_stand_in_goes_away_when_nobody_has_asked_for_a_while(tmp_path: 
     with clinic(tmp_path) as nodes:
         async with ByHand(load(nodes.routes), switch_on=True, idle=0.1) as by_hand:
             for _ in range(2):
-                assert (await by_hand.retrieve(_request(), "test", _silent)).outcome.arrived
+                assert (await by_hand.retrieve(by_hand_request(), "test", silent)).outcome.arrived
                 assert await asyncio.to_thread(eventually, lambda: not is_taken(nodes.journal))
+
+
+def _journals() -> int:
+    """That are open in this process, each with a thread of its own."""
+    return sum(thread.name == "journal" for thread in threading.enumerate())
+
+
+async def test_a_journal_that_a_canceled_call_was_opening_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, go_on, really = threading.Event(), threading.Event(), Store.open
+
+    def slowly(*given: Any, **named: Any) -> Store:
+        opening.set()
+        assert go_on.wait(30)
+        return really(*given, **named)
+
+    monkeypatch.setattr(Store, "open", slowly)
+    with clinic(tmp_path) as nodes:
+        async with ByHand(load(nodes.routes), switch_on=True) as by_hand:
+            call = asyncio.create_task(by_hand.retrieve(by_hand_request(), "test", silent))
+            assert await asyncio.to_thread(opening.wait, 30)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+            go_on.set()
+            assert (await by_hand.retrieve(by_hand_request(), "test", silent)).outcome.arrived
+            assert _journals() == 1
+    assert (_journals(), is_taken(nodes.journal)) == (0, False)
+
+
+async def test_a_stand_in_that_is_letting_go_does_so_to_the_end_when_its_process_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopping, go_on, really = asyncio.Event(), asyncio.Event(), Dispatcher.stop
+
+    async def slowly(dispatcher: Dispatcher, timeout: float) -> None:
+        stopping.set()
+        await go_on.wait()
+        await really(dispatcher, timeout)
+
+    monkeypatch.setattr(Dispatcher, "stop", slowly)
+    with clinic(tmp_path) as nodes:
+        by_hand = ByHand(load(nodes.routes), switch_on=True, idle=0.0)
+        assert (await by_hand.retrieve(by_hand_request(), "test", silent)).outcome.arrived
+        await stopping.wait()
+        leaving = asyncio.create_task(by_hand.__aexit__(None, None, None))
+        await asyncio.sleep(0)
+        go_on.set()
+        await leaving
+    assert (_journals(), is_taken(nodes.journal)) == (0, False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.retrieve.breaker import BreakerRule
@@ -66,8 +66,8 @@ class Policy:
     zone: dt.tzinfo = dt.UTC
 
 
-def by_hand(routes: Sequence[str]) -> bool:
-    """Whether somebody asks for it by hand, whoever else does."""
+def by_hand(routes: Collection[str]) -> bool:
+    """Whether somebody asks for it by hand."""
     return BY_HAND in routes or REHEARSAL in routes
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from engine.retrieve.outcome import TaskStatus
+from engine.retrieve.policy import by_hand
 from engine.retrieve.task import RetrieveRequest
 from engine.store.dialect import insert_unless_known
 from engine.store.rows import task_row
@@ -92,9 +93,13 @@ def _alike(connection: Connection, asked: Sequence[dict[str, Any]]) -> dict[_Key
 
 def _serves(row: Row[Any], asked: Mapping[str, Any]) -> bool:
     """What is under way is carried out on the terms of the routes with which it began: another route may want
-    a verification, or a move where this is only a dry run."""
-    waits = row.status == TaskStatus.SCHEDULED.value
-    return waits or set(json.loads(asked["routes"])) <= set(json.loads(row.routes))
+    a verification, or a move where this is only a dry run. What is asked for by hand serves only that: the
+    terms of a call would open the gates of a message, also after the call was taken back, and those of a
+    message would move what a dry run asks about."""
+    ours, theirs = set(json.loads(asked["routes"])), set(json.loads(row.routes))
+    if by_hand(ours) or by_hand(theirs):
+        return ours == theirs
+    return row.status == TaskStatus.SCHEDULED.value or ours <= theirs
 
 
 def _pull(connection: Connection, row: Row[Any], terms: Mapping[str, Any], now: dt.datetime) -> None:

@@ -8,7 +8,7 @@ it when one wants it.
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from engine.errors import StoreError
@@ -49,14 +49,16 @@ class JournalLock:
             if self.wanted:
                 raise StoreError(_RUNNING)
             self._hold(_STANDING_IN, _A_MOMENT)
-        elif _held(_beside(self._journal, _STANDING_IN)):
-            wish = _Lock(_beside(self._journal, _WANTED), _A_MOMENT)
-            try:
-                self._hold(_TAKEN, _YIELDS_WITHIN)
-            finally:
-                wish.release()
+            self._hold(_TAKEN, _A_MOMENT)
             return
-        self._hold(_TAKEN, _A_MOMENT)
+        with suppress(StoreError):  # an engine, or a stand-in, which lets go when it is wanted
+            self._hold(_TAKEN, _A_MOMENT)
+            return
+        wish = _Lock(_beside(self._journal, _WANTED), _A_MOMENT)
+        try:
+            self._hold(_TAKEN, _YIELDS_WITHIN if _held(_beside(self._journal, _STANDING_IN)) else _A_MOMENT)
+        finally:
+            wish.release()
 
     def _hold(self, name: str, patience: float) -> None:
         self._locks.append(_Lock(_beside(self._journal, name), patience))

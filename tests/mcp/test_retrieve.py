@@ -207,6 +207,7 @@ async def test_a_gate_that_opens_late_is_told_at_once_and_nothing_waits_on(tmp_p
             result = await retrieve(client)
         told = content(result)
         assert (result.is_error, told["cause"]) == (True, "gate-closed")
+        assert (told["task"], told["task_status"]) == (1, "CANCELED")
         assert told["message"].startswith("nothing was moved: window: ")
         assert [task.status for task in nodes.tasks] == [TaskStatus.CANCELED]
         assert nodes.archive.moves == ()

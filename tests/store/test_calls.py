@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from engine.errors import StoreError
 from engine.retrieve.outcome import Cause, SubOperations, TaskStatus
 from engine.retrieve.policy import BY_HAND, REHEARSAL
+from engine.retrieve.task import Priority
 from engine.store import Sieve, story_of
 from engine.store.calls import ask, keep_answer, standing_of, take_back
 
@@ -68,14 +70,33 @@ async def test_what_waits_ends_when_it_is_taken_back_and_what_is_under_way_is_to
     assert take_back(path, waiting).canceled == ()
 
 
-async def test_what_a_message_wants_too_goes_on(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
+@pytest.mark.parametrize("of_call", [BY_HAND, REHEARSAL])
+@pytest.mark.parametrize("call_first", [False, True])
+async def test_a_call_leaves_what_a_message_wants_as_it_is(
+    tmp_path: Path, of_call: str, call_first: bool
+) -> None:
+    path, tomorrow = tmp_path / "journal", dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    planned = message(1, request(due=tomorrow))
     async with opened(path) as store:
-        await store.journal(message(1, request()))
-        call = ask(path, CALL, "mcp")
-        assert standing_of(path, call).request.routes == ("orders", BY_HAND)
-        assert take_back(path, call).wanted == (1,)
-        assert [task.id for task in await store.waiting("pacs", 9)] == [1]
+        if not call_first:
+            await store.journal(planned)
+        call = ask(path, request(routes=(of_call,), priority=Priority.HIGH), "mcp")
+        if call_first:
+            await store.journal(planned)
+        own = standing_of(path, call)
+        assert (own.request.routes, own.not_before is None or own.not_before < tomorrow) == ((of_call,), True)
+        assert take_back(path, call).canceled == (own.id,)
+        assert await store.waiting("pacs", 9) == []
+        (task,) = await store.waiting("pacs", 9, due_by=tomorrow)
+    assert task.request.routes == ("orders",)
+    assert (task.not_before, task.request.priority) == (tomorrow, Priority.MEDIUM)
+
+
+async def test_a_dry_run_and_a_real_call_have_a_task_each(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    async with opened(path):
+        calls = [ask(path, request(routes=(name,)), "mcp") for name in (BY_HAND, REHEARSAL, BY_HAND)]
+    assert [standing_of(path, call).id for call in calls] == [1, 2, 1]
 
 
 async def test_of_two_calls_for_the_same_the_second_keeps_the_task_when_the_first_is_taken_back(
@@ -97,7 +118,7 @@ async def test_a_stand_in_sees_only_what_is_asked_for_by_hand(tmp_path: Path) ->
         ask(path, request("1.3", routes=(REHEARSAL,)), "mcp")
         seen = await store.waiting("pacs", 9, sieve=Sieve(by_hand=True))
         assert [str(task.request.selector) for task in seen] == ["study 1.2", "study 1.3"]
-        assert len(await store.waiting("pacs", 9)) == 3
+        assert len(await store.waiting("pacs", 9)) == 4
 
 
 async def test_progress_is_that_of_the_attempt_under_way(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from engine.errors import StoreError
 from engine.store import is_running, is_taken
+from engine.store import lock as locks
 from engine.store.lock import JournalLock
 from tests.dicom_peers import eventually
 
@@ -60,3 +61,30 @@ def test_an_engine_waits_until_the_stand_in_has_let_go_and_no_other_comes_betwee
     assert is_running(journal)
     engines[0].release()
     assert not is_taken(journal)
+
+
+def test_a_stand_in_that_comes_up_just_then_does_not_keep_an_engine_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = tmp_path / "journal"
+    stand_ins: list[JournalLock] = []
+    take = locks._Lock
+
+    def let_go() -> None:
+        eventually(lambda: stand_ins[0].wanted)
+        stand_ins[0].release()
+
+    letting_go = threading.Thread(target=let_go)
+
+    def take_second(path: Path, patience: float) -> object:
+        """The first that an engine does is done a moment after a stand-in has come up."""
+        if not stand_ins:
+            monkeypatch.setattr(locks, "_Lock", take)
+            stand_ins.append(JournalLock(journal, stand_in=True))
+            letting_go.start()
+        return take(path, patience)
+
+    monkeypatch.setattr(locks, "_Lock", take_second)
+    with locked(journal):
+        assert is_running(journal)
+    letting_go.join()
