@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load, show
 
 if TYPE_CHECKING:
     from engine.config import Config
+    from engine.resolve import Finder
     from engine.tls import Tls
 
 MessageFile = Annotated[
@@ -37,8 +38,7 @@ def explain(
     from engine.telling.preview import preview_lines
 
     settings = load(config, try_files=find)
-    payloads = _payloads(file, raw)
-    told = [_explanation(settings, payload, find) for payload in payloads]
+    told = _explanations(settings, _payloads(file, raw), find)
     out = console()
     if json:
         out.print_json(data=told)
@@ -54,7 +54,16 @@ def explain(
         out.print(f"as {expect} expects", style="green")
 
 
-def _explanation(settings: Config, payload: bytes, find: bool) -> dict[str, Any]:
+def _explanations(settings: Config, payloads: Sequence[bytes], find: bool) -> list[dict[str, Any]]:
+    from engine.telling.preview import clients_of
+
+    if not find:
+        return [_explanation(settings, payload, None) for payload in payloads]
+    with clients_of(settings) as clients:
+        return [_explanation(settings, payload, clients) for payload in payloads]
+
+
+def _explanation(settings: Config, payload: bytes, finders: Mapping[str, Finder] | None) -> dict[str, Any]:
     import os
 
     from engine.app import clock_of
@@ -64,7 +73,7 @@ def _explanation(settings: Config, payload: bytes, find: bool) -> dict[str, Any]
 
     now, switched_on = clock_of(settings)(), switch_on(os.environ)
     try:
-        return preview_dict(preview(settings, payload, now, switched_on=switched_on, find=find))
+        return preview_dict(preview(settings, payload, now, switched_on=switched_on, finders=finders))
     except MessageError as error:
         return refusal_dict(error)
 

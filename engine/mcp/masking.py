@@ -111,6 +111,10 @@ class Veil:
         """What stands in a field of the patient's."""
         return self.masking.value(text)
 
+    def unless_his(self, text: str) -> str:
+        """What stands in a field that is none of the patient's, and may name him all the same."""
+        return self.value(text) if text in self.values.words else self.sentence(text)
+
     def literals(self, text: str) -> str:
         """A text all of whose quoted values are the patient's."""
         return self._literals(text, lambda _: True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
+import anyio
+import anyio.to_thread
 from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
@@ -27,11 +29,19 @@ from engine.mcp.result import clear, told
 from engine.mcp.sending import SendReport
 from engine.mcp.switches import SEND, require
 from engine.mcp.veiling import veiled_decision, veiled_resolution
+from engine.resolve import Finder
 from engine.routing.admission import examine
 from engine.routing.router import Matched
 from engine.sender import SendError, send
 from engine.telling.acknowledgment import Acknowledgment
-from engine.telling.preview import Preview, preview, preview_dict, preview_lines, refusal_dict
+from engine.telling.preview import (
+    Preview,
+    clients_of,
+    preview,
+    preview_dict,
+    preview_lines,
+    refusal_dict,
+)
 
 _LONGEST = 600.0  # seconds
 _ASKED_FOR_NONE = (
@@ -48,7 +58,11 @@ MessageText = Annotated[
 
 def register(server: MCPServer, desk: Desk) -> None:
     """Add them."""
+    _register_explaining(server, desk)
+    _register_sending(server, desk)
 
+
+def _register_explaining(server: MCPServer, desk: Desk) -> None:
     @server.tool(
         title="Explain an HL7 message",
         annotations=ToolAnnotations(
@@ -56,7 +70,7 @@ def register(server: MCPServer, desk: Desk) -> None:
         ),
     )
     @clear
-    def hl7_explain(
+    async def hl7_explain(
         message: MessageText,
         find: Annotated[
             bool, Field(description="Also ask the archive by C-FIND which studies it would be")
@@ -68,11 +82,19 @@ def register(server: MCPServer, desk: Desk) -> None:
         what the message takes back or merges, and how the gate stands. Without find no network is touched.
         A message that the engine would refuse is an error, with the HL7 error code and the field.
         """
-        payloads = payloads_of(message, desk.config.engine.default_charset)
-        all_told = [_explained(desk, payload, find) for payload in payloads]
-        content = Explanation(messages=[explained(one) for one in all_told])
-        return told(_text(all_told), content, failed=any("refused" in one for one in all_told))
+        if not find:
+            return await anyio.to_thread.run_sync(_explain, desk, message, None)
+        with clients_of(desk.config) as clients:
+            try:
+                work = partial(_explain, desk, message, clients)
+                return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+            except anyio.get_cancelled_exc_class():
+                for client in clients.values():
+                    client.stop()
+                raise
 
+
+def _register_sending(server: MCPServer, desk: Desk) -> None:
     @server.tool(
         title="Send an HL7 message",
         annotations=ToolAnnotations(
@@ -97,19 +119,28 @@ def register(server: MCPServer, desk: Desk) -> None:
         if not (math.isfinite(timeout) and 0 < timeout <= _LONGEST):
             raise ForefetchError(f"timeout: seconds above 0, at most {_LONGEST:g}")
         charset = desk.config.engine.default_charset
-        payloads = await asyncio.to_thread(payloads_of, message, charset)
+        payloads = await anyio.to_thread.run_sync(payloads_of, message, charset)
         answers, fault = await _sent(desk, payloads, timeout)
-        return await asyncio.to_thread(_report, desk, payloads, answers, fault)
+        return await anyio.to_thread.run_sync(_report, desk, payloads, answers, fault)
 
 
-def _explained(desk: Desk, payload: bytes, find: bool) -> dict[str, Any]:
+def _explain(desk: Desk, message: str, finders: Mapping[str, Finder] | None) -> CallToolResult:
+    """Blocks while the archives are asked."""
+    payloads = payloads_of(message, desk.config.engine.default_charset)
+    all_told = [_explained(desk, payload, finders) for payload in payloads]
+    content = Explanation(messages=[explained(one) for one in all_told])
+    return told(_text(all_told), content, failed=any("refused" in one for one in all_told))
+
+
+def _explained(desk: Desk, payload: bytes, finders: Mapping[str, Finder] | None) -> dict[str, Any]:
     """What one message would come to, as plain values, its patient behind a veil."""
-    config = desk.config
-    veil = desk.masking.of(patient_values(payload, config.engine.default_charset))
+    veil = desk.masking.of(patient_values(payload, desk.config.engine.default_charset))
+    now, switched_on = clock_of(desk.config)(), desk.switches.retrieve
     try:
-        seen = _preview(desk, payload, find=False)
-        _require_taken(config, seen)
-        seen = _preview(desk, payload, find=True) if find else seen
+        seen = preview(desk.config, payload, now, switched_on=switched_on)
+        _require_taken(desk.config, seen)
+        if finders is not None:
+            seen = preview(desk.config, payload, now, switched_on=switched_on, finders=finders)
     except MessageError as error:
         return refusal_dict(_veiled_error(error, payload, veil))
     found = None if seen.found is None else tuple(veiled_resolution(it, veil) for it in seen.found)
@@ -117,11 +148,6 @@ def _explained(desk: Desk, payload: bytes, find: bool) -> dict[str, Any]:
     values["message"] = veil.sentence(values["message"])
     values["warnings"] = [veil.sentence(warning) for warning in values["warnings"]]
     return values
-
-
-def _preview(desk: Desk, payload: bytes, *, find: bool) -> Preview:
-    now = clock_of(desk.config)()
-    return preview(desk.config, payload, now, switched_on=desk.switches.retrieve, find=find)
 
 
 def _require_taken(config: Config, seen: Preview) -> None:

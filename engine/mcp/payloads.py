@@ -6,6 +6,7 @@ import re
 from contextlib import suppress
 
 from engine.errors import MessageError
+from engine.hl7.batch import is_batch, messages_of_batch
 from engine.hl7.charset import codec_of, declared_sets
 from engine.hl7.files import messages_of
 
@@ -21,7 +22,9 @@ def payloads_of(text: str, default_charset: str) -> list[bytes]:
         raise MessageError(
             "the segments are separated by a backslash and a letter; end each with a carriage return (U+000D)"
         )
-    payloads = messages_of(_FRAME_END.sub("", text).encode())
+    data = _FRAME_END.sub("", text).encode()
+    blocks = [data] if is_batch(data) else messages_of(data)
+    payloads = [it for block in blocks for it in (messages_of_batch(block) if is_batch(block) else [block])]
     if not payloads:
         raise MessageError("there is no message; give one that begins with MSH")
     if len(payloads) > _MOST:

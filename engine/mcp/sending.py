@@ -116,7 +116,12 @@ def _veiled(line: AckLine, veil: Veil) -> AckLine:
     ours = _OURS.match(diagnostics)
     if not veil.discerning and ours is not None and ours.end() < len(diagnostics):
         diagnostics = f"{ours[0]} {WITHHELD}"
-    return replace(line, text=veil.echo(line.text), diagnostics=veil.echo(diagnostics))
+    return replace(
+        line,
+        text=veil.echo(line.text),
+        application_code=veil.echo(line.application_code),
+        diagnostics=veil.echo(diagnostics),
+    )
 
 
 def report(count: int, acknowledgments: Sequence[Acknowledgment], fault: str) -> SendReport:

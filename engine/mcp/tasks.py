@@ -51,11 +51,12 @@ TaskIds = Annotated[list[int], Field(description="Numbers of tasks as tasks_list
 
 def register(server: MCPServer, desk: Desk) -> None:
     """Add them."""
-    _register_readers(server, desk)
+    _register_list(server, desk)
+    _register_status(server, desk)
     _register_verbs(server, desk)
 
 
-def _register_readers(server: MCPServer, desk: Desk) -> None:
+def _register_list(server: MCPServer, desk: Desk) -> None:
     @server.tool(title="List retrieve tasks", annotations=_READS)
     @clear
     def tasks_list(
@@ -92,6 +93,8 @@ def _register_readers(server: MCPServer, desk: Desk) -> None:
         content = list_content(is_running(desk.journal), summary, _contents(desk, found))
         return told(_list_text(content, summary), content)
 
+
+def _register_status(server: MCPServer, desk: Desk) -> None:
     @server.tool(title="Tell the story of a task", annotations=_READS)
     @clear
     def task_status(

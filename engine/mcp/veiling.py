@@ -88,7 +88,7 @@ def _selector(selector: Selector, veil: Veil) -> Selector:
         return replace(selector, patient_id=veil.value(selector.patient_id))
     if isinstance(selector, StudiesOfAccession):
         ids = tuple((veil.value(patient_id), authority) for patient_id, authority in selector.patient_ids)
-        return replace(selector, patient_ids=ids)
+        return replace(selector, accession=veil.unless_his(selector.accession), patient_ids=ids)
     return selector
 
 
@@ -111,8 +111,8 @@ def _check(check: Check, veil: Veil) -> Check:
 
 
 def _located(value: Located, veil: Veil) -> Located:
-    hidden = about_patient(value.location) or value.text in veil.values.words
-    return replace(value, text=veil.value(value.text) if hidden else veil.sentence(value.text))
+    hide = veil.value if about_patient(value.location) else veil.unless_his
+    return replace(value, text=hide(value.text))
 
 
 def _meaning(meaning: Meaning, veil: Veil) -> Meaning:
@@ -138,5 +138,5 @@ def _occasion(occasion: Occasion, veil: Veil) -> Occasion:
 
 
 def _number(number: Number, veil: Veil, patients: bool) -> Number:
-    hidden = patients or number.value in veil.values.words
-    return replace(number, value=veil.value(number.value) if hidden else veil.sentence(number.value))
+    hide = veil.value if patients else veil.unless_his
+    return replace(number, value=hide(number.value))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from engine.config import Config
 from engine.errors import MessageError, NodeError
 from engine.explanation import as_dict
 from engine.hl7.message import Message
-from engine.resolve import Resolution, resolve
+from engine.resolve import Finder, Resolution, resolve
 from engine.retrieve.outcome import failure
 from engine.routing.router import Decision, decide, plan_of
 from engine.scu import ArchiveClient
@@ -33,13 +34,18 @@ class Preview:
 
 
 def preview(
-    config: Config, payload: bytes, now: dt.datetime, *, switched_on: bool, find: bool = False
+    config: Config,
+    payload: bytes,
+    now: dt.datetime,
+    *,
+    switched_on: bool,
+    finders: Mapping[str, Finder] | None = None,
 ) -> Preview:
-    """Nothing is moved. With ``find`` the archives are asked, which blocks. MessageError for a message that
-    would be refused as it is."""
+    """Nothing is moved. Where there are ``finders``, by the names of the archives, they are asked, which
+    blocks. MessageError for a message that would be refused as it is."""
     message = Message(payload, config.engine.default_charset)
     decision = decide(message, config.routes, now)
-    found = tuple(_found(config, decision)) if find else None
+    found = tuple(_found(decision, finders)) if finders is not None else None
     moves = None if found is None else sum(len(answer.studies) for answer in found)
     return Preview(message, decision, _gate(config, decision, now, moves, switched_on), found)
 
@@ -53,14 +59,20 @@ def _gate(
     return tuple(dict.fromkeys(told))
 
 
-def _found(config: Config, decision: Decision) -> Iterator[Resolution]:
+def _found(decision: Decision, finders: Mapping[str, Finder]) -> Iterator[Resolution]:
+    for request in plan_of(decision).requests:
+        try:
+            yield resolve(finders[request.archive], request.selector)
+        except NodeError as error:
+            yield Resolution(failure(error))
+
+
+@contextmanager
+def clients_of(config: Config) -> Iterator[dict[str, ArchiveClient]]:
+    """Of every archive, to ask it; they are closed in the end."""
     clients = {name: ArchiveClient(archive) for name, archive in config.archives.items()}
     try:
-        for request in plan_of(decision).requests:
-            try:
-                yield resolve(clients[request.archive], request.selector)
-            except NodeError as error:
-                yield Resolution(failure(error))
+        yield clients
     finally:
         for client in clients.values():
             client.close()

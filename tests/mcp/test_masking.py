@@ -68,6 +68,7 @@ routes:
      to: {{field: PID-5.1, map: {{nobody: reading}}}}}}
   - {{name: id-decides, messages: [ADT^A08], studies: {{study: ZDS-1.1}}, from: main,
      to: {{field: PID-3.1, map: {{nobody: reading}}}}}}
+  - {{name: account, messages: [ADT^A08], studies: {{accession: PID-18}}, from: main, to: reading}}
   - {{name: search, messages: ORM^O01, when: {{field: ORC-1, equals: NW}}, from: main, to: reading,
      studies: {{priors: {{patient: PID-3.1, within: 50y}}}}, retry: 3x1h, acknowledge: accepted}}
   - {{name: others, messages: ORM^O01, when: {{field: ORC-1, equals: UA}}, from: other, to: reading,

@@ -22,6 +22,7 @@ from tests.certificates import Certificates
 from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE, Hospital, hospital, order
 from tests.mcp.assistant import ALLOW_ALL, assistant, at_desk, content, text
 from tests.mcp.engine import engine, written
+from tests.mcp.test_query_failures import endless, was_canceled
 
 ALL_BUT_PATIENTS = {name: "true" for name in ALLOW_ALL if "PATIENT" not in name}
 
@@ -86,6 +87,24 @@ async def test_find_tells_what_the_archive_has_and_moves_nothing(site: Hospital,
     assert site.archive.moves == ()
 
 
+async def test_a_call_that_is_canceled_stops_the_archive(tmp_path: Path) -> None:
+    with endless() as archive:
+        path = tmp_path / "routes.yaml"
+        path.write_text(f"""
+engine: {{store: {tmp_path / "forefetch.db"}}}
+archives: {{main: {{ae_title: ARCHIVE, host: 127.0.0.1, port: {archive.address[1]}}}}}
+destinations: {{reading: {{ae_title: READING}}}}
+routes: [{{name: priors, messages: "*", studies: {{priors: {{}}}}, from: main, to: reading}}]
+""")
+        async with assistant(path) as client:
+            call = {"message": order().decode(), "find": True}
+            waiting = asyncio.create_task(client.call_tool("hl7_explain", call))
+            assert await asyncio.to_thread(archive.faults.wait_for, 1, 20)
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            assert await was_canceled(archive)
+
+
 async def test_an_archive_that_cannot_be_asked_is_told_with_the_cure(routes: Path) -> None:
     told = await explain(routes, order("UA", study=CHEST_CT).decode(), find=True)
     assert not told.is_error
@@ -139,6 +158,16 @@ async def test_several_messages_are_explained_one_by_one(routes: Path, end: str,
     assert not told.is_error
     assert [one["routes"] for one in content(told)["messages"]] == [["priors"], ["study"]]
     assert "message 2 of 2" in text(told)
+
+
+@pytest.mark.parametrize("framed", [False, True])
+async def test_the_messages_of_a_batch_are_explained_as_the_engine_takes_them(
+    routes: Path, framed: bool
+) -> None:
+    batch = b"FHS|^~\\&|HIS\rBHS|^~\\&|HIS\r" + order() + order("RE", study=CHEST_CT) + b"BTS|2\rFTS|1\r"
+    told = await explain(routes, (frame(batch) if framed else batch).decode())
+    assert not told.is_error
+    assert [one["routes"] for one in content(told)["messages"]] == [["priors"], ["study"]]
 
 
 async def test_one_refused_message_of_two_makes_an_error_and_the_other_is_told(routes: Path) -> None:
