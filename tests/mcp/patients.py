@@ -53,7 +53,8 @@ class Patient:
     def hidden(self) -> tuple[str, ...]:
         """Everything of him."""
         own = (self.mrn, self.other, self.surname, self.given, self.born, self.visit, self.old, self.street)
-        return (*own, *self.secrets, *_OTHERS)
+        numbers = (f"{kind}-{self.visit}" for kind in ("ACCT", "PRE", "ALT"))
+        return (*own, *numbers, *self.secrets, *_OTHERS)
 
     def seen_in(self, strings: Iterable[str]) -> set[str]:
         """What of him occurs: anywhere, in whatever case; of two characters or less, as a word that is no

@@ -68,7 +68,7 @@ routes:
      to: {{field: PID-5.1, map: {{nobody: reading}}}}}}
   - {{name: id-decides, messages: [ADT^A08], studies: {{study: ZDS-1.1}}, from: main,
      to: {{field: PID-3.1, map: {{nobody: reading}}}}}}
-  - {{name: account, messages: [ADT^A08], studies: {{accession: PID-18}}, from: main, to: reading}}
+  - {{name: account, messages: [ADT^A03], studies: {{accession: PID-18}}, from: main, to: reading}}
   - {{name: search, messages: ORM^O01, when: {{field: ORC-1, equals: NW}}, from: main, to: reading,
      studies: {{priors: {{patient: PID-3.1, within: 50y}}}}, retry: 3x1h, acknowledge: accepted}}
   - {{name: others, messages: ORM^O01, when: {{field: ORC-1, equals: UA}}, from: other, to: reading,
@@ -146,7 +146,9 @@ async def telling(routes: Path, environment: dict[str, str]) -> AsyncIterator[To
 def _messages(patient: Patient) -> list[str]:
     """Of every kind, each with its own control ID."""
     orders = [patient.message("ORM^O01", control, f"C-{control}") for control in ("NW", "UA", "RE", "SC")]
-    events = [patient.message(f"ADT^{event}", "", f"C-{event}") for event in ("A01", "A08", "A11", "A40")]
+    events = [
+        patient.message(f"ADT^{event}", "", f"C-{event}") for event in ("A01", "A08", "A11", "A40", "A03")
+    ]
     cancel = patient.message("ORM^O01", "CA", "C-CA")
     return [*orders, *events, cancel]
 
