@@ -138,14 +138,18 @@ class Dispatcher:
             task.stop.set()
         for client in [*(lane.client for lane in self._lanes.values()), *self._finders.values()]:
             client.stop()
-        await asyncio.gather(*workers, return_exceptions=True)
-        for tidy in [*(lane.tidy for lane in self._lanes.values()), *self._tidies]:
-            await tidy.stop()
-        for finder in self._finders.values():
-            await asyncio.to_thread(finder.close)
+        for closed in await asyncio.gather(*self._closings(), *workers, return_exceptions=True):
+            if isinstance(closed, Exception):
+                _log.error("an association may be left open: %s", type(closed).__name__)
         for lane in self._lanes.values():
-            await asyncio.get_running_loop().run_in_executor(lane.workers, lane.client.close)
-            lane.workers.shutdown(wait=True)
+            await asyncio.to_thread(lane.workers.shutdown)
+
+    def _closings(self) -> list[Awaitable[None]]:
+        """All at once: each may have to wait for a node that is silent. What is in use is released by those
+        who use it."""
+        tidies = [*(lane.tidy for lane in self._lanes.values()), *self._tidies]
+        clients = [*(lane.client for lane in self._lanes.values()), *self._finders.values()]
+        return [*(it.stop() for it in tidies), *(asyncio.to_thread(it.close) for it in clients)]
 
     def _wake_all(self) -> None:
         self.wake(self._lanes)
