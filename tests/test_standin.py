@@ -74,6 +74,16 @@ async def test_the_engines_gate_counts_whatever_ours_says(tmp_path: Path) -> Non
         assert nodes.archive.moves == ()
 
 
+async def test_a_stand_in_without_the_switch_leaves_moves_to_one_that_has_it(tmp_path: Path) -> None:
+    with clinic(tmp_path) as nodes:
+        config = load(nodes.routes)
+        async with ByHand(config, switch_on=False) as without, ByHand(config, switch_on=True) as allowed:
+            rehearsal = replace(by_hand_request(), routes=(REHEARSAL,))
+            assert (await without.retrieve(rehearsal, "test", silent)).outcome.cause is Cause.DRY_RUN
+            assert is_taken(nodes.journal)
+            assert (await allowed.retrieve(by_hand_request(), "test", silent)).outcome.arrived
+
+
 async def test_a_dry_run_does_not_move_what_a_message_wants_tomorrow(tmp_path: Path) -> None:
     tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
     planned = RetrieveRequest(Study(CHEST_CT), "main", "reading", ("study",), due=tomorrow)
@@ -192,7 +202,7 @@ async def test_a_stand_in_that_is_letting_go_does_so_to_the_end_when_its_process
 
     monkeypatch.setattr(Dispatcher, "stop", slowly)
     with clinic(tmp_path) as nodes:
-        by_hand = ByHand(load(nodes.routes), switch_on=True, idle=0.0)
+        by_hand = ByHand(load(nodes.routes), switch_on=True, idle=0.1)
         assert (await by_hand.retrieve(by_hand_request(), "test", silent)).outcome.arrived
         await stopping.wait()
         leaving = asyncio.create_task(by_hand.__aexit__(None, None, None))
