@@ -17,6 +17,7 @@ from engine.store import Store, is_taken
 _log = logging.getLogger(__name__)
 _LOOK = 0.2  # seconds between looks whether an engine wants the journal
 IDLE = 120.0  # seconds without work: what rates count, a minute, must not be forgotten between two calls
+_IDLE_UNABLE = 2.0  # where the switch is off: another process may have it on
 
 
 class StandIn:
@@ -26,7 +27,7 @@ class StandIn:
     def __init__(self, config: Config, *, switch_on: bool, idle: float = IDLE) -> None:
         self._config = config
         self._switch_on = switch_on
-        self._idle = idle
+        self._idle = idle if switch_on else min(idle, _IDLE_UNABLE)
         self._needed = 0.0  # when it was needed last, by the monotonic clock
         self._coming_up: asyncio.Task[None] | None = None
         self._tending: asyncio.Task[None] | None = None

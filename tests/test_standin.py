@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import signal
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,12 @@ from engine.retrieve.outcome import Cause, TaskStatus
 from engine.retrieve.policy import REHEARSAL
 from engine.retrieve.selector import Study
 from engine.retrieve.task import RetrieveRequest
+from engine.simulator import demo_studies
 from engine.store import NewMessage, Store, is_running, is_taken
 from tests.dicom_peers import eventually
 from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE
 from tests.mcp.clinic import SLOW, Clinic, clinic
+from tests.peers.relay import Relay
 from tests.standing_in import by_hand_request, silent, when_arrived
 from tests.store import message
 from tests.test_serve import serving
@@ -71,6 +74,16 @@ async def test_the_engines_gate_counts_whatever_ours_says(tmp_path: Path) -> Non
         assert nodes.archive.moves == ()
 
 
+async def test_a_stand_in_without_the_switch_leaves_moves_to_one_that_has_it(tmp_path: Path) -> None:
+    with clinic(tmp_path) as nodes:
+        config = load(nodes.routes)
+        async with ByHand(config, switch_on=False) as without, ByHand(config, switch_on=True) as allowed:
+            rehearsal = replace(by_hand_request(), routes=(REHEARSAL,))
+            assert (await without.retrieve(rehearsal, "test", silent)).outcome.cause is Cause.DRY_RUN
+            assert is_taken(nodes.journal)
+            assert (await allowed.retrieve(by_hand_request(), "test", silent)).outcome.arrived
+
+
 async def test_a_dry_run_does_not_move_what_a_message_wants_tomorrow(tmp_path: Path) -> None:
     tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
     planned = RetrieveRequest(Study(CHEST_CT), "main", "reading", ("study",), due=tomorrow)
@@ -98,6 +111,25 @@ async def test_an_engine_that_starts_takes_a_move_over_from_the_stand_in(tmp_pat
         assert ended.outcome.arrived
         assert ended.task.attempts == 2
         assert [move.study_uid for move in nodes.archive.moves] == [CHEST_CT, CHEST_CT]
+
+
+async def test_an_archive_that_hangs_does_not_keep_an_engine_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.store.lock._YIELDS_WITHIN", 6.0)  # four releases in turn would take 8 s
+    studies = sorted({study.study_uid for study in demo_studies()})[:4]
+    with clinic(tmp_path, SLOW, archive=", concurrency: 4") as nodes:
+        port = nodes.archive.address[1]
+        with closing(Relay(port)) as relay:
+            text = nodes.routes.read_text().replace("idle: 1s", "idle: 60s")
+            nodes.routes.write_text(text.replace(f"port: {port}", f"port: {relay.port}"))
+            async with ByHand(load(nodes.routes), switch_on=True) as by_hand:
+                calls = (by_hand.retrieve(by_hand_request(study), "test", silent) for study in studies)
+                await asyncio.gather(*calls)
+                relay.flowing.clear()
+                engine = await asyncio.to_thread(Store.open, nodes.journal)
+                assert is_running(nodes.journal)
+                await engine.close()
 
 
 async def test_an_engine_that_stops_leaves_a_move_to_the_stand_in(tmp_path: Path) -> None:
@@ -170,7 +202,7 @@ async def test_a_stand_in_that_is_letting_go_does_so_to_the_end_when_its_process
 
     monkeypatch.setattr(Dispatcher, "stop", slowly)
     with clinic(tmp_path) as nodes:
-        by_hand = ByHand(load(nodes.routes), switch_on=True, idle=0.0)
+        by_hand = ByHand(load(nodes.routes), switch_on=True, idle=0.1)
         assert (await by_hand.retrieve(by_hand_request(), "test", silent)).outcome.arrived
         await stopping.wait()
         leaving = asyncio.create_task(by_hand.__aexit__(None, None, None))

@@ -23,7 +23,7 @@ from engine.dispatcher.work import Place, Result, Work, aliases_of
 from engine.errors import StoreError
 from engine.resolve import Resolution
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
-from engine.retrieve.policy import Policy, terms
+from engine.retrieve.policy import BY_HAND, REHEARSAL, Policy, terms
 from engine.retrieve.retry import Again, decide
 from engine.retrieve.task import RetrieveTask
 from engine.store import Store, Withdrawn
@@ -54,7 +54,7 @@ class Dispatcher:
     ) -> None:
         """``clients`` are those of the archives, ``places`` the destinations. ``verify_within``: seconds that
         a destination may take to index what has arrived. ``by_hand``: leave alone what nobody asks for by
-        hand; it is for an engine."""
+        hand; it is for an engine. So is a move then where the switch is off: another stand-in may have it."""
         self._store = store
         self._policy = policy
         self._places = places
@@ -68,6 +68,8 @@ class Dispatcher:
         self._meters = Meters(policy, archive_probes, probes)
         self._breakers = Breakers(store, self._meters, self._wake_all)
         self._entrance = Entrance(store, policy, self._meters, self._waiters, self._refuse)
+        moves = {BY_HAND} if policy.switch_on else set()
+        only = frozenset({REHEARSAL, *moves}) if by_hand else frozenset()
         self._lanes = {
             name: Lane(
                 archive,
@@ -77,7 +79,7 @@ class Dispatcher:
                 ThreadPoolExecutor(archive.concurrency, thread_name_prefix=f"archive-{name}"),
                 Tidy(name, clients[name]),
                 aging,
-                by_hand,
+                only,
             )
             for name, archive in archives.items()
         }
@@ -138,14 +140,18 @@ class Dispatcher:
             task.stop.set()
         for client in [*(lane.client for lane in self._lanes.values()), *self._finders.values()]:
             client.stop()
-        await asyncio.gather(*workers, return_exceptions=True)
-        for tidy in [*(lane.tidy for lane in self._lanes.values()), *self._tidies]:
-            await tidy.stop()
-        for finder in self._finders.values():
-            await asyncio.to_thread(finder.close)
+        for closed in await asyncio.gather(*self._closings(), *workers, return_exceptions=True):
+            if isinstance(closed, Exception):
+                _log.error("an association may be left open: %s", type(closed).__name__)
         for lane in self._lanes.values():
-            await asyncio.get_running_loop().run_in_executor(lane.workers, lane.client.close)
-            lane.workers.shutdown(wait=True)
+            await asyncio.to_thread(lane.workers.shutdown)
+
+    def _closings(self) -> list[Awaitable[None]]:
+        """All at once: each may have to wait for a node that is silent. What is in use is released by those
+        who use it."""
+        tidies = [*(lane.tidy for lane in self._lanes.values()), *self._tidies]
+        clients = [*(lane.client for lane in self._lanes.values()), *self._finders.values()]
+        return [*(it.stop() for it in tidies), *(asyncio.to_thread(it.close) for it in clients)]
 
     def _wake_all(self) -> None:
         self.wake(self._lanes)

@@ -18,7 +18,6 @@ from engine.errors import StoreError
 from engine.move import Client
 from engine.retrieve.gate import Closed, Gate, Scope
 from engine.retrieve.outcome import SubOperations, TaskStatus
-from engine.retrieve.policy import by_hand
 from engine.retrieve.task import RetrieveTask
 from engine.store import Sieve, Store
 
@@ -78,15 +77,14 @@ class Shut:
         else:
             self.entirely = True  # not even questions
 
-    def sieve(self, *, by_hand: bool) -> Sieve:
+    def sieve(self, only: frozenset[str]) -> Sieve:
         destinations, slowed = frozenset(self.destinations), frozenset(self.slowed)
-        return Sieve(self.moves, self.unhurried, destinations, slowed, by_hand)
+        return Sieve(self.moves, self.unhurried, destinations, slowed, only)
 
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """An archive, its client, its worker threads and the tasks under way. ``by_hand``: only what somebody
-    asks for by hand is carried out."""
+    """An archive, its client, its worker threads and the tasks under way. ``only``: as of a `Sieve`."""
 
     archive: Archive
     client: Client
@@ -95,7 +93,7 @@ class Lane:
     workers: ThreadPoolExecutor
     tidy: Tidy
     aging: dt.timedelta
-    by_hand: bool = False
+    only: frozenset[str] = frozenset()
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     running: dict[int, Running] = field(default_factory=dict)
     quiet_until: dt.datetime | None = None
@@ -152,7 +150,7 @@ class Lane:
         while self._free > 0 and not shut.entirely:
             if self.quiet_until is not None and self.quiet_until > _now():
                 return self.quiet_until
-            sieve = shut.sieve(by_hand=self.by_hand)
+            sieve = shut.sieve(self.only)
             waiting = await self.store.waiting(self.archive.name, limit, aging=self.aging, sieve=sieve)
             if not waiting:
                 break
@@ -174,7 +172,7 @@ class Lane:
     def _owns(self, task: RetrieveTask) -> bool:
         """Whether it is a move that waits here."""
         mine = task.is_move and task.request.archive == self.archive.name
-        in_hand = by_hand(task.request.routes) or not self.by_hand
+        in_hand = not self.only or self.only.issuperset(task.request.routes)
         return mine and in_hand and task.status is TaskStatus.SCHEDULED
 
     async def _publish(self, rates: dict[tuple[str, str], Closed]) -> None:

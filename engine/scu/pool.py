@@ -7,6 +7,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from engine.errors import NodeBusy, NodeError, NodeTimeout
@@ -190,5 +191,6 @@ class AssociationPool:
         with self._lock:
             unused = [entry for entry in self._idle if entry[1] <= moment or not entry[0].is_established]
             self._idle = [entry for entry in self._idle if entry not in unused]
-        for association, _ in unused:
-            self._release(association)
+        if unused:  # together: a node that is silent lets each wait for the ACSE timeout
+            with ThreadPoolExecutor(len(unused), thread_name_prefix=f"release-{self._node}") as threads:
+                list(threads.map(self._release, [association for association, _ in unused]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,11 +10,10 @@ from sqlalchemy import Boolean, Connection, Integer, and_, bindparam, func, or_,
 
 from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
 from engine.retrieve.plan import uncovered
-from engine.retrieve.policy import BY_HAND, REHEARSAL
 from engine.retrieve.task import TRANSITIONS, Choice, Priority, RetrieveRequest, RetrieveTask
 from engine.store.gates import AS_SEEN, forget_gates
 from engine.store.links import attach, messages_of, settled
-from engine.store.rows import counters_text, end_row, task, texts
+from engine.store.rows import all_texts, counters_text, end_row, task, texts
 from engine.store.schema import links, tasks
 from engine.store.story import Event, tell
 
@@ -29,17 +27,16 @@ INTERRUPTED = "interrupted by a stop; will be tried again"
 class Sieve:
     """Which waiting tasks are worth a look: ``moves``: C-MOVEs at all, ``unhurried``: also those that nobody
     has expedited; ``without``: none to these destinations, ``slowed``: only expedited ones to these;
-    ``by_hand``: only what somebody asks for by hand."""
+    ``only``: what is asked for by this one of these routes alone; empty: whoever asks."""
 
     moves: bool = True
     unhurried: bool = True
     without: frozenset[str] = frozenset()
     slowed: frozenset[str] = frozenset()
-    by_hand: bool = False
+    only: frozenset[str] = frozenset()
 
 
 _THIS = tasks.c.id == bindparam("task")
-_BY_HAND = or_(*(tasks.c.routes.contains(json.dumps(name), autoescape=True) for name in (BY_HAND, REHEARSAL)))
 _WAITING = (
     select(tasks)
     .where(
@@ -47,7 +44,10 @@ _WAITING = (
         tasks.c.archive == bindparam("archive"),
         tasks.c.priority == bindparam("priority"),
         tasks.c.due_at <= bindparam("now"),
-        or_(bindparam("by_hand", type_=Boolean).is_(False), _BY_HAND),
+        or_(
+            bindparam("whoever", type_=Boolean).is_(True),
+            tasks.c.routes.in_(bindparam("only", expanding=True)),
+        ),
         or_(
             tasks.c.kind != "study",
             and_(
@@ -143,7 +143,8 @@ def waiting(
         "unhurried": sieve.unhurried,
         "without": sorted(sieve.without),
         "slowed": sorted(sieve.slowed),
-        "by_hand": sieve.by_hand,
+        "whoever": not sieve.only,
+        "only": [all_texts([name]) for name in sorted(sieve.only)],
     }
     rows = [
         row

@@ -258,3 +258,24 @@ def test_an_operation_that_is_under_way_at_close_ends_normally_and_is_then_relea
         assert move.result(PATIENCE).status == 0x0000
         assert client.open_associations == 0
         assert eventually(lambda: scp.released == 1)
+
+
+def test_unused_associations_are_released_together(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node that is silent lets each wait for the ACSE timeout."""
+    under_way, released, release = threading.Barrier(2), threading.Barrier(2), NodeAssociation.release
+
+    def script(request: Request) -> Iterator[Reply]:
+        under_way.wait(PATIENCE)
+        yield Reply(0x0000, completed=1)
+
+    def with_another(association: NodeAssociation) -> None:
+        released.wait(PATIENCE)  # passed only where two are being released at once
+        release(association)
+
+    monkeypatch.setattr(NodeAssociation, "release", with_another)
+    with scripted_scp(script) as scp, ThreadPoolExecutor(2) as threads:
+        client = connect(scp.port, concurrency=2)
+        list(threads.map(lambda number: client.move(f"1.2.{number}", "VIEW"), range(2)))
+        assert client.open_associations == 2
+        client.close()
+        assert client.open_associations == 0

@@ -116,8 +116,10 @@ async def test_a_stand_in_sees_only_what_is_asked_for_by_hand(tmp_path: Path) ->
         await store.journal(message(1, request("1.1"), request("1.2")))
         ask(path, request("1.2", routes=(BY_HAND,)), "mcp")
         ask(path, request("1.3", routes=(REHEARSAL,)), "mcp")
-        seen = await store.waiting("pacs", 9, sieve=Sieve(by_hand=True))
+        seen = await store.waiting("pacs", 9, sieve=Sieve(only=frozenset({BY_HAND, REHEARSAL})))
         assert [str(task.request.selector) for task in seen] == ["study 1.2", "study 1.3"]
+        (only_told,) = await store.waiting("pacs", 9, sieve=Sieve(only=frozenset({REHEARSAL})))
+        assert str(only_told.request.selector) == "study 1.3"
         assert len(await store.waiting("pacs", 9)) == 4
 
 
