@@ -40,7 +40,8 @@ def of_order(exam: OrderedExam, vocabulary: Vocabulary) -> Facts:
 
 def of_study(study: StudyRecord, vocabulary: Vocabulary) -> Facts:
     """What the archive tells. The description is asked first for the body part, then Body Part Examined, then
-    the descriptions of the series, which also name what is only in the field of view."""
+    the descriptions of the series, which also name what is only in the field of view; for the side as well,
+    and then Laterality: nobody asks for the series of a study whose description names another side."""
     series = study.series or ()
     told = (
         [study.description],
@@ -48,7 +49,8 @@ def of_study(study: StudyRecord, vocabulary: Vocabulary) -> Facts:
         [one.description for one in series],
     )
     where = next((texts for texts in told if _body_parts(vocabulary, texts)), [])
-    sides = [study.description, *(one.laterality for one in series)]
+    named = _side(vocabulary, [study.description]) is not None
+    sides = [study.description] if named else [one.laterality for one in series]
     return _facts(vocabulary, (), [study.description, *where], study.modalities or (), sides)
 
 

@@ -110,6 +110,7 @@ def test_the_description_is_asked_before_the_series_and_body_part_before_their_d
 def test_laterality_of_the_series_is_a_side(values: str, side: Side | None) -> None:
     told = tuple(series(laterality=value) for value in values)
     assert of_study(study("Knee", series=told), BUILTIN).side == side
+    assert of_study(study("Knee left", series=told), BUILTIN).side == "left"
 
 
 @pytest.mark.parametrize(
