@@ -69,7 +69,7 @@ class ByHand:
         asking = asyncio.create_task(asyncio.to_thread(ask, self._path, request, who))
         try:
             call = await asyncio.shield(asking)
-            ended = await self._follow(call, tell)
+            ended = await self._followed(call, tell)
         except BaseException:
             leaving = asyncio.create_task(self._leave(asking))
             self._leaving.add(leaving)
@@ -86,6 +86,14 @@ class ByHand:
     ) -> None:
         await asyncio.gather(*self._leaving, return_exceptions=True)
         await self._standin.__aexit__(kind, error, trace)
+
+    async def _followed(self, call: Call, tell: Tell) -> Ended:
+        try:
+            return await self._follow(call, tell)
+        except StoreError as error:
+            raise StoreError(
+                f"{error}; what has become of the retrieve is not known: some may arrive"
+            ) from error
 
     async def _follow(self, call: Call, tell: Tell) -> Ended:
         idle_since, stage = time.monotonic(), Stage()

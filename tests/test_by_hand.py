@@ -159,3 +159,13 @@ async def test_what_is_given_up_after_an_interruption_is_not_said_to_have_moved_
     assert nodes.reading.arrived() > 0
     assert (ended.outcome.cause, ended.task.status) == (Cause.GATE_CLOSED, TaskStatus.CANCELED)
     assert ended.outcome.text.startswith("it was interrupted, and some objects may have arrived: no engine")
+
+
+async def test_a_journal_that_goes_away_is_not_told_as_if_nothing_had_been_asked(tmp_path: Path) -> None:
+    with clinic(tmp_path, SLOW) as nodes:
+        async with calls(nodes) as hand:
+            call = asyncio.create_task(hand.retrieve(by_hand_request(), "test", silent))
+            await when_arrived(nodes, 1)
+            nodes.journal.unlink()
+            with pytest.raises(StoreError, match=r"there is no journal.*: some may arrive"):
+                await call
