@@ -13,10 +13,11 @@ from pydantic import Field
 from engine.by_hand import Stage, Tell
 from engine.dicom.identifiers import valid_uid
 from engine.errors import ForefetchError, GateClosed
+from engine.mcp.asking import NotAnswered
 from engine.mcp.caller import Ctx, Progress, who
 from engine.mcp.desk import Desk
 from engine.mcp.result import Answer, clear, told
-from engine.mcp.whose import without_patient
+from engine.mcp.whose import counted, without_patient
 from engine.report import report, succeeded
 from engine.retrieve.gate import refuse
 from engine.retrieve.outcome import Outcome, failure
@@ -139,11 +140,11 @@ def register(server: MCPServer, desk: Desk) -> None:
         try:
             return await _retrieve(desk, ctx, asked, archive)
         except ForefetchError as error:
-            return asked.answer(failure(error))
+            return asked.answer(_refusal(error))
 
 
 async def _retrieve(desk: Desk, ctx: Ctx, asked: _Asked, archive: str) -> CallToolResult:
-    """ForefetchError for what is refused before anything is asked of anybody."""
+    """ForefetchError for what is refused before it is asked for."""
     study = Study(
         valid_uid(asked.study_uid, "study_instance_uid"),
         valid_uid(asked.series_uid, "series_instance_uid") if asked.series_uid else "",
@@ -156,6 +157,7 @@ async def _retrieve(desk: Desk, ctx: Ctx, asked: _Asked, archive: str) -> CallTo
         reason = refuse(policy, archive=source.name, destination=target.name)
         if reason is not None:
             raise GateClosed(reason)
+        request = await counted(desk, source, request, study)
     asked = replace(asked, archive=source.name, destination=target.ae_title)
     ended = await desk.by_hand.retrieve(request, who(ctx), _telling(Progress(ctx)))
     gate: list[str] = []
@@ -163,6 +165,14 @@ async def _retrieve(desk: Desk, ctx: Ctx, asked: _Asked, archive: str) -> CallTo
         gate = foresee(replace(request, routes=(BY_HAND,)), policy, dt.datetime.now(dt.UTC))
     outcome = await without_patient(desk, source, study.study_uid, ended.outcome)
     return replace(asked, task=ended.task, gate=tuple(gate)).answer(outcome)
+
+
+def _refusal(error: ForefetchError) -> Outcome:
+    """Of what was not asked for at all; `NotAnswered` has its cure in its sentence."""
+    cause = error.__cause__
+    if isinstance(error, NotAnswered) and isinstance(cause, ForefetchError):
+        return replace(failure(cause), text=str(error), cure="")
+    return failure(error)
 
 
 def _telling(progress: Progress) -> Tell:

@@ -1,8 +1,9 @@
-"""Whose study it is, where an archive's own words are about to be told: they may name the patient."""
+"""Whose study it is: for budgets, and where an archive's own words are about to be told."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from engine.dicom.keys import study_keys
 from engine.dicom.node import Archive
@@ -12,10 +13,32 @@ from engine.hl7.patient import PatientValues
 from engine.mcp.asking import ask
 from engine.mcp.desk import Desk
 from engine.mcp.veiling import veiled_outcome
+from engine.retrieve.budget import Budget
 from engine.retrieve.outcome import Outcome
+from engine.retrieve.selector import Study
+from engine.retrieve.task import RetrieveRequest
 
+_NO_BUDGET = Budget()
 _PARTS = re.compile(r"[\^=, ]+")  # of a name, VR PN (PS3.5 6.2.1)
 _QUOTES_A_STATUS = "status 0x"  # and maybe a comment with it
+
+
+async def counted(desk: Desk, archive: Archive, request: RetrieveRequest, study: Study) -> RetrieveRequest:
+    """With the patient and the number of objects, where there is a budget: the archive is asked. A message
+    names its patient by ID and authority, an archive by ID and issuer.
+
+    Raises NotAnswered where it cannot be asked: then no budget can be kept.
+    """
+    policy = desk.policy()
+    if policy.order == _NO_BUDGET == policy.patient_day:
+        return request
+    keys = study_keys(study_uid=study.study_uid)
+    found = await ask(archive, lambda client: client.list_studies(keys), desk.masking)
+    record = next((match.record for match in found.matches), None)
+    if record is None:
+        return request
+    patient = "^".join(part for part in (record.patient_id, record.issuer) if part)
+    return replace(request, patient=patient, instances=None if study.series_uid else record.instances)
 
 
 async def without_patient(desk: Desk, archive: Archive, study_uid: str, outcome: Outcome) -> Outcome:

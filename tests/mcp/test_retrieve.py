@@ -213,6 +213,30 @@ async def test_a_gate_that_opens_late_is_told_at_once_and_nothing_waits_on(tmp_p
         assert nodes.archive.moves == ()
 
 
+async def test_budgets_hold_for_calls_by_the_patient_and_the_size_that_the_archive_tells(
+    tmp_path: Path,
+) -> None:
+    with clinic(tmp_path, gate="gate: {budgets: {patient: {studies: 1}, order: {instances: 4}}}") as nodes:
+        async with assistant(nodes.routes, ALLOWED) as client:
+            large = await retrieve(client)
+            small = await retrieve(client, OLD_KNEE)
+            again = await retrieve(client, OLD_KNEE)
+        for refused, reason in ((large, "it would make 5 instances"), (again, "it would make 2 studies")):
+            assert (refused.is_error, content(refused)["cause"]) == (True, "gate-closed")
+            assert reason in content(refused)["message"]
+        assert not small.is_error
+        assert [move.study_uid for move in nodes.archive.moves] == [OLD_KNEE]
+
+
+async def test_where_budgets_cannot_be_kept_nothing_moves(tmp_path: Path) -> None:
+    gate = "gate: {budgets: {patient: {studies: 1}}}"
+    with clinic(tmp_path, "main: status=0xA700, on=find", gate=gate) as nodes:
+        async with assistant(nodes.routes, ALLOWED) as client:
+            result = await retrieve(client)
+        assert (result.is_error, content(result)["cause"]) == (True, "query-failed")
+        assert nodes.archive.moves == ()
+
+
 async def test_progress_counts_what_has_arrived(tmp_path: Path) -> None:
     told: list[tuple[float, float | None, str | None]] = []
 
