@@ -9,11 +9,11 @@ from functools import partial
 from typing import TypeVar
 
 import anyio
-import anyio.to_thread
 
 from engine.dicom.node import Archive
 from engine.errors import ForefetchError, NodeError
 from engine.mcp.masking import Masking
+from engine.mcp.threads import in_thread
 from engine.retrieve.outcome import failure
 from engine.scu import ArchiveClient
 
@@ -32,7 +32,7 @@ async def ask(archive: Archive, question: Callable[[ArchiveClient], _T], masking
     """
     client = ArchiveClient(archive)
     try:
-        return await anyio.to_thread.run_sync(partial(_asked, client, question), abandon_on_cancel=True)
+        return await in_thread(partial(_asked, client, question), abandon=True)
     except anyio.get_cancelled_exc_class():
         client.stop()
         raise

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Annotated, Any
 
 import anyio
-import anyio.to_thread
 from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
@@ -28,6 +27,7 @@ from engine.mcp.payloads import payloads_of
 from engine.mcp.result import clear, told
 from engine.mcp.sending import SendReport
 from engine.mcp.switches import SEND, require
+from engine.mcp.threads import in_thread
 from engine.mcp.veiling import veiled_decision, veiled_resolution
 from engine.resolve import Finder
 from engine.routing.admission import examine
@@ -83,11 +83,11 @@ def _register_explaining(server: MCPServer, desk: Desk) -> None:
         A message that the engine would refuse is an error, with the HL7 error code and the field.
         """
         if not find:
-            return await anyio.to_thread.run_sync(_explain, desk, message, None)
+            return await in_thread(partial(_explain, desk, message, None))
         with clients_of(desk.config) as clients:
             try:
                 work = partial(_explain, desk, message, clients)
-                return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+                return await in_thread(work, abandon=True)
             except anyio.get_cancelled_exc_class():
                 for client in clients.values():
                     client.stop()
@@ -119,9 +119,9 @@ def _register_sending(server: MCPServer, desk: Desk) -> None:
         if not (math.isfinite(timeout) and 0 < timeout <= _LONGEST):
             raise ForefetchError(f"timeout: seconds above 0, at most {_LONGEST:g}")
         charset = desk.config.engine.default_charset
-        payloads = await anyio.to_thread.run_sync(payloads_of, message, charset)
+        payloads = await in_thread(partial(payloads_of, message, charset))
         answers, fault = await _sent(desk, payloads, timeout)
-        return await anyio.to_thread.run_sync(_report, desk, payloads, answers, fault)
+        return await in_thread(partial(_report, desk, payloads, answers, fault))
 
 
 def _explain(desk: Desk, message: str, finders: Mapping[str, Finder] | None) -> CallToolResult:

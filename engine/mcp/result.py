@@ -14,6 +14,7 @@ from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, model_validator
 
 from engine.errors import ForefetchError
+from engine.mcp.threads import in_thread
 
 _log = logging.getLogger(__name__)
 _Tool = TypeVar("_Tool", bound=Callable[..., Any])
@@ -51,30 +52,26 @@ def refused(text: str) -> CallToolResult:
 
 def clear(tool: _Tool) -> _Tool:
     """A tool whose errors become results with isError: known ones with their own sentence, a fault of ours
-    without, for nobody knows what is in its text."""
-    if inspect.iscoroutinefunction(tool):
-
-        @functools.wraps(tool)
-        async def awaited(*args: Any, **named: Any) -> Any:
-            try:
-                return await tool(*args, **named)
-            except MCPError:
-                raise
-            except Exception as error:  # noqa: BLE001
-                return _failed(tool.__name__, error)
-
-        return cast(_Tool, awaited)
+    without, for nobody knows what is in its text. One that blocks, a plain function, runs in a thread."""
+    awaited = tool if inspect.iscoroutinefunction(tool) else _threaded(tool)
 
     @functools.wraps(tool)
-    def called(*args: Any, **named: Any) -> Any:
+    async def called(*args: Any, **named: Any) -> Any:
         try:
-            return tool(*args, **named)
+            return await awaited(*args, **named)
         except MCPError:
             raise
         except Exception as error:  # noqa: BLE001
             return _failed(tool.__name__, error)
 
     return cast(_Tool, called)
+
+
+def _threaded(tool: Callable[..., Any]) -> Callable[..., Any]:
+    async def awaited(*args: Any, **named: Any) -> Any:
+        return await in_thread(functools.partial(tool, *args, **named))
+
+    return awaited
 
 
 def _failed(tool: str, error: Exception) -> CallToolResult:
