@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 
 from engine.errors import MessageError
 from engine.hl7.charset import declared_sets, decode
@@ -31,6 +33,7 @@ _NAMES = {
     "GT1": frozenset({3, 4}),
     "IN1": frozenset({16}),
 }
+_NAME = ("PID", 5)
 _PLAIN = {"PID": frozenset({7, 8, 19, 20}), "GT1": frozenset({2}), "IN1": frozenset({36, 49})}
 _NUMBERED = frozenset({"PID", "NK1", "GT1", "IN1", "IN3"})  # their first field is a Set ID
 _AUTHORITY, _NAME_TYPE = 4, 7  # the first components of a CX and an XPN that are no patient's
@@ -42,19 +45,30 @@ _BEFORE_MSH = b"\xef\xbb\xbf \t\r\n"
 @dataclass(frozen=True, slots=True)
 class PatientValues:
     """``quoted``: every value, which is masked where it stands alone or in quotes. ``words``: those of three
-    characters or more, and shorter ones that identify a patient, which are masked as words in a text."""
+    characters or more, and shorter ones that identify a patient, which are masked as words in a text.
+    ``named``: the patient's name is among them, so that it would be found in what others say."""
 
     words: frozenset[str] = frozenset()
     quoted: frozenset[str] = frozenset()
+    named: bool = False
 
     def __or__(self, other: PatientValues) -> PatientValues:
-        return PatientValues(self.words | other.words, self.quoted | other.quoted)
+        """Of one patient, of whom either tells something."""
+        named = self.named or other.named
+        return PatientValues(self.words | other.words, self.quoted | other.quoted, named)
 
     @classmethod
     def of_ids(cls, ids: Iterable[str]) -> PatientValues:
         """Of patients of whom nothing else is known."""
         known = frozenset(filter(None, ids))
         return cls(known, known)
+
+
+def of_all(patients: Iterable[PatientValues]) -> PatientValues:
+    """Of several patients together, who are ``named`` where each of them is."""
+    known = list(patients)
+    everything = reduce(or_, known, PatientValues())
+    return replace(everything, named=bool(known) and all(one.named for one in known))
 
 
 def about_patient(location: str) -> bool:
@@ -76,15 +90,17 @@ def patient_values(raw: bytes, default_charset: str = "UNICODE UTF-8") -> Patien
     switches = may_change_character_set(decoded.text, mark)
     words: set[str] = set()
     quoted: set[str] = set()
+    named = False
     for segment, field, component, before, text in _leaves(_lines(decoded.text), mark):
         shown = unescape(text, mark, decoded.codec, before if switches else "").strip(" ")
         found = {it for it in (text.strip(" "), shown, *_as_dates(shown)) if it not in ("", NULL)}
         if _is_word(segment, field, component):
             words |= found
+            named |= bool(found) and (segment, field) == _NAME
         elif not _is_of_institution(segment, field, component):
             words |= {it for it in found if len(it) >= LONG}
         quoted |= found
-    return PatientValues(frozenset(words), frozenset(quoted))
+    return PatientValues(frozenset(words), frozenset(quoted), named)
 
 
 def _lines(text: str) -> list[str]:

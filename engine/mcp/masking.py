@@ -104,8 +104,9 @@ class Veil:
 
     @property
     def discerning(self) -> bool:
-        """Whether what others have said can be shown: all of it may be, or it is known what to hide."""
-        return self.masking.shown or bool(self.values.words)
+        """Whether what others have said can be shown: all of it may be, or it is known what to hide, the
+        name at least."""
+        return self.masking.shown or self.values.named
 
     def value(self, text: str) -> str:
         """What stands in a field of the patient's."""
@@ -128,7 +129,7 @@ class Veil:
         return self.masking.text(self.quotes(text), self.values.words)
 
     def echo(self, text: str) -> str:
-        """A sentence that repeats what others have said. Where nothing is known of the patient, what an
+        """A sentence that repeats what others have said. Where the patient's name is not known, what an
         archive has added to its status is left out."""
         if not self.discerning:
             text = self.masking.without_comments(text)

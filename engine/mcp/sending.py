@@ -11,7 +11,7 @@ from pydantic import Field
 
 from engine.config import Config
 from engine.errors import ForefetchError, MessageError
-from engine.hl7.patient import PatientValues, patient_values
+from engine.hl7.patient import of_all, patient_values
 from engine.mcp.masking import WITHHELD, Masking, Veil
 from engine.mcp.result import Answer, Content
 from engine.telling.acknowledgment import (
@@ -91,10 +91,7 @@ def encryption_of(config: Config, routes: str) -> Tls | None:
 
 def veil_over(masking: Masking, payloads: Sequence[bytes], default_charset: str) -> Veil:
     """Hides the patients of all these messages."""
-    values = PatientValues()
-    for payload in payloads:
-        values |= patient_values(payload, default_charset)
-    return masking.of(values)
+    return masking.of(of_all(patient_values(payload, default_charset) for payload in payloads))
 
 
 def read(ack: bytes, veil: Veil) -> Acknowledgment:
@@ -112,15 +109,16 @@ def read(ack: bytes, veil: Veil) -> Acknowledgment:
 
 
 def _veiled(line: AckLine, veil: Veil) -> AckLine:
-    diagnostics = line.diagnostics
-    ours = _OURS.match(diagnostics)
-    if not veil.discerning and ours is not None and ours.end() < len(diagnostics):
-        diagnostics = f"{ours[0]} {WITHHELD}"
+    """The numbers of ours stay what they are: a patient's ID may be the same as a task's."""
+    ours = _OURS.match(line.diagnostics)
+    counts = ours[0] if ours is not None else ""
+    said = line.diagnostics[len(counts) :]
+    told = veil.echo(said) if veil.discerning or not said else f" {WITHHELD}"
     return replace(
         line,
         text=veil.echo(line.text),
         application_code=veil.echo(line.application_code),
-        diagnostics=veil.echo(diagnostics),
+        diagnostics=counts + told,
     )
 
 

@@ -11,7 +11,7 @@ from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import Field
 
 from engine.errors import IdentifierError
-from engine.hl7.patient import PatientValues
+from engine.hl7.patient import PatientValues, of_all
 from engine.mcp.caller import Ctx, who
 from engine.mcp.desk import Desk
 from engine.mcp.masking import Veil
@@ -196,10 +196,7 @@ def _veils(desk: Desk, tasks: Sequence[RetrieveTask]) -> dict[int, Veil]:
 
 def _veil_over(desk: Desk, tasks: Sequence[RetrieveTask]) -> Veil:
     """Hides the patients of all these tasks."""
-    values = PatientValues()
-    for veil in _veils(desk, tasks).values():
-        values |= veil.values
-    return desk.masking.of(values)
+    return desk.masking.of(of_all(veil.values for veil in _veils(desk, tasks).values()))
 
 
 def _without_comments(desk: Desk, summary: Summary) -> Summary:

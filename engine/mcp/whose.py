@@ -9,7 +9,7 @@ from engine.dicom.keys import study_keys
 from engine.dicom.node import Archive
 from engine.dicom.study import StudyRecord
 from engine.errors import ForefetchError
-from engine.hl7.patient import PatientValues
+from engine.hl7.patient import PatientValues, of_all
 from engine.mcp.asking import ask
 from engine.mcp.desk import Desk
 from engine.mcp.veiling import veiled_outcome
@@ -52,9 +52,7 @@ async def without_patient(desk: Desk, archive: Archive, study_uid: str, outcome:
         found = await ask(archive, lambda client: client.list_studies(keys), desk.masking)
     except ForefetchError:
         return veiled_outcome(outcome, desk.masking.of(PatientValues()))
-    values = PatientValues()
-    for match in found.matches:
-        values |= _values(match.record)
+    values = of_all(_values(match.record) for match in found.matches)
     return veiled_outcome(outcome, desk.masking.of(values))
 
 
@@ -64,4 +62,5 @@ def _values(study: StudyRecord) -> PatientValues:
         return PatientValues.of_ids([study.patient_id])
     born = patient.birth_date
     dates = [] if born is None else [born.isoformat(), f"{born:%Y%m%d}"]
-    return PatientValues.of_ids([study.patient_id, patient.name, *_PARTS.split(patient.name), *dates])
+    told = PatientValues.of_ids([study.patient_id, patient.name, *_PARTS.split(patient.name), *dates])
+    return replace(told, named=bool(patient.name))

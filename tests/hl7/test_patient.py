@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.hl7.patient import PatientValues, about_patient, patient_values
+from engine.hl7.patient import PatientValues, about_patient, of_all, patient_values
 
 HEAD = b"MSH|^~\\&|HIS|HOSP|FF|RAD|20261124||ADT^A08|1|P|2.5.1"
 
@@ -107,6 +107,15 @@ def test_what_is_not_his_is_left_alone() -> None:
 def test_values_of_several_messages_are_joined() -> None:
     one, other = values("PID|1||A-1"), PatientValues.of_ids(["B-2", ""])
     assert (one | other).words == {"A-1", "B-2"}
+
+
+def test_several_patients_are_named_where_each_is() -> None:
+    named, nameless = values("PID|1||A-1||Aalto"), values("PID|1||A-1||||19610314|F", "NK1|1|Saarinen")
+    assert (named.named, nameless.named) == (True, False)
+    assert (named | nameless).named, "of one patient, of whom either tells something"
+    assert of_all([named, named]).named
+    assert not of_all([named, nameless]).named
+    assert not of_all([]).named
 
 
 @given(st.binary(max_size=300))

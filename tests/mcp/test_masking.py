@@ -20,6 +20,7 @@ from mcp import Client
 from engine.hl7.encoding import STANDARD_DELIMITERS, escape
 from engine.hl7.mllp import frame
 from engine.hl7.patient import PatientValues
+from engine.mcp import sending
 from engine.mcp.masking import Masking
 from engine.simulator import SimulatedArchive, SimulatedDestination
 from engine.simulator.faults import Fault
@@ -225,13 +226,15 @@ async def test_what_was_merged_with_a_patient_is_hidden_in_his_tasks_too(tmp_pat
     assert patient.seen_in(told.strings) == set()
 
 
+@pytest.mark.parametrize("patient_segment", ["", "PID|1||{}^^^FOREST^MR||||19610314|F\r"])
 async def test_what_an_archive_says_is_withheld_where_it_is_not_known_whom_it_may_name(
-    tmp_path: Path,
+    tmp_path: Path, patient_segment: str
 ) -> None:
-    """A message without a patient, and an archive that knows whose study it is."""
+    """A message without a patient or without his name, and an archive that knows whose study it is."""
     patient = PATIENTS[0]
     lines = patient.message("ORM^O01", "RE", "C-RE").split("\r")
     nobody = "\r".join(it for it in lines if it[:3] in {"MSH", "ORC", "ZDS"}) + "\r"
+    nobody = nobody.replace("\rORC", f"\r{patient_segment.format(patient.mrn)}ORC")
     with ward(tmp_path, patient) as routes, engine(routes):
         async with telling(routes, MASKED) as told:
             sent = await told.call("hl7_send", message=nobody)
@@ -287,6 +290,15 @@ async def test_an_acknowledgment_that_repeats_the_message_is_masked(
     text = sent["acknowledgments"][0]["text"]
     assert patient.study in text
     assert "masked-" in text
+
+
+def test_a_task_and_its_counts_stay_though_the_patient_has_the_same_number() -> None:
+    diagnostics = "task 12; completed 12, failed 3; no room for 12"
+    ack = f"MSH|^~\\&|A|B|C|D|2026||ACK|9|P|2.5\rMSA|AE|1\rERR|||207|E|||{diagnostics}|failed\r"
+    veil = sending.veil_over(Masking(shown=False), [b"MSH|^~\\&|A\rPID|1||12||Aalto^Mira\r"], "ASCII")
+    (line,) = sending.read(ack.encode(), veil).lines
+    assert line.task == 12
+    assert re.sub("masked-[0-9a-f]{6}", "*", line.diagnostics) == diagnostics.replace("for 12", "for *")
 
 
 @pytest.mark.parametrize("length", range(1, 40))
