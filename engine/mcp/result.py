@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-import traceback
 from collections.abc import Callable
 from typing import Any, Self, TypeVar, cast
 
@@ -14,6 +13,7 @@ from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, model_validator
 
 from engine.errors import ForefetchError
+from engine.mcp.faults import place_of
 from engine.mcp.threads import in_thread
 
 _log = logging.getLogger(__name__)
@@ -77,7 +77,6 @@ def _threaded(tool: Callable[..., Any]) -> Callable[..., Any]:
 def _failed(tool: str, error: Exception) -> CallToolResult:
     if isinstance(error, ForefetchError):
         return refused(str(error))
+    _log.error("tool %s failed by a fault of forefetch: %s", tool, place_of(error))
     kind = type(error).__name__
-    places = (f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__))
-    _log.error("tool %s failed by a fault of forefetch: %s at %s", tool, kind, " > ".join(places))
     return refused(f"a fault of forefetch ({kind}); the log of forefetch mcp says where")

@@ -10,6 +10,7 @@ from importlib.metadata import version
 
 from engine.mcp.calls import ToolServer
 from engine.mcp.desk import Desk
+from engine.mcp.faults import WithoutText
 from engine.mcp.server import build
 from engine.mcp.switches import Switches
 from engine.signals import stop_event
@@ -36,6 +37,9 @@ def _on(switches: Switches) -> list[str]:
 
 
 def _quiet() -> None:
-    """Libraries tell of errors only: what else they say may be of a session, or of what a tool was given."""
+    """Libraries tell of errors only, and not in their words: what else they say may be of a session, or of
+    what a tool was given."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(WithoutText())
     for name in ("mcp", "uvicorn", "sse_starlette"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -159,6 +159,18 @@ async def test_lines_that_are_no_messages_are_answered_and_survived(tmp_path: Pa
             assert await server.rest() == []
 
 
+async def test_a_fault_in_the_sdk_is_logged_without_its_text(tmp_path: Path) -> None:
+    """It takes a prompt that there is not for a fault, and would log its name. Each line has the format."""
+    with clinic(tmp_path) as site:
+        async with wired(site.routes) as server:
+            await server.begin()
+            await server.request(2, "prompts/get", name="Aalto^Mira")
+            assert (await server.receive())["id"] == 2
+            assert await server.end() == 0
+            assert ": a fault: ValueError at " in server.log
+            assert "Aalto" not in server.log
+
+
 async def test_a_message_may_come_in_pieces_and_with_cr_lf(tmp_path: Path) -> None:
     with clinic(tmp_path) as site:
         async with wired(site.routes) as server:
