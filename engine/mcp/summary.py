@@ -58,7 +58,8 @@ def register(server: MCPServer, desk: Desk) -> None:
         error where the archive has no such study. Patient data is masked unless the operator shows it.
         """
         source = desk.archive(archive)
-        of_study, of_series = study_keys(study_uid=study_instance_uid), series_keys(study_instance_uid)
+        of_series = series_keys(study_instance_uid)
+        of_study = study_keys(study_uid=study_instance_uid)
 
         def question(client: ArchiveClient) -> tuple[Found[StudyRecord], Found[SeriesRecord]] | None:
             studies = client.list_studies(of_study)

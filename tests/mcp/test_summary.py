@@ -11,7 +11,7 @@ from typing import Any
 from engine.simulator import GeneratedSeries, GeneratedStudy, SimulatedArchive, demo_studies
 from tests.dicom_peers import SUCCESS, Reply, Request, Script, eventually, result, scripted_scp
 from tests.hospital import hospital
-from tests.mcp.assistant import ALLOW_ALL, assistant, content, text
+from tests.mcp.assistant import ALLOW_ALL, assistant, at_desk, content, text
 from tests.mcp.clinic import clinic
 from tests.mcp.questions import PATIENT, ask, routes_of
 
@@ -115,6 +115,13 @@ async def test_a_study_that_is_not_there_is_an_error_with_the_cure(tmp_path: Pat
     assert "name one of: main, dark" in text(unnamed)
     assert "is a list of UIDs" in text(bad)
     assert "no TCP connection" in text(down)
+
+
+async def test_a_uid_that_is_none_is_said_to_be_none(tmp_path: Path) -> None:
+    async with at_desk(routes_of(tmp_path, 1), {}) as client:
+        told = await ask(client, "pacs_study_summary", study_instance_uid="")
+    assert told.is_error
+    assert text(told).startswith("study instance UID")
 
 
 async def test_another_study_than_was_asked_is_not_taken_for_it(tmp_path: Path) -> None:
