@@ -14,6 +14,7 @@ from mcp.server.mcpserver import MCPServer
 from starlette.types import ASGIApp
 
 from engine.mcp.calls import ToolServer
+from engine.mcp.connection import PromptConnection
 from engine.mcp.door import Door
 from engine.mcp.endpoint import PATH, Endpoint
 from engine.mcp.token import Token
@@ -70,7 +71,7 @@ class _Uvicorn(uvicorn.Server):
 def _uvicorn(app: ASGIApp, endpoint: Endpoint) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=PromptConnection,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -99,6 +99,30 @@ def _leaves(error: BaseException) -> list[BaseException]:
     return [error]
 
 
+@pytest.mark.parametrize("others", [["Bearer x", None], [None, "Bearer x"], [None, None]])
+async def test_more_than_one_authorization_is_none(door: str, others: list[str | None]) -> None:
+    """Whoever stands before the server may have looked at another one."""
+    several = [("Authorization", it or f"Bearer {TOKEN}") for it in others]
+    async with http(None) as carrier:
+        answer = await carrier.post(door, headers=[*ACCEPT.items(), *several], json=INITIALIZE)
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"POST /mcp HTTP/1.1\r\nHost: ", b"GET /mcp HTTP/1.1\r\nHost: x\r\n\r\nGET"]
+)
+async def test_who_connects_and_does_not_come_to_the_end_of_a_request_is_not_waited_for(
+    door: str, begun: bytes
+) -> None:
+    """It needs no token to hold one of the connections."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(urlsplit(door).port or 0))
+    writer.write(begun)
+    async with asyncio.timeout(60):
+        await reader.read()
+    writer.close()
+    await writer.wait_closed()
+
+
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 async def test_the_scheme_is_read_in_any_case_and_no_other_scheme_counts(door: str, scheme: str) -> None:
     async with http(None) as carrier:

@@ -1,0 +1,35 @@
+"""A connection by HTTP that does not wait for ever.
+
+Who connects and asks nothing, or never comes to the end of it, holds one of the connections that there are at
+most, and needs no token for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_PATIENCE = 10.0  # seconds
+
+
+class PromptConnection(H11Protocol):
+    """uvicorn's, which is closed where nothing is being answered, and nothing has been, for so long."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._look_later(None)
+
+    def _look_later(self, last: Any) -> None:
+        self.loop.call_later(_PATIENCE, self._look, last)
+
+    def _look(self, last: Any) -> None:
+        """``last``: the request that had been answered when this was looked at before."""
+        if self.transport.is_closing():
+            return
+        answering = self.cycle is not None and not self.cycle.response_complete
+        if not answering and self.cycle is last:
+            self.transport.close()
+        else:
+            self._look_later(last if answering else self.cycle)
