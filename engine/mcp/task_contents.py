@@ -65,7 +65,7 @@ class TaskList(Answer):
     """The newest tasks of a selection, and the sum of all of it."""
 
     engine_running: bool = Field(
-        description="Whether a forefetch serves this journal; without, nothing moves"
+        description="Whether a forefetch serves this journal; without, what messages asked for waits"
     )
     counts: dict[str, int] = Field(description="How many tasks of the selection have each status")
     waiting: list[WaitingContent] = Field(
@@ -136,7 +136,7 @@ class TaskStory(Answer):
 
     task: TaskContent = Field(description="As it stands")
     engine_running: bool = Field(
-        description="Whether a forefetch serves this journal; without, nothing moves"
+        description="Whether a forefetch serves this journal; without, what messages asked for waits"
     )
     found_by: int | None = Field(description="The task whose search has led to this one")
     approved: bool = Field(description="Whether a person has approved it")
@@ -162,7 +162,10 @@ class TasksDone(Answer):
     """What became of each."""
 
     tasks: list[TaskDone] = Field(description="In the order given")
-    engine_running: bool = Field(description="Without an engine it takes effect at its next start")
+    engine_running: bool = Field(
+        description="Whether a forefetch serves this journal; without, it takes effect at its next start, but "
+        "at once for what was asked for by hand"
+    )
 
 
 def task_content(task: RetrieveTask, hold: Hold | None) -> TaskContent:

@@ -74,7 +74,8 @@ def _register_list(server: MCPServer, desk: Desk) -> None:
 
         Each task tells its outcome with the cure, or what it waits for. The sum tells how many have each
         status, what waits for what, and why others failed. status, cause and gate take several words with
-        commas. Also says whether an engine runs; without one nothing moves. task_status tells more of one.
+        commas. Also says whether an engine runs; without one, nothing moves but what pacs_retrieve asks for.
+        task_status tells more of one task.
         """
         _within("limit", limit, 1, _MOST_LISTED)
         _within("message", message, 0, _LARGEST)

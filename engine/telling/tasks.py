@@ -16,7 +16,9 @@ from engine.waiting import Hold, lines
 from engine.waiting import Line as Waiting
 
 NO_ENGINE = "no forefetch serves this journal: what messages ask for waits until `forefetch serve` is started"
-AT_THE_NEXT_START = "no forefetch serves this journal: it takes effect at the next start"
+AT_THE_NEXT_START = (
+    "no forefetch serves this journal: for what messages ask for it takes effect at the next start"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from engine.telling.tasks import NO_ENGINE
 from tests.dispatcher import until
 from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE, Hospital, hospital, order
 from tests.mcp.assistant import assistant, at_desk, content, text
+from tests.mcp.clinic import SLOW, clinic, retrieve
 from tests.mcp.engine import engine, written
 from tests.store import ARRIVED, FAILED, PRIORS, message, request
 
@@ -252,7 +253,7 @@ async def test_what_cannot_be_done_to_one_of_several_is_an_error_and_the_others_
     ]
     assert content(told)["engine_running"] is False
     assert text(told).splitlines()[-1] == (
-        "no forefetch serves this journal: it takes effect at the next start"
+        "no forefetch serves this journal: for what messages ask for it takes effect at the next start"
     )
 
 
@@ -346,3 +347,19 @@ async def test_the_tools_say_what_they_do_to_others(routes: Path) -> None:
         assert annotations.destructive_hint is (name in VERBS)
         assert annotations.open_world_hint is (name in VERBS)
         assert tools[name].output_schema is not None
+
+
+async def test_without_an_engine_what_is_asked_for_by_hand_moves_and_is_canceled_at_once(
+    tmp_path: Path,
+) -> None:
+    with clinic(tmp_path, SLOW) as site:
+        async with at_desk(site.routes) as client:
+            moving = asyncio.create_task(retrieve(client))
+            assert await asyncio.to_thread(site.archive.faults.wait_for, 1, 30)
+            listed = await client.call_tool("tasks_list", {"status": "IN_PROGRESS"})
+            canceled = await client.call_tool("task_cancel", {"task_ids": [1]})
+            ended = await moving
+    assert content(listed)["counts"] == {"IN_PROGRESS": 1}
+    assert "nothing moves" not in text(listed)
+    assert not canceled.is_error
+    assert (ended.is_error, content(ended)["task_status"]) == (True, "CANCELED")
