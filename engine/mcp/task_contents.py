@@ -163,8 +163,8 @@ class TasksDone(Answer):
 
     tasks: list[TaskDone] = Field(description="In the order given")
     engine_running: bool = Field(
-        description="Whether a forefetch serves this journal; without, it takes effect at its next start, but "
-        "at once for what was asked for by hand"
+        description="Whether a forefetch serves this journal; without, it takes effect at the next start, "
+        "but at once for what was asked for by hand"
     )
 
 
