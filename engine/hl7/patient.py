@@ -39,6 +39,7 @@ _NUMBERED = frozenset({"PID", "NK1", "GT1", "IN1", "IN3"})  # their first field 
 _AUTHORITY, _NAME_TYPE = 4, 7  # the first components of a CX and an XPN that are no patient's
 _LOCATION = re.compile(r"(\w{3})(?:\((?:\d+|\*)\))?-(\d+)")
 _DATE = re.compile(r"(\d{4})(0[1-9]|1[0-2])([0-3]\d)\d*")
+_BETWEEN, _APOSTROPHE = re.compile(r"[\W_]+"), re.compile("['’`´]")
 _BEFORE_MSH = b"\xef\xbb\xbf \t\r\n"
 
 
@@ -71,6 +72,16 @@ def of_all(patients: Iterable[PatientValues]) -> PatientValues:
     return replace(everything, named=bool(known) and all(one.named for one in known))
 
 
+def parts_of_name(name: str) -> set[str]:
+    """How others may write a name that has a hyphen, an apostrophe or a space in it: by its parts, or in
+    one."""
+    found: set[str] = set()
+    for spelled in {name, _APOSTROPHE.sub("", name)}:
+        parts = [part for part in _BETWEEN.split(spelled) if part]
+        found |= {*parts, "".join(parts)}
+    return {part for part in found if len(part) > 1} - {name}
+
+
 def about_patient(location: str) -> bool:
     """Whether a field such as ``PID-3(2).1``, or a text that begins with one, is the patient's."""
     match = _LOCATION.match(location)
@@ -96,6 +107,8 @@ def patient_values(raw: bytes, default_charset: str = "UNICODE UTF-8") -> Patien
         found = {it for it in (text.strip(" "), shown, *_as_dates(shown)) if it not in ("", NULL)}
         if _is_word(segment, field, component):
             words |= found
+            if field in _NAMES.get(segment, ()):
+                words |= parts_of_name(shown)
             named |= bool(found) and (segment, field) == _NAME
         elif not _is_of_institution(segment, field, component):
             words |= {it for it in found if len(it) >= LONG}

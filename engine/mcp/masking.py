@@ -71,8 +71,8 @@ class Masking:
 
     def _whole(self, text: str, known: Mapping[str, str]) -> str:
         forms = {form for it in known for form in (it, it.upper())} | {*known.values()}
-        any_of_them = "|".join(map(re.escape, sorted(forms, key=len, reverse=True)))
-        found = re.compile(rf"(?P<uid>{_UID})|{_APART}(?:{any_of_them})(?![^\W_])", re.IGNORECASE)
+        any_of_them = "|".join(map(_as_word, sorted(forms, key=len, reverse=True)))
+        found = re.compile(rf"(?P<uid>{_UID})|(?:{any_of_them})", re.IGNORECASE)
 
         def masked(match: re.Match[str]) -> str:
             value = known.get(match[0].casefold())
@@ -153,6 +153,13 @@ class Veil:
             return repr(self.value(value)) if is_his(value) else found[0]
 
         return _QUOTED.sub(masked, text)
+
+
+def _as_word(form: str) -> str:
+    """A pattern. Scripts without case, such as Han and Hangul, may write one word right after another."""
+    pattern = re.escape(form)
+    run_on = any(unicodedata.category(letter) == "Lo" for letter in form)
+    return pattern if run_on else rf"{_APART}{pattern}(?![^\W_])"
 
 
 def _forms(value: str) -> set[str]:

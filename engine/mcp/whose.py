@@ -9,7 +9,7 @@ from engine.dicom.keys import study_keys
 from engine.dicom.node import Archive
 from engine.dicom.study import StudyRecord
 from engine.errors import ForefetchError
-from engine.hl7.patient import PatientValues, of_all
+from engine.hl7.patient import PatientValues, of_all, parts_of_name
 from engine.mcp.asking import ask
 from engine.mcp.desk import Desk
 from engine.mcp.veiling import veiled_outcome
@@ -19,7 +19,6 @@ from engine.retrieve.selector import Study
 from engine.retrieve.task import RetrieveRequest
 
 _NO_BUDGET = Budget()
-_PARTS = re.compile(r"[\^=, ]+")  # of a name, VR PN (PS3.5 6.2.1)
 _QUOTES_A_STATUS = "status 0x"  # and maybe a comment with it
 
 
@@ -62,5 +61,11 @@ def _values(study: StudyRecord) -> PatientValues:
         return PatientValues.of_ids([study.patient_id])
     born = patient.birth_date
     dates = [] if born is None else [born.isoformat(), f"{born:%Y%m%d}"]
-    told = PatientValues.of_ids([study.patient_id, patient.name, *_PARTS.split(patient.name), *dates])
+    told = PatientValues.of_ids([study.patient_id, patient.name, *_components(patient.name), *dates])
     return replace(told, named=bool(patient.name))
+
+
+def _components(name: str) -> set[str]:
+    """Of a name (VR PN, PS3.5 6.2.1), and their parts."""
+    found = {it for it in re.split(r"[\^=]", name) if it}
+    return found.union(*map(parts_of_name, found))

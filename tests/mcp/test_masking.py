@@ -19,7 +19,7 @@ from mcp import Client
 
 from engine.hl7.encoding import STANDARD_DELIMITERS, escape
 from engine.hl7.mllp import frame
-from engine.hl7.patient import PatientValues
+from engine.hl7.patient import PatientValues, patient_values
 from engine.mcp import sending
 from engine.mcp.masking import Masking
 from engine.simulator import SimulatedArchive, SimulatedDestination
@@ -325,6 +325,22 @@ async def test_a_text_that_was_cut_in_the_middle_of_a_value_keeps_the_beginning_
 def test_values_are_words_and_uids_stay_whole(said: str, seen: str) -> None:
     veil = Masking(shown=False).of(PatientValues.of_ids(["7", "1001", "Zoë", "O'Brien", "Müller"]))
     assert re.sub("masked-[0-9a-f]{6}", "*", veil.echo(said)) == seen
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("O'Brien-Smith^Mary Ann", "SMITH, MARY"),
+        ("O'Brien-Smith^Mary Ann", "Brien Smith and OBrienSmith"),
+        ("O'Brien-Smith^Mary Ann", "OBRIEN SMITH"),
+        ("山田^太郎", "患者山田太郎"),
+        ("김^민수", "김민수님"),
+    ],
+)
+def test_a_name_is_masked_by_its_parts_and_without_spaces_too(name: str, said: str) -> None:
+    values = patient_values(f"MSH|^~\\&|A\rPID|1||A-1||{name}\r".encode())
+    seen = re.sub("masked-[0-9a-f]{6}", "", Masking(shown=False).of(values).echo(said))
+    assert set(re.findall(r"\w+", seen)) <= {"and", "患者", "님"}
 
 
 def test_short_values_are_masked_in_quotes_and_not_as_words_of_our_own_sentences() -> None:
