@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
@@ -84,14 +85,14 @@ def _register_explaining(server: MCPServer, desk: Desk) -> None:
         """
         if not find:
             return await in_thread(partial(_explain, desk, message, None))
-        with clients_of(desk.config) as clients:
-            try:
-                work = partial(_explain, desk, message, clients)
-                return await in_thread(work, abandon=True)
-            except anyio.get_cancelled_exc_class():
-                for client in clients.values():
-                    client.stop()
-                raise
+        closing = ExitStack()
+        clients = closing.enter_context(clients_of(desk.config))
+        try:
+            return await in_thread(partial(_asking, closing, desk, message, clients), abandon=True)
+        except anyio.get_cancelled_exc_class():
+            for client in clients.values():
+                client.stop()
+            raise
 
 
 def _register_sending(server: MCPServer, desk: Desk) -> None:
@@ -122,6 +123,12 @@ def _register_sending(server: MCPServer, desk: Desk) -> None:
         payloads = await in_thread(partial(payloads_of, message, charset))
         answers, fault = await _sent(desk, payloads, timeout)
         return await in_thread(partial(_report, desk, payloads, answers, fault))
+
+
+def _asking(closing: ExitStack, desk: Desk, message: str, clients: Mapping[str, Finder]) -> CallToolResult:
+    """As `_explain`; the archives, which may take their time, are left here and not in the event loop."""
+    with closing:
+        return _explain(desk, message, clients)
 
 
 def _explain(desk: Desk, message: str, finders: Mapping[str, Finder] | None) -> CallToolResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from engine.errors import ForefetchError
 from engine.hl7.mllp import frame
 from engine.mcp.sending import address_of
 from engine.retrieve.gate import SWITCH
+from engine.scu import ArchiveClient
 from engine.store import list_tasks
 from tests.certificates import Certificates
 from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE, Hospital, hospital, order
@@ -408,3 +410,19 @@ async def test_the_tools_say_what_they_do_to_others(routes: Path) -> None:
     assert (sending.idempotent_hint, sending.open_world_hint) == (True, True)
     for name in ("hl7_explain", "hl7_send"):
         assert tools[name].output_schema is not None
+
+
+async def test_archives_that_were_asked_are_left_outside_of_the_event_loop(
+    routes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release may take as long as the archive likes; nothing else would be answered meanwhile."""
+    close, left_in = ArchiveClient.close, []
+
+    def noting(client: ArchiveClient) -> None:
+        left_in.append(threading.current_thread())
+        close(client)
+
+    monkeypatch.setattr(ArchiveClient, "close", noting)
+    assert not (await explain(routes, order().decode(), find=True)).is_error
+    assert left_in
+    assert threading.current_thread() not in left_in
