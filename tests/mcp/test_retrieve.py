@@ -104,7 +104,7 @@ async def _is_failure(client: Client, cause: str, status: str | None) -> None:
 
 async def test_whatever_is_no_arrival_is_an_error_and_leaks_nothing(tmp_path: Path) -> None:
     faults = [f"main: {fault}, after={number}" for number, (fault, _, _) in enumerate(FAILURES)]
-    with clinic(tmp_path, *faults, archive=", breaker: off", total="8s") as nodes:
+    with clinic(tmp_path, *faults, archive=", breaker: off", total="4s") as nodes:
         async with assistant(nodes.routes, ALLOWED) as client:
             for _, cause, status in FAILURES:
                 await _is_failure(client, cause, status)
@@ -260,7 +260,7 @@ async def _when_some_have_arrived(nodes: Clinic, study: str = CHEST_CT) -> None:
 
 
 async def test_a_cancelled_call_cancels_the_move_on_the_wire(tmp_path: Path) -> None:
-    with clinic(tmp_path, SLOW.replace("200ms", "1500ms")) as nodes:
+    with clinic(tmp_path, SLOW.replace("200ms", "1s")) as nodes:
         async with assistant(nodes.routes, ALLOWED) as client:
             call = asyncio.create_task(retrieve(client))
             await _when_some_have_arrived(nodes)
