@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from mcp.server.mcpserver import MCPServer
-from mcp.types import CallToolResult, ToolAnnotations
+from mcp.types import CallToolResult
 from pydantic import Field
 
 from engine.errors import IdentifierError
 from engine.mcp.desk import Desk
+from engine.mcp.hints import ASKS
 from engine.mcp.result import Answer, Content, clear, told
 from engine.rollcall import Callee, Kind, Reply, call, callees
 
@@ -41,9 +42,7 @@ def register(server: MCPServer, desk: Desk) -> None:
 
     @server.tool(
         title="PACS Echo (C-ECHO)",
-        annotations=ToolAnnotations(
-            read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
-        ),
+        annotations=ASKS,
     )
     @clear
     def pacs_echo(

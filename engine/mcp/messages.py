@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import anyio
 from mcp.server.mcpserver import MCPServer
-from mcp.types import CallToolResult, ToolAnnotations
+from mcp.types import CallToolResult
 from pydantic import Field
 
 from engine.app import clock_of, message_profiles
@@ -23,6 +23,7 @@ from engine.hl7.validation import require_valid
 from engine.mcp import sending
 from engine.mcp.desk import Desk
 from engine.mcp.explanations import Explanation, explained
+from engine.mcp.hints import ASKS, SENDS
 from engine.mcp.masking import Veil
 from engine.mcp.payloads import payloads_of
 from engine.mcp.result import clear, told
@@ -66,9 +67,7 @@ def register(server: MCPServer, desk: Desk) -> None:
 def _register_explaining(server: MCPServer, desk: Desk) -> None:
     @server.tool(
         title="Explain an HL7 message",
-        annotations=ToolAnnotations(
-            read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
-        ),
+        annotations=ASKS,
     )
     @clear
     async def hl7_explain(
@@ -98,9 +97,7 @@ def _register_explaining(server: MCPServer, desk: Desk) -> None:
 def _register_sending(server: MCPServer, desk: Desk) -> None:
     @server.tool(
         title="Send an HL7 message",
-        annotations=ToolAnnotations(
-            read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
-        ),
+        annotations=SENDS,
     )
     @clear
     async def hl7_send(

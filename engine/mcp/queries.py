@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated
 
 from mcp.server.mcpserver import MCPServer
-from mcp.types import CallToolResult, ToolAnnotations
+from mcp.types import CallToolResult
 from pydantic import Field
 
 from engine.dicom.keys import Key, series_keys, study_keys
@@ -16,6 +16,7 @@ from engine.errors import IdentifierError
 from engine.mcp import echo, summary
 from engine.mcp.asking import ask
 from engine.mcp.desk import Desk
+from engine.mcp.hints import ASKS
 from engine.mcp.listing import SeriesTold, StudyTold, series_told, studies_told
 from engine.mcp.masking import Masking
 from engine.mcp.result import Answer, clear, told
@@ -126,9 +127,7 @@ def register(server: MCPServer, desk: Desk) -> None:
 
     @server.tool(
         title="PACS Query (C-FIND)",
-        annotations=ToolAnnotations(
-            read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
-        ),
+        annotations=ASKS,
     )
     @clear
     async def pacs_query(

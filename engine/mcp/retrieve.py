@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from mcp.server.mcpserver import MCPServer
-from mcp.types import CallToolResult, ToolAnnotations
+from mcp.types import CallToolResult
 from pydantic import Field
 
 from engine.by_hand import Stage, Tell
@@ -16,6 +16,7 @@ from engine.errors import ForefetchError, GateClosed
 from engine.mcp.asking import NotAnswered
 from engine.mcp.caller import Ctx, Progress, who
 from engine.mcp.desk import Desk
+from engine.mcp.hints import MOVES
 from engine.mcp.result import Answer, clear, told
 from engine.mcp.whose import counted, without_patient
 from engine.report import report, succeeded
@@ -109,9 +110,7 @@ def register(server: MCPServer, desk: Desk) -> None:
 
     @server.tool(
         title="PACS Retrieve (C-MOVE)",
-        annotations=ToolAnnotations(
-            read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
-        ),
+        annotations=MOVES,
     )
     @clear
     async def pacs_retrieve(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from mcp.server.mcpserver import MCPServer
-from mcp.types import CallToolResult, ToolAnnotations
+from mcp.types import CallToolResult
 from pydantic import Field
 
 from engine.dicom.keys import series_keys, study_keys
 from engine.dicom.study import SeriesRecord, StudyRecord, total
 from engine.mcp.asking import ask
 from engine.mcp.desk import Desk
+from engine.mcp.hints import ASKS
 from engine.mcp.listing import SeriesTold, StudyTold, series_told, studies_told
 from engine.mcp.masking import Masking
 from engine.mcp.result import Answer, clear, refused, told
@@ -40,9 +41,7 @@ def register(server: MCPServer, desk: Desk) -> None:
 
     @server.tool(
         title="PACS Study Summary (C-FIND)",
-        annotations=ToolAnnotations(
-            read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
-        ),
+        annotations=ASKS,
     )
     @clear
     async def pacs_study_summary(

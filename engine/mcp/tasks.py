@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Annotated
 
 from mcp.server.mcpserver import MCPServer
-from mcp.types import CallToolResult, ToolAnnotations
+from mcp.types import CallToolResult
 from pydantic import Field
 
 from engine.errors import IdentifierError
 from engine.hl7.patient import PatientValues, of_all
 from engine.mcp.caller import Ctx, who
 from engine.mcp.desk import Desk
+from engine.mcp.hints import MOVES, READS
 from engine.mcp.masking import Veil
 from engine.mcp.result import clear, refused, told
 from engine.mcp.switches import TASKS, require
@@ -40,12 +41,6 @@ _MOST_LISTED = 200
 _MOST_CHANGED = 100
 _LARGEST = 2**63 - 1  # a number that the journal can keep
 
-_READS = ToolAnnotations(
-    read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
-)
-_MOVES = ToolAnnotations(
-    read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
-)
 TaskIds = Annotated[list[int], Field(description="Numbers of tasks as tasks_list has them, 1 to 100 of them")]
 
 
@@ -57,7 +52,7 @@ def register(server: MCPServer, desk: Desk) -> None:
 
 
 def _register_list(server: MCPServer, desk: Desk) -> None:
-    @server.tool(title="List retrieve tasks", annotations=_READS)
+    @server.tool(title="List retrieve tasks", annotations=READS)
     @clear
     def tasks_list(
         status: Annotated[str, Field(description="Such as FAILED, or HELD, SCHEDULED; empty: any")] = "",
@@ -96,7 +91,7 @@ def _register_list(server: MCPServer, desk: Desk) -> None:
 
 
 def _register_status(server: MCPServer, desk: Desk) -> None:
-    @server.tool(title="Tell the story of a task", annotations=_READS)
+    @server.tool(title="Tell the story of a task", annotations=READS)
     @clear
     def task_status(
         task_id: Annotated[int, Field(description="The number of a task, as tasks_list has it")],
@@ -121,7 +116,7 @@ def _register_status(server: MCPServer, desk: Desk) -> None:
 
 
 def _register_verbs(server: MCPServer, desk: Desk) -> None:
-    @server.tool(title="Approve retrieve tasks", annotations=_MOVES)
+    @server.tool(title="Approve retrieve tasks", annotations=MOVES)
     @clear
     def task_approve(task_ids: TaskIds, ctx: Ctx) -> Annotated[CallToolResult, TasksDone]:
         """Let tasks go that wait for approval, are over the budget of their order, or are held by hand.
@@ -131,7 +126,7 @@ def _register_verbs(server: MCPServer, desk: Desk) -> None:
         """
         return _change(desk, Verb.APPROVE, task_ids, ctx)
 
-    @server.tool(title="Cancel retrieve tasks", annotations=_MOVES)
+    @server.tool(title="Cancel retrieve tasks", annotations=MOVES)
     @clear
     def task_cancel(task_ids: TaskIds, ctx: Ctx) -> Annotated[CallToolResult, TasksDone]:
         """Cancel tasks for every message that waits for them; those under way by C-CANCEL.
@@ -141,7 +136,7 @@ def _register_verbs(server: MCPServer, desk: Desk) -> None:
         """
         return _change(desk, Verb.CANCEL, task_ids, ctx)
 
-    @server.tool(title="Retry retrieve tasks", annotations=_MOVES)
+    @server.tool(title="Retry retrieve tasks", annotations=MOVES)
     @clear
     def task_retry(task_ids: TaskIds, ctx: Ctx) -> Annotated[CallToolResult, TasksDone]:
         """Try again what has failed, arrived in part or was canceled, and what waits for another attempt.
