@@ -34,7 +34,8 @@ def main() -> None:
             load(engine.address, order(1), connections=connections, seconds=1)
             got = load(engine.address, order(2), connections=connections, seconds=seconds, first=10**9)
             print(
-                f"{connections:3} connections: {got.rate:8.0f} messages/s, median {got.percentile(50):6.2f} ms, "
+                f"{connections:3} connections: {got.rate:8.0f} messages/s, "
+                f"median {got.percentile(50):6.2f} ms, "
                 f"p99 {got.percentile(99):6.2f} ms, {dict(got.codes)}"
             )
 

@@ -32,7 +32,7 @@ class Serving:
     started: float
 
     def memory(self) -> float:
-            """Resident, the most that it ever was, in MB."""
+        """Resident, the most that it ever was, in MB."""
         status = Path(f"/proc/{self.process}/status").read_text()
         found = re.search(r"VmHWM:\s+(\d+) kB", status)
         assert found is not None
