@@ -1,9 +1,19 @@
 """One sender's MLLP connection: every block that comes gets its answers, in order, in bounded memory.
 
 A connection reads, receives up to ``window`` messages at a time, and writes the answers in the order of the
-messages. Reading waits while the window is full, so that TCP slows the sender down; a message leaves the
-window when the kernel has taken its answer, so that a sender that takes no answers is not read any further.
-Application acknowledgments of enhanced mode follow when they are ready.
+messages. Reading waits while the window is full, so that TCP slows the sender down. Application
+acknowledgments of enhanced mode follow when they are ready. A connection is in one of
+
+=========  ==============================================  ==========================================
+phase      what it is                                      left
+=========  ==============================================  ==========================================
+READING    messages come                                   at the end of the stream, after silence,
+                                                           when the engine is to stop
+ANSWERING  what has come is answered, no more is read      when every answer has gone out
+LINGERING  our side is shut down, the peer is to close     when it does, or after a second
+CLOSED     the socket is gone; what was received is still  when that is done
+           carried out
+=========  ==============================================  ==========================================
 """
 
 from __future__ import annotations
@@ -12,11 +22,11 @@ import asyncio
 import logging
 import socket
 import traceback
-from asyncio import StreamReader, StreamWriter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from enum import Enum, auto
+from typing import Any, Protocol
 
 from engine.answer import Answer
 from engine.hl7.mllp import (
@@ -30,10 +40,9 @@ from engine.hl7.mllp import (
     ResyncFailed,
     frame,
 )
-from engine.tls import NoTls, Tls, looks_like_tls, reason
-from engine.tls.stream import TlsStream
+from engine.tls import Tls, looks_like_tls
+from engine.window import Awaited, Window
 
-CHUNK = 2**16
 _LINGER = 1.0
 """Seconds for a peer to close after our last answer."""
 _DRAINING = 5.0
@@ -57,6 +66,19 @@ class Receiver(Protocol):
         where none is due."""
 
 
+class Stream(Protocol):
+    """What a connection needs of asyncio's transport, or of TLS over one."""
+
+    def write(self, data: bytes) -> None: ...
+    def write_eof(self) -> None: ...
+    def abort(self) -> None: ...
+    def close(self) -> None: ...
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+    def get_extra_info(self, name: str) -> Any: ...
+    def set_write_buffer_limits(self, high: int) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
     """Where to listen, and the limits of one connection. Times are in seconds.
@@ -76,185 +98,154 @@ class ListenerSettings:
     tls: Tls | None = None
 
 
-class Connection:
-    """One sender."""
+class _Phase(Enum):
+    READING = auto()
+    ANSWERING = auto()
+    LINGERING = auto()
+    CLOSED = auto()
+
+
+class Connection(asyncio.Protocol):
+    """One sender, for one event loop, which calls it with what happens (`asyncio.Protocol`)."""
 
     def __init__(
-        self,
-        reader: StreamReader | TlsStream,
-        writer: StreamWriter | TlsStream,
-        peer: str,
-        settings: ListenerSettings,
-        receiver: Receiver,
+        self, settings: ListenerSettings, receiver: Receiver, admit: Callable[[Connection], bool]
     ) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._peer = peer
+        """``admit`` is asked once, as soon as the peer is known."""
         self._settings = settings
         self._receiver = receiver
+        self._admit = admit
+        self._loop = asyncio.get_running_loop()
         self._decoder = Decoder(settings.max_message_bytes)
-        self._answers = _Answers(settings.window, settings.max_message_bytes)
+        self._window = Window(settings.window, settings.max_message_bytes)
+        self._next: BlockReceived | BlockFault | None = None  # for which the window has no room yet
         self._later: set[asyncio.Task[None]] = set()
-        self._writing = asyncio.Lock()
-        self._silence: asyncio.Timeout | None = None
+        self._unsent: list[bytes] = []
+        self._phase = _Phase.READING
+        self._heard = self._loop.time()
         self._block_began: float | None = None
-        self._draining = False
-        self._reading = True
-        self._timed_out = False
-        self._lost = False
-        self._began = False
-
-    async def run(self) -> None:
-        """Serve until one side ends it. Cancel to cut it off."""
-        _tune(self._writer)
-        try:
-            if isinstance(self._writer, TlsStream) and not await self._shake_hands(self._writer):
-                return await self._linger()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._write_answers())
-                await self._read_blocks(tasks)
-                self._answers.end()
-            if self._later:
-                patience = _DRAINING if self._draining else self._settings.frame_timeout
-                await asyncio.wait(self._later, timeout=patience)  # then kept for the message sent again
-            await self._linger()
-        finally:
-            for task in self._later:
-                task.cancel()
-            self.abort()
-            logger.info("%s closed after %d answers", self._peer, self._answers.taken)
-            with suppress(OSError):
-                await self._writer.wait_closed()
+        self._answered: float | None = None  # when nothing but application acknowledgments was left
+        self._watch = _Watch(self._loop, self._pass_time)
+        self._taking = True  # the kernel takes what is written
+        self._stopped = False  # reading, for the window is full
+        self._began = self._peer_done = self._timed_out = self._draining = self._lost = False
+        self.peer = "unknown"
+        self.done: asyncio.Future[None] = self._loop.create_future()
+        """Done when the socket is closed and everything that was received is carried out."""
 
     @property
     def ended(self) -> bool:
         """Whether no message comes any more: only answers are still to go out."""
-        return not self._reading
-
-    def abort(self) -> None:
-        """Close the socket at once."""
-        self._writer.transport.abort()
+        return self._phase is not _Phase.READING
 
     def stop_reading(self) -> None:
         """Answer what was received, then close."""
-        self._reading = False
         self._draining = True
-        if self._silence is not None and not self._silence.expired():
-            self._silence.reschedule(asyncio.get_running_loop().time())
+        self._end_reading()
 
-    async def _shake_hands(self, stream: TlsStream) -> bool:
-        if self._draining:
-            return False
-        try:
-            async with asyncio.timeout(self._settings.frame_timeout) as self._silence:
-                await stream.handshake()
-                return True
-        except NoTls:
-            why = "it does not speak TLS, which this port is for; set the sender to TLS (engine.tls)"
-        except TimeoutError:
-            why = f"no TLS handshake within {self._settings.frame_timeout:g} s (frame_timeout)"
-        except OSError as exc:
-            why = reason(exc)
-        finally:
-            self._silence = None
-        self._reading = False
-        if not self._draining:
-            logger.warning("%s: closing, %s", self._peer, why)
-        return False
+    def cut_off(self) -> None:
+        """Close at once. What has no answer yet gets none."""
+        self._window.cancel()
+        self._lost = True
+        self._transport.abort()
 
-    async def _read_blocks(self, tasks: asyncio.TaskGroup) -> None:
-        while self._reading:
-            taken = self._answers.taken
-            chunk = await self._read()
-            if chunk and self._speaks_tls_to_plain(chunk):
-                self._reading = False
-            elif chunk:
-                self._decoder.receive_data(chunk)
-                if not self._decoder.in_block:
-                    self._block_began = None
-            elif chunk is not None:
-                self._end()
-            elif self._reading:
-                answering = self._answers.pending > 0 or self._answers.taken > taken
-                self._pass_silence(answering=answering or bool(self._later))
-            await self._take_events(tasks)
+    # What asyncio calls
 
-    def _speaks_tls_to_plain(self, chunk: bytes) -> bool:
+    def connection_made(self, transport: Any) -> None:
+        self._transport: Stream = transport
+        address = transport.get_extra_info("peername") or ("unknown", 0)
+        self.peer = join(*address[:2])
+        if not self._admit(self):
+            self._lost = True
+            self.done.set_result(None)
+            transport.abort()
+            return
+        _tune(transport)
+        self._set_watch()
+
+    def data_received(self, data: bytes) -> None:
+        if self._phase is not _Phase.READING:
+            return
         first, self._began = not self._began, True
-        if not first or isinstance(self._reader, TlsStream) or not looks_like_tls(chunk):
-            return False
-        text = (
-            "%s: closing, it speaks TLS, which this port is not for; set it to plain MLLP, or give engine.tls"
-        )
-        logger.warning(text, self._peer)
+        self._heard = self._loop.time()
+        if first and self._settings.tls is None and looks_like_tls(data):
+            self.give_up("it speaks TLS, which this port is not for; set it to plain MLLP, or give engine.tls")
+            return
+        self._decoder.receive_data(data)
+        self._take_blocks()
+        if not self._decoder.in_block:
+            self._block_began = None
+        elif self._block_began is None:
+            self._block_began = self._heard
+        self._set_watch()
+
+    def eof_received(self) -> bool:
+        """True: our side stays open for the answers."""
+        self._peer_done = True
+        if self._phase is _Phase.LINGERING:
+            self._transport.close()
+        elif self._phase is _Phase.READING:
+            self._end_stream()
         return True
 
-    async def _read(self) -> bytes | None:
-        """The next bytes, ``b""`` at the end of the stream, None after silence or ``stop_reading``."""
-        patience = self._patience_in_block() if self._decoder.in_block else self._settings.idle_timeout
-        if self._decoder.awaiting_carriage_return:
-            patience = CARRIAGE_RETURN_PATIENCE
-        try:
-            async with asyncio.timeout(patience) as self._silence:
-                return await self._reader.read(CHUNK)
-        except TimeoutError:
-            return None
-        except OSError as exc:
-            self._lose(f"reading failed ({type(exc).__name__})")
-            return b""
-        finally:
-            self._silence = None
+    def pause_writing(self) -> None:
+        self._taking = False
+        self._set_watch()
 
-    def _patience_in_block(self) -> float:
-        """Seconds until a block counts as broken off: by silence, or since it has taken too long in all."""
-        now = asyncio.get_running_loop().time()
-        self._block_began = self._block_began or now
-        limit = self._block_began + _LONGEST_BLOCK * self._settings.frame_timeout - now
-        return max(0.0, min(self._settings.frame_timeout, limit))
+    def resume_writing(self) -> None:
+        self._taking = True
+        self._heard = self._loop.time()
+        unsent, self._unsent = self._unsent, []
+        self._write(unsent)
+        self._write_answers()
 
-    def _pass_silence(self, *, answering: bool) -> None:
-        if self._decoder.awaiting_carriage_return:
-            self._decoder.accept_without_carriage_return()
-        elif self._decoder.in_block:
-            self._timed_out = True
-            self._end()
-        elif not answering:
-            self._reading = False
+    def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and not self._lost:
+            logger.warning("%s: closing, the connection failed (%s)", self.peer, type(exc).__name__)
+        self._lost, self._taking = True, True
+        self._phase = _Phase.CLOSED
+        self._watch.stop()
+        for task in self._later:
+            task.cancel()
+        self._write_answers()
 
-    def _end(self) -> None:
-        self._decoder.receive_eof()
-        self._reading = False
+    # Reading
 
-    async def _take_events(self, tasks: asyncio.TaskGroup) -> None:
+    def _take_blocks(self) -> None:
         """Start on every block that is complete, as fast as the window allows."""
-        while (event := self._decoder.next_event()) is not NEED_DATA:
+        while (event := self._next or self._decoder.next_event()) is not NEED_DATA:
             match event:
                 case BlockReceived(payload=kept) | BlockFault(head=kept):
-                    await self._answers.room_for(len(kept))
-                    self._answers.put(tasks.create_task(self._answer(event)), len(kept))
+                    if not self._window.has_room(len(kept)):
+                        self._next = event
+                        self._read_on(False)
+                        return
+                    self._next = None
+                    self._begin(event, len(kept))
                 case JunkSkipped(size):
-                    logger.warning("%s sent %d bytes outside of a block", self._peer, size)
+                    logger.warning("%s sent %d bytes outside of a block", self.peer, size)
                 case ResyncFailed(size):
-                    logger.warning("%s sent %d bytes without an end block; closing", self._peer, size)
-                    self._reading = False
+                    logger.warning("%s sent %d bytes without an end block; closing", self.peer, size)
+                    self._end_reading()
 
-    async def _answer(self, block: BlockReceived | BlockFault) -> Answer | None:
-        """The acknowledgments, or None where the receiver raises."""
+    def _begin(self, block: BlockReceived | BlockFault, size: int) -> None:
+        answer: Awaited
+        if isinstance(block, BlockReceived):
+            answer = self._loop.create_task(self._receiver.receive(block.payload, self.peer))
+        else:
+            answer = self._loop.create_future()
+            self._refuse(block, answer)
+        self._window.put(answer, size)
+        answer.add_done_callback(self._write_answers)
+
+    def _refuse(self, block: BlockFault, answer: Awaited) -> None:
+        reason = self._reason(block.kind)
+        logger.warning("%s sent a block of %d bytes that is refused: %s", self.peer, block.size, reason)
         try:
-            if isinstance(block, BlockReceived):
-                return await self._receiver.receive(block.payload, self._peer)
-            reason = self._reason(block.kind)
-            logger.warning("%s sent a block of %d bytes that is refused: %s", self._peer, block.size, reason)
             refusal = self._receiver.refuse(block.head, reason)
-            return Answer((refusal,) if refusal is not None else ())
-        except Exception as exc:  # noqa: BLE001  a fault of the receiver ends this connection alone
-            self._log_fault(exc)
-            return None
-
-    def _log_fault(self, exc: Exception) -> None:
-        """Without its text, which may quote the message."""
-        where = "".join(traceback.format_tb(exc.__traceback__))
-        logger.error("%s: %s instead of an answer, from\n%s", self._peer, type(exc).__name__, where)
+            answer.set_result(Answer((refusal,) if refusal is not None else ()))
+        except Exception as exc:  # noqa: BLE001  told in its turn
+            answer.set_exception(exc)
 
     def _reason(self, kind: FaultKind) -> str:
         if kind is FaultKind.OVERSIZE:
@@ -263,27 +254,62 @@ class Connection:
             return f"no byte for {self._settings.frame_timeout:g} s in the middle of a block (frame_timeout)"
         return str(kind)
 
-    async def _write_answers(self) -> None:
-        while (answer := await self._answers.next()) is not None:
-            acknowledgments = await answer
-            if acknowledgments is None:
-                # The sender would take the next answer for this one
-                self._lose("a message has no answer")
-            else:
-                await self._deliver(acknowledgments)
-            self._answers.leave()
+    def _end_stream(self) -> None:
+        """No byte comes any more: what is incomplete is a fault."""
+        self._decoder.receive_eof()
+        self._end_reading()
 
-    async def _deliver(self, answer: Answer) -> None:
-        for acknowledgment in answer.now:
-            if not self._lost:
-                await self._write(acknowledgment)
-        for awaited in answer.later if not self._lost else ():
+    def _end_reading(self) -> None:
+        if self._phase is _Phase.READING:
+            self._phase = _Phase.ANSWERING
+            self._take_blocks()
+            self._go_on()
+
+    def _read_on(self, wanted: bool) -> None:
+        if self._stopped is wanted and not self._lost:
+            (self._transport.resume_reading if wanted else self._transport.pause_reading)()
+            self._stopped = not wanted
+            self._heard = self._loop.time()
+
+    # Answering
+
+    def _write_answers(self, _: Awaited | None = None) -> None:
+        """Write every answer whose turn it is."""
+        if not self._taking:
+            return
+        blocks: list[bytes] = []
+        for answer in self._window.ready():
+            if answer.cancelled() or answer.exception() is not None:
+                self._log_fault(None if answer.cancelled() else answer.exception())
+                # The sender would take the next answer for this one
+                self._write(blocks)
+                blocks = []
+                self.lose("a message has no answer")
+            elif not self._lost:
+                given = answer.result()
+                blocks += given.now
+                self._await(given.later)
+        self._write(blocks)
+        if self._taking:
+            self._window.leave()
+            self._go_on()
+
+    def _write(self, acknowledgments: list[bytes]) -> None:
+        if not acknowledgments or self._lost:
+            return
+        if self._taking:
+            self._transport.write(b"".join(map(frame, acknowledgments)))
+        else:
+            self._unsent += acknowledgments
+
+    def _await(self, later: tuple[Awaitable[bytes | None], ...]) -> None:
+        for awaited in later:
             if len(self._later) >= _MOST_LATER:
-                logger.warning("%s: %d answers are pending; one will stay away", self._peer, _MOST_LATER)
+                logger.warning("%s: %d answers are pending; one will stay away", self.peer, _MOST_LATER)
                 continue  # it is kept: the sender gets it by sending the message again
-            task = asyncio.create_task(self._deliver_later(awaited))
+            task = self._loop.create_task(self._deliver_later(awaited))
             self._later.add(task)
-            task.add_done_callback(self._later.discard)
+            task.add_done_callback(self._later_done)
 
     async def _deliver_later(self, awaited: Awaitable[bytes | None]) -> None:
         try:
@@ -291,88 +317,156 @@ class Connection:
         except Exception as exc:  # noqa: BLE001  this answer stays away; the connection is not to blame
             self._log_fault(exc)
             return
-        if acknowledgment is not None and not self._lost:
-            await self._write(acknowledgment)
+        if acknowledgment is not None:
+            self._write([acknowledgment])
 
-    async def _write(self, acknowledgment: bytes) -> None:
-        try:
-            async with self._writing, asyncio.timeout(self._settings.frame_timeout):
-                self._writer.write(frame(acknowledgment))
-                await self._writer.drain()
-        except TimeoutError:
-            self._lose(f"no answer was taken for {self._settings.frame_timeout:g} s (frame_timeout)")
-        except OSError as exc:
-            self._lose(f"writing failed ({type(exc).__name__})")
+    def _later_done(self, task: asyncio.Task[None]) -> None:
+        self._later.discard(task)
+        self._go_on()
 
-    def _lose(self, why: str) -> None:
+    def _log_fault(self, exc: BaseException | None) -> None:
+        """Without its text, which may quote the message."""
+        if exc is not None:
+            where = "".join(traceback.format_tb(exc.__traceback__))
+            logger.error("%s: %s instead of an answer, from\n%s", self.peer, type(exc).__name__, where)
+
+    # Ending
+
+    def give_up(self, why: str) -> None:
+        """Read no more, and say why; what was received is answered."""
+        if self._phase is _Phase.READING and not self._draining:
+            logger.warning("%s: closing, %s", self.peer, why)
+        self._end_reading()
+
+    def lose(self, why: str) -> None:
         """Neither read nor write any more; what was received is still carried out."""
         if not self._lost:
-            logger.warning("%s: closing, %s", self._peer, why)
-        self._lost = True
-        self._reading = False
-        for task in self._later:
-            task.cancel()
-        self.abort()
+            logger.warning("%s: closing, %s", self.peer, why)
+            self._lost = True
+            self._transport.abort()
 
-    async def _linger(self) -> None:
+    def _go_on(self) -> None:
+        """To the next block where there was no room for it, or to the next phase."""
+        if self._next is not None:
+            self._take_blocks()
+            if self._next is None:
+                self._read_on(True)
+        if self._phase is _Phase.READING or self._next is not None or self._window.pending:
+            return
+        if self._phase is _Phase.CLOSED:
+            self._end()
+        elif self._phase is _Phase.ANSWERING and self._taking and not self._lost:
+            if not self._later:
+                self._linger()
+            elif self._answered is None:
+                self._answered = self._heard = self._loop.time()
+                self._set_watch()
+
+    def _linger(self) -> None:
         """Let the peer close first: to close with bytes unread resets the connection, which may cost the peer
         the last answers (RFC 1122, 4.2.2.13)."""
+        self._phase = _Phase.LINGERING
         with suppress(OSError):
-            async with asyncio.timeout(_LINGER):
-                self._writer.write_eof()
-                while await self._reader.read(CHUNK):
-                    pass
+            self._transport.write_eof()
+        self._read_on(True)
+        if self._peer_done:
+            self._transport.close()
+        self._heard = self._loop.time()
+        self._set_watch()
+
+    def _end(self) -> None:
+        if not self.done.done():
+            logger.info("%s closed after %d answers", self.peer, self._window.taken)
+            self.done.set_result(None)
+
+    # Time
+
+    def _patience(self) -> float:
+        """Seconds of silence that are still too few for anything to happen."""
+        if self._phase is _Phase.LINGERING:
+            return _LINGER
+        if not self._taking:
+            return self._settings.frame_timeout
+        if self._phase is _Phase.ANSWERING:
+            return _DRAINING if self._draining else self._settings.frame_timeout
+        if self._decoder.awaiting_carriage_return:
+            return CARRIAGE_RETURN_PATIENCE
+        if self._block_began is not None:
+            limit = self._block_began + _LONGEST_BLOCK * self._settings.frame_timeout - self._heard
+            return max(0.0, min(self._settings.frame_timeout, limit))
+        return self._settings.idle_timeout
+
+    def _set_watch(self) -> None:
+        self._watch.set(self._heard + self._patience())
+
+    def _pass_time(self) -> None:
+        """The time that was watched for has come; it may have been put off meanwhile."""
+        if self._loop.time() < self._heard + self._patience():
+            pass
+        elif self._phase is _Phase.LINGERING:
+            self._transport.abort()
+        elif not self._taking:
+            self.lose(f"no answer was taken for {self._settings.frame_timeout:g} s (frame_timeout)")
+        elif self._answered is not None:
+            for task in self._later:
+                task.cancel()  # then kept for the message sent again
+        elif self._phase is _Phase.ANSWERING or self._stopped:
+            self._heard = self._loop.time()
+        else:
+            self._pass_silence()
+        if self._phase is not _Phase.CLOSED:
+            self._set_watch()
+
+    def _pass_silence(self) -> None:
+        self._heard = self._loop.time()
+        if self._decoder.awaiting_carriage_return:
+            self._decoder.accept_without_carriage_return()
+            self._take_blocks()
+        elif self._decoder.in_block:
+            self._timed_out = True
+            self._end_stream()
+        elif not self._window.pending and not self._later:
+            self._end_reading()
 
 
-_Answer = asyncio.Task[Answer | None]
+class _Watch:
+    """A timer that may be put off without being touched: what it calls looks whether the time has come."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+        self._loop = loop
+        self._call = call
+        self._timer: asyncio.TimerHandle | None = None
+        self._when = 0.0
+
+    def set(self, when: float) -> None:
+        """Call at this time of the loop, or before."""
+        if self._timer is not None:
+            if self._when <= when:
+                return
+            self._timer.cancel()
+        self._when = when
+        self._timer = self._loop.call_at(when, self._ring)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._call()
 
 
-class _Answers:
-    """Answers in the order of their messages: at most ``window``, to at most ``max_bytes`` of messages or to
-    one."""
-
-    def __init__(self, window: int, max_bytes: int) -> None:
-        self._window = window
-        self._max_bytes = max_bytes
-        self._queue: asyncio.Queue[tuple[_Answer, int] | None] = asyncio.Queue()
-        self._current = 0
-        self._bytes = 0
-        self._left = asyncio.Event()
-        self.pending = 0
-        self.taken = 0
-
-    async def room_for(self, size: int) -> None:
-        while self.pending >= self._window or (self.pending and self._bytes + size > self._max_bytes):
-            self._left.clear()
-            await self._left.wait()
-
-    def put(self, answer: _Answer, size: int) -> None:
-        self.pending += 1
-        self._bytes += size
-        self._queue.put_nowait((answer, size))
-
-    def end(self) -> None:
-        self._queue.put_nowait(None)
-
-    async def next(self) -> _Answer | None:
-        """The oldest, which stays in the window until ``leave``; None after ``end``."""
-        item = await self._queue.get()
-        if item is None:
-            return None
-        answer, self._current = item
-        return answer
-
-    def leave(self) -> None:
-        self.pending -= 1
-        self.taken += 1
-        self._bytes -= self._current
-        self._left.set()
+def join(host: str, port: int) -> str:
+    """An address as it is written."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _tune(writer: StreamWriter | TlsStream) -> None:
-    """No delay for small answers, notice of peers that are gone, and ``drain`` means: the kernel has it."""
-    connection = writer.get_extra_info("socket")
+def _tune(transport: Stream) -> None:
+    """No delay for small answers, notice of peers that are gone, and pauses as soon as the kernel takes no
+    more."""
+    connection = transport.get_extra_info("socket")
     with suppress(OSError):  # a peer that is gone already is noticed when reading
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    writer.transport.set_write_buffer_limits(high=0)
+    transport.set_write_buffer_limits(high=0)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from asyncio import StreamReader, StreamWriter
 
-from engine.connection import CHUNK, Connection, ListenerSettings, Receiver
+from engine.connection import Connection, ListenerSettings, Receiver, join
 from engine.errors import ForefetchError
 from engine.tls import Tls, server_context
-from engine.tls.stream import TlsStream
+from engine.tls.channel import TlsChannel
 
 __all__ = ["ListenError", "Listener", "ListenerSettings", "Receiver"]
 
@@ -33,7 +32,7 @@ class Listener:
         self._context: ssl.SSLContext | None = None
         self._server: asyncio.Server | None = None
         self._accepting = False
-        self._connections: dict[asyncio.Task[None], Connection] = {}
+        self._connections: set[Connection] = set()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -50,21 +49,21 @@ class Listener:
         self._context = _context(self._settings.tls)
         self._accepting = True
         try:
-            self._server = await asyncio.start_server(self._accept, host, port, limit=CHUNK)
+            self._server = await asyncio.get_running_loop().create_server(self._protocol, host, port)
         except OSError as exc:
             raise ListenError(
-                f"cannot listen on {_join(host, port)}: {exc.strerror or exc}; "
+                f"cannot listen on {join(host, port)}: {exc.strerror or exc}; "
                 "stop the program that uses it, or change the listener's host and port"
             ) from exc
-        logger.info("listening on %s%s", _join(*self.address), " with TLS" if self._context else "")
+        logger.info("listening on %s%s", join(*self.address), " with TLS" if self._context else "")
 
     async def drain(self, timeout: float) -> None:
         """Accept and read no more, answer what was received, then close. ``timeout`` is in seconds."""
         self._stop_accepting()
-        for connection in self._connections.values():
+        for connection in list(self._connections):
             connection.stop_reading()
         if self._connections:
-            _, late = await asyncio.wait(self._connections, timeout=timeout)
+            _, late = await asyncio.wait([it.done for it in self._connections], timeout=timeout)
             if late:
                 logger.warning("closing %d connections that are not done after %g s", len(late), timeout)
         await self.close()
@@ -72,10 +71,9 @@ class Listener:
     async def close(self) -> None:
         """Close at once. What has no answer yet gets none; its sender has to send it again."""
         self._stop_accepting()
-        tasks = list(self._connections)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in self._connections:
+            connection.cut_off()
+        await asyncio.gather(*(it.done for it in self._connections))
         if self._server is not None:
             await self._server.wait_closed()
 
@@ -84,30 +82,28 @@ class Listener:
         if self._server is not None:
             self._server.close()
 
-    def _accept(self, reader: StreamReader, writer: StreamWriter) -> None:
-        peer = _join(*(writer.get_extra_info("peername") or ("unknown", 0))[:2])
-        limit = self._settings.max_connections
-        if not self._accepting:
-            writer.transport.abort()
-            return
-        open_ones = sum(not connection.ended for connection in self._connections.values())
-        if open_ones >= limit or len(self._connections) >= _MOST_ENDING * limit:
-            writer.transport.abort()
-            logger.warning("%s turned away: the limit is %d connections (max_connections)", peer, limit)
-            return
+    def _protocol(self) -> asyncio.Protocol:
+        connection = Connection(self._settings, self._receiver, self._admit)
         if self._context is None:
-            connection = Connection(reader, writer, peer, self._settings, self._receiver)
-        else:  # here, not by asyncio: a handshake under way counts as a connection
-            stream = TlsStream(reader, writer, self._context)
-            connection = Connection(stream, stream, peer, self._settings, self._receiver)
-        task = asyncio.create_task(connection.run())
-        self._connections[task] = connection
-        task.add_done_callback(self._forget)
-        logger.info("%s connected (%d open)", peer, len(self._connections))
+            return connection
+        # Here, not by asyncio: a handshake under way counts as a connection
+        return TlsChannel(self._context, connection, self._settings.frame_timeout)
 
-    def _forget(self, task: asyncio.Task[None]) -> None:
-        # A task that was canceled before its first step has not closed anything
-        self._connections.pop(task).abort()
+    def _admit(self, connection: Connection) -> bool:
+        """Whether one more connection may be served."""
+        if not self._accepting:
+            return False
+        limit = self._settings.max_connections
+        open_ones = sum(not it.ended for it in self._connections)
+        if open_ones >= limit or len(self._connections) >= _MOST_ENDING * limit:
+            logger.warning(
+                "%s turned away: the limit is %d connections (max_connections)", connection.peer, limit
+            )
+            return False
+        self._connections.add(connection)
+        connection.done.add_done_callback(lambda _: self._connections.discard(connection))
+        logger.info("%s connected (%d open)", connection.peer, len(self._connections))
+        return True
 
 
 def _context(tls: Tls | None) -> ssl.SSLContext | None:
@@ -117,7 +113,3 @@ def _context(tls: Tls | None) -> ssl.SSLContext | None:
         return server_context(tls)
     except OSError as exc:
         raise ListenError(f"the TLS files of the listener cannot be used: {exc}; check engine.tls") from exc
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -123,9 +123,9 @@ class House:
 
     async def until_empty(self) -> None:
         """Until the listener has let go of every connection."""
-        tasks = list(self.listener._connections)
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=HANG)
+        waited = [connection.done for connection in self.listener._connections]
+        if waited:
+            _, late = await asyncio.wait(waited, timeout=HANG)
             assert not late
 
 
@@ -456,8 +456,8 @@ async def test_accepted_sockets_send_at_once_and_notice_peers_that_are_gone() ->
         client = await h.client()
         await client.send(frame(b"one"))
         await client.answer()
-        (connection,) = h.listener._connections.values()
-        accepted = connection._writer.get_extra_info("socket")
+        (connection,) = h.listener._connections
+        accepted = connection._transport.get_extra_info("socket")
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
@@ -476,8 +476,8 @@ async def test_an_address_in_use_is_named_with_the_cure() -> None:
 async def test_a_connection_cut_off_before_its_first_step_is_closed(caplog: pytest.LogCaptureFixture) -> None:
     class CutOff(logging.Filter):
         def filter(self, record: logging.LogRecord) -> bool:
-            for task in h.listener._connections:
-                task.cancel()
+            for connection in h.listener._connections:
+                connection.cut_off()
             return True
 
     caplog.set_level(logging.INFO, "engine")

@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 from asyncio import StreamReader, StreamWriter
-from contextlib import suppress
 from typing import Any
 
-from engine.tls.context import NoTls, looks_like_tls
+from engine.tls.session import TlsSession
 
 _CHUNK = 2**16
 
@@ -21,18 +20,13 @@ class TlsStream:
     """A StreamReader and a StreamWriter in one, as far as they are used here. For one event loop."""
 
     def __init__(
-        self, reader: StreamReader, writer: StreamWriter, context: ssl.SSLContext, hostname: str | None = None
+        self, reader: StreamReader, writer: StreamWriter, context: ssl.SSLContext, hostname: str
     ) -> None:
-        """``hostname`` is the peer's where this side connects; None where it listens."""
+        """``hostname`` is the peer's."""
         self._reader = reader
         self._writer = writer
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(
-            self._incoming, self._outgoing, server_side=hostname is None, server_hostname=hostname
-        )
-        self._began = False
-        self._failed = False
+        self._session = TlsSession(context, hostname)
+        self._plain = b""
 
     @property
     def transport(self) -> asyncio.WriteTransport:
@@ -41,36 +35,22 @@ class TlsStream:
 
     async def handshake(self) -> None:
         """Raises OSError (ssl.SSLError; NoTls where the peer does not speak it). Bound it by a timeout."""
-        while True:
-            try:
-                self._tls.do_handshake()
-            except ssl.SSLWantReadError:
-                await self._flush()
-                if not await self._receive():
-                    raise ConnectionResetError("closed during the TLS handshake") from None
-            except ssl.SSLError:
-                self._failed = True
-                await self._flush()  # the alert, by which the peer learns why
-                raise
-            else:
-                return await self._flush()
+        self._session.receive(b"")
+        await self._flush()
+        while not self._session.established:
+            if not await self._receive():
+                raise ConnectionResetError("closed during the TLS handshake")
 
     async def read(self, size: int) -> bytes:
         """Up to ``size`` bytes; empty when the peer has shut down its side, with close_notify (RFC 8446 6.1)
         or without: MLLP can tell itself whether a message is whole. Raises OSError."""
-        while not self._failed:
-            try:
-                return self._tls.read(size)
-            except ssl.SSLWantReadError:
-                self._send()  # TLS has words of its own
-                if not await self._receive():
-                    return b""
-            except ssl.SSLZeroReturnError:
-                return b""
-        return await self._reader.read(size)  # of no meaning, but the peer gets the alert if it is read
+        while not self._plain and not self._session.ended and await self._receive():
+            pass
+        plain, self._plain = self._plain[:size], self._plain[size:]
+        return plain
 
     def write(self, data: bytes) -> None:
-        self._tls.write(data)
+        self._session.send(data)
         self._send()
 
     async def drain(self) -> None:
@@ -78,8 +58,7 @@ class TlsStream:
 
     def write_eof(self) -> None:
         """Shut down our side (close_notify, then TCP's FIN); the peer may go on."""
-        with suppress(ssl.SSLError):  # it has not shut down its side, which need not be
-            self._tls.unwrap()
+        self._session.shut_down()
         self._send()
         self._writer.write_eof()
 
@@ -90,18 +69,22 @@ class TlsStream:
         return self._writer.get_extra_info(name)
 
     async def _receive(self) -> bool:
-        """Take in what the peer sends; false at its end, of which TLS is not told: it would write no more."""
-        chunk = await self._reader.read(_CHUNK)
-        if chunk and not self._began and not looks_like_tls(chunk[:1] + b"\x03"):
-            self._failed = True
-            raise NoTls("the peer does not speak TLS")
-        self._began = self._began or bool(chunk)
-        self._incoming.write(chunk)
-        return bool(chunk)
+        """Take in what the peer sends; false at its end. Raises OSError where it is no TLS, after the alert
+        by which the peer learns why."""
+        if self._session.fault is not None:
+            raise self._session.fault
+        sent = await self._reader.read(_CHUNK)
+        if not sent:
+            return False
+        self._plain += self._session.receive(sent)
+        await self._flush()
+        if self._session.fault is not None and not self._plain:
+            raise self._session.fault
+        return True
 
     def _send(self) -> None:
-        if self._outgoing.pending:
-            self._writer.write(self._outgoing.read())
+        if words := self._session.to_send():
+            self._writer.write(words)
 
     async def _flush(self) -> None:
         self._send()
