@@ -21,8 +21,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -38,10 +37,10 @@ from engine.hl7.mllp import (
     FaultKind,
     JunkSkipped,
     ResyncFailed,
-    frame,
 )
+from engine.outgoing import Awaited, Outgoing, Window
 from engine.tls import Tls, looks_like_tls
-from engine.window import Awaited, Window
+from engine.watch import Watch
 
 _LINGER = 1.0
 """Seconds for a peer to close after our last answer."""
@@ -49,8 +48,6 @@ _DRAINING = 5.0
 """Seconds for pending application acknowledgments when the engine is to stop."""
 _LONGEST_BLOCK = 10
 """A block may take so many times ``frame_timeout``, however busily its bytes trickle in."""
-_MOST_LATER = 1024
-"""Application acknowledgments that one connection may wait for."""
 
 logger = logging.getLogger(__name__)
 
@@ -117,16 +114,13 @@ class Connection(asyncio.Protocol):
         self._admit = admit
         self._loop = asyncio.get_running_loop()
         self._decoder = Decoder(settings.max_message_bytes)
-        self._window = Window(settings.window, settings.max_message_bytes)
+        self._outgoing = Outgoing(self, Window(settings.window, settings.max_message_bytes))
         self._next: BlockReceived | BlockFault | None = None  # for which the window has no room yet
-        self._later: set[asyncio.Task[None]] = set()
-        self._unsent: list[bytes] = []
         self._phase = _Phase.READING
         self._heard = self._loop.time()
         self._block_began: float | None = None
         self._answered: float | None = None  # when nothing but application acknowledgments was left
-        self._watch = _Watch(self._loop, self._pass_time)
-        self._taking = True  # the kernel takes what is written
+        self._watch = Watch(self._loop, self._pass_time)
         self._stopped = False  # reading, for the window is full
         self._began = self._peer_done = self._timed_out = self._draining = self._lost = False
         self.peer = "unknown"
@@ -145,7 +139,7 @@ class Connection(asyncio.Protocol):
 
     def cut_off(self) -> None:
         """Close at once. What has no answer yet gets none."""
-        self._window.cancel()
+        self._outgoing.window.cancel()
         self._lost = True
         self._transport.abort()
 
@@ -169,7 +163,9 @@ class Connection(asyncio.Protocol):
         first, self._began = not self._began, True
         self._heard = self._loop.time()
         if first and self._settings.tls is None and looks_like_tls(data):
-            self.give_up("it speaks TLS, which this port is not for; set it to plain MLLP, or give engine.tls")
+            self.give_up(
+                "it speaks TLS, which this port is not for; set it to plain MLLP, or give engine.tls"
+            )
             return
         self._decoder.receive_data(data)
         self._take_blocks()
@@ -189,25 +185,21 @@ class Connection(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        self._taking = False
+        self._outgoing.taking = False
+        self._heard = self._loop.time()
         self._set_watch()
 
     def resume_writing(self) -> None:
-        self._taking = True
         self._heard = self._loop.time()
-        unsent, self._unsent = self._unsent, []
-        self._write(unsent)
-        self._write_answers()
+        self._outgoing.resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None and not self._lost:
             logger.warning("%s: closing, the connection failed (%s)", self.peer, type(exc).__name__)
-        self._lost, self._taking = True, True
+        self._lost = True
         self._phase = _Phase.CLOSED
         self._watch.stop()
-        for task in self._later:
-            task.cancel()
-        self._write_answers()
+        self._outgoing.drop()
 
     # Reading
 
@@ -216,7 +208,7 @@ class Connection(asyncio.Protocol):
         while (event := self._next or self._decoder.next_event()) is not NEED_DATA:
             match event:
                 case BlockReceived(payload=kept) | BlockFault(head=kept):
-                    if not self._window.has_room(len(kept)):
+                    if not self._outgoing.window.has_room(len(kept)):
                         self._next = event
                         self._read_on(False)
                         return
@@ -235,8 +227,7 @@ class Connection(asyncio.Protocol):
         else:
             answer = self._loop.create_future()
             self._refuse(block, answer)
-        self._window.put(answer, size)
-        answer.add_done_callback(self._write_answers)
+        self._outgoing.put(answer, size)
 
     def _refuse(self, block: BlockFault, answer: Awaited) -> None:
         reason = self._reason(block.kind)
@@ -263,72 +254,13 @@ class Connection(asyncio.Protocol):
         if self._phase is _Phase.READING:
             self._phase = _Phase.ANSWERING
             self._take_blocks()
-            self._go_on()
+            self.go_on()
 
     def _read_on(self, wanted: bool) -> None:
         if self._stopped is wanted and not self._lost:
             (self._transport.resume_reading if wanted else self._transport.pause_reading)()
             self._stopped = not wanted
             self._heard = self._loop.time()
-
-    # Answering
-
-    def _write_answers(self, _: Awaited | None = None) -> None:
-        """Write every answer whose turn it is."""
-        if not self._taking:
-            return
-        blocks: list[bytes] = []
-        for answer in self._window.ready():
-            if answer.cancelled() or answer.exception() is not None:
-                self._log_fault(None if answer.cancelled() else answer.exception())
-                # The sender would take the next answer for this one
-                self._write(blocks)
-                blocks = []
-                self.lose("a message has no answer")
-            elif not self._lost:
-                given = answer.result()
-                blocks += given.now
-                self._await(given.later)
-        self._write(blocks)
-        if self._taking:
-            self._window.leave()
-            self._go_on()
-
-    def _write(self, acknowledgments: list[bytes]) -> None:
-        if not acknowledgments or self._lost:
-            return
-        if self._taking:
-            self._transport.write(b"".join(map(frame, acknowledgments)))
-        else:
-            self._unsent += acknowledgments
-
-    def _await(self, later: tuple[Awaitable[bytes | None], ...]) -> None:
-        for awaited in later:
-            if len(self._later) >= _MOST_LATER:
-                logger.warning("%s: %d answers are pending; one will stay away", self.peer, _MOST_LATER)
-                continue  # it is kept: the sender gets it by sending the message again
-            task = self._loop.create_task(self._deliver_later(awaited))
-            self._later.add(task)
-            task.add_done_callback(self._later_done)
-
-    async def _deliver_later(self, awaited: Awaitable[bytes | None]) -> None:
-        try:
-            acknowledgment = await awaited
-        except Exception as exc:  # noqa: BLE001  this answer stays away; the connection is not to blame
-            self._log_fault(exc)
-            return
-        if acknowledgment is not None:
-            self._write([acknowledgment])
-
-    def _later_done(self, task: asyncio.Task[None]) -> None:
-        self._later.discard(task)
-        self._go_on()
-
-    def _log_fault(self, exc: BaseException | None) -> None:
-        """Without its text, which may quote the message."""
-        if exc is not None:
-            where = "".join(traceback.format_tb(exc.__traceback__))
-            logger.error("%s: %s instead of an answer, from\n%s", self.peer, type(exc).__name__, where)
 
     # Ending
 
@@ -342,21 +274,24 @@ class Connection(asyncio.Protocol):
         """Neither read nor write any more; what was received is still carried out."""
         if not self._lost:
             logger.warning("%s: closing, %s", self.peer, why)
-            self._lost = True
+            self._lost = self._outgoing.dropped = True
             self._transport.abort()
 
-    def _go_on(self) -> None:
+    def send(self, framed: bytes) -> None:
+        self._transport.write(framed)
+
+    def go_on(self) -> None:
         """To the next block where there was no room for it, or to the next phase."""
         if self._next is not None:
             self._take_blocks()
             if self._next is None:
                 self._read_on(True)
-        if self._phase is _Phase.READING or self._next is not None or self._window.pending:
+        if self._phase is _Phase.READING or self._next is not None or self._outgoing.window.pending:
             return
         if self._phase is _Phase.CLOSED:
             self._end()
-        elif self._phase is _Phase.ANSWERING and self._taking and not self._lost:
-            if not self._later:
+        elif self._phase is _Phase.ANSWERING and self._outgoing.taking and not self._lost:
+            if not self._outgoing.awaits_later:
                 self._linger()
             elif self._answered is None:
                 self._answered = self._heard = self._loop.time()
@@ -376,7 +311,7 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         if not self.done.done():
-            logger.info("%s closed after %d answers", self.peer, self._window.taken)
+            logger.info("%s closed after %d answers", self.peer, self._outgoing.window.taken)
             self.done.set_result(None)
 
     # Time
@@ -385,7 +320,7 @@ class Connection(asyncio.Protocol):
         """Seconds of silence that are still too few for anything to happen."""
         if self._phase is _Phase.LINGERING:
             return _LINGER
-        if not self._taking:
+        if not self._outgoing.taking:
             return self._settings.frame_timeout
         if self._phase is _Phase.ANSWERING:
             return _DRAINING if self._draining else self._settings.frame_timeout
@@ -405,11 +340,10 @@ class Connection(asyncio.Protocol):
             pass
         elif self._phase is _Phase.LINGERING:
             self._transport.abort()
-        elif not self._taking:
+        elif not self._outgoing.taking:
             self.lose(f"no answer was taken for {self._settings.frame_timeout:g} s (frame_timeout)")
         elif self._answered is not None:
-            for task in self._later:
-                task.cancel()  # then kept for the message sent again
+            self._outgoing.cancel_later()
         elif self._phase is _Phase.ANSWERING or self._stopped:
             self._heard = self._loop.time()
         else:
@@ -425,36 +359,8 @@ class Connection(asyncio.Protocol):
         elif self._decoder.in_block:
             self._timed_out = True
             self._end_stream()
-        elif not self._window.pending and not self._later:
+        elif not self._outgoing.window.pending and not self._outgoing.awaits_later:
             self._end_reading()
-
-
-class _Watch:
-    """A timer that may be put off without being touched: what it calls looks whether the time has come."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
-        self._loop = loop
-        self._call = call
-        self._timer: asyncio.TimerHandle | None = None
-        self._when = 0.0
-
-    def set(self, when: float) -> None:
-        """Call at this time of the loop, or before."""
-        if self._timer is not None:
-            if self._when <= when:
-                return
-            self._timer.cancel()
-        self._when = when
-        self._timer = self._loop.call_at(when, self._ring)
-
-    def stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _ring(self) -> None:
-        self._timer = None
-        self._call()
 
 
 def join(host: str, port: int) -> str:

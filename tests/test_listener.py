@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from engine import connection as connection_module
+from engine import outgoing as outgoing_module
 from engine.answer import Answer
 from engine.hl7.mllp import frame
 from engine.listener import Listener, ListenError, ListenerSettings
@@ -652,7 +652,7 @@ async def test_a_later_answer_that_raises_is_logged_without_its_text(
 async def test_more_later_answers_than_may_be_pending_stay_away_and_hold_nothing_up(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(connection_module, "_MOST_LATER", 2)
+    monkeypatch.setattr(outgoing_module, "_MOST_LATER", 2)
     async with house(window=1) as h:
         names = [b"%d" % number for number in range(5)]
         later = {name: h.ward.promise(name) for name in names}

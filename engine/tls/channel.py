@@ -123,7 +123,9 @@ class TlsChannel(asyncio.Protocol):
         if self._session.established:
             self._above.lose(f"reading failed ({type(fault).__name__})")
         elif isinstance(fault, NoTls):
-            self._above.give_up("it does not speak TLS, which this port is for; set the sender to TLS (engine.tls)")
+            self._above.give_up(
+                "it does not speak TLS, which this port is for; set the sender to TLS (engine.tls)"
+            )
         else:
             self._above.give_up(reason(fault))
 
