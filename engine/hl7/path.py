@@ -50,6 +50,9 @@ class FieldPath:
     def __str__(self) -> str:
         return self.text
 
+    def __hash__(self) -> int:
+        return hash(self.text)  # which a text remembers
+
     @classmethod
     def parse(cls, text: str) -> FieldPath:
         """The path that ``text`` writes, or ValueError with a sentence that shows how to write one."""
