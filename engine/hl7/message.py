@@ -133,6 +133,14 @@ class Message:
         """The first value that the path names, or an empty string. HL7 null counts as empty."""
         return next((value.text for value in self.values(path) if value.text != NULL), "")
 
+    def beside(self, value: Located, path: FieldPath, component: int) -> str:
+        """Another component (the first subcomponent of it) of the repetition in which a value of ``path``
+        stands. HL7 null counts as empty."""
+        field = self._fields_of(path.segment)[value.occurrence - 1][path.field]
+        repetition = field.split(self.header.delimiters.repetition)[value.repetition - 1]
+        text = self._text(repetition, component, 1)
+        return "" if text == NULL else text
+
     def _occurrences(self, path: FieldPath) -> Iterator[tuple[int, str]]:
         """The field of each segment that the path names, as it stands."""
         self._limit(path.segment, len(self._lines.get(path.segment, ())))

@@ -72,7 +72,7 @@ def test_the_bytes_with_other_delimiters_and_as_an_exchange_of_its_own() -> None
 def test_python_hl7_finds_each_field_of_an_ack_again(
     version: str, marks: str, text: str, application: str, diagnostics: str
 ) -> None:
-    field, component = marks[:2]
+    field, component = marks[0], marks[1]
     sender = "".join(it for it in application if it not in marks).strip() or "RIS"
     msh = ["MSH", marks[1:], sender, "WARD", "FF", "PACS", "", "", f"ORM{component}O01", "4711", "T", version]
     error = AckError(Severity.ERROR, 207, text, "ZDS-1.1", ("A801", text, "99DICOM"), diagnostics)
