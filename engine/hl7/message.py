@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -121,12 +120,13 @@ class Message:
             value = self.header.delimiters.field if path.field == 1 else self.header.delimiters.encoding
             return [Located(value, path.text)] if value else []
         found = []
-        for occurrence, whole in self._occurrences(path):
-            for repetition, content in self._repetitions(whole, path):
-                text = self._text(content, path.component, path.subcomponent)
-                if text:
-                    place = _location(path, occurrence, repetition)
-                    found.append(Located(text, place, occurrence, repetition))
+        for occurrence, fields in enumerate(self._fields_of(path.segment), 1):
+            if path.field < len(fields) and path.occurrence in (None, occurrence):
+                for repetition, content in self._repetitions(fields[path.field], path):
+                    text = self._text(content, path.component, path.subcomponent)
+                    if text:
+                        place = _location(path, occurrence, repetition)
+                        found.append(Located(text, place, occurrence, repetition))
         return found
 
     def first(self, path: FieldPath) -> str:
@@ -141,52 +141,53 @@ class Message:
         text = self._text(repetition, component, 1)
         return "" if text == NULL else text
 
-    def _occurrences(self, path: FieldPath) -> Iterator[tuple[int, str]]:
-        """The field of each segment that the path names, as it stands."""
-        self._limit(path.segment, len(self._lines.get(path.segment, ())))
-        for number, fields in enumerate(self._fields_of(path.segment), 1):
-            if path.occurrence in (None, number) and path.field < len(fields):
-                yield number, fields[path.field]
-
     def _fields_of(self, name: str) -> list[list[str]]:
-        if name not in self._split:
-            mark = self.header.delimiters.field
-            fields = [line.split(mark) for line in self._lines.get(name, ())]
+        """The fields of each segment of this name, as they stand."""
+        split = self._split.get(name)
+        if split is None:
+            mark, lines = self.header.delimiters.field, self._lines.get(name, ())
+            if len(lines) > MOST_VALUES:
+                raise _too_many(name, len(lines))
+            split = self._split[name] = [line.split(mark) for line in lines]
             if name == "MSH":
-                fields[0].insert(1, mark)  # MSH-1 is the delimiter itself
-            self._split[name] = fields
-        return self._split[name]
+                split[0].insert(1, mark)  # MSH-1 is the delimiter itself
+        return split
 
-    def _repetitions(self, field: str, path: FieldPath) -> Iterator[tuple[int, str]]:
-        repetitions = field.split(self.header.delimiters.repetition)
-        self._limit(f"{path.segment}-{path.field}", len(repetitions))
-        for number, repetition in enumerate(repetitions, 1):
-            if path.repetition not in (None, number):
-                continue
-            if all(self._is_chosen(repetition, choice) for choice in path.chosen):
-                yield number, repetition
-
-    def _limit(self, place: str, count: int) -> None:
-        if count > MOST_VALUES:
-            text = f"{place} occurs {count} times; at most {MOST_VALUES} are read"
-            raise MessageError(text, code=ErrorCode.VALUE_TOO_LONG, location=place)
+    def _repetitions(self, field: str, path: FieldPath) -> list[tuple[int, str]]:
+        """Those that the path names, with their numbers."""
+        repetitions = list(enumerate(field.split(self.header.delimiters.repetition), 1))
+        if len(repetitions) > MOST_VALUES:
+            raise _too_many(f"{path.segment}-{path.field}", len(repetitions))
+        if path.repetition is None and not path.chosen:
+            return repetitions
+        return [
+            (number, repetition)
+            for number, repetition in repetitions
+            if path.repetition in (None, number)
+            and all(self._is_chosen(repetition, choice) for choice in path.chosen)
+        ]
 
     def _is_chosen(self, repetition: str, choice: Chosen) -> bool:
         places = (1, 2) if choice.subcomponent is None else (choice.subcomponent,)
         return choice.value in [self._text(repetition, choice.component, place) for place in places]
 
     def _text(self, repetition: str, component: int, subcomponent: int) -> str:
+        """One part; a text without separators is its own first part, and the rest are empty (HL7 v2 ch.
+        2.14.1)."""
         mark = self.header.delimiters
         components = repetition.split(mark.component)
-        parts = _part(components, component).split(mark.subcomponent)
+        if component > len(components):
+            return ""
+        parts = components[component - 1].split(mark.subcomponent)
+        if subcomponent > len(parts):
+            return ""
         before = "".join(components[: component - 1] + parts[: subcomponent - 1]) if self._switches else ""
-        return unescape(_part(parts, subcomponent), mark, self.header.codec, before).strip(" ")
+        return unescape(parts[subcomponent - 1], mark, self.header.codec, before).strip(" ")
 
 
-def _part(parts: list[str], number: int) -> str:
-    """The n-th part, from 1; a text without separators is its own first part, and the rest are empty (HL7 v2
-    ch. 2.14.1)."""
-    return parts[number - 1] if number <= len(parts) else ""
+def _too_many(place: str, count: int) -> MessageError:
+    text = f"{place} occurs {count} times; at most {MOST_VALUES} are read"
+    return MessageError(text, code=ErrorCode.VALUE_TOO_LONG, location=place)
 
 
 @lru_cache(maxsize=4096)
