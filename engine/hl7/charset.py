@@ -159,7 +159,6 @@ def _unreadable(name: str) -> str:
 
 
 def _by_label(raw: bytes, codecs: dict[str, str]) -> tuple[str, str, str]:
-    escaping = _escaping(codecs)
     complaint = ""
     for codec, name in codecs.items():
         plain = "ascii" if codec.startswith("iso2022") else codec  # no designation: all of it is ASCII
@@ -172,7 +171,7 @@ def _by_label(raw: bytes, codecs: dict[str, str]) -> tuple[str, str, str]:
             return raw.decode(), "utf_8", f"the bytes are UTF-8, not {name}, as declared"
         if codec == "shift_jis" and len(text) < len(raw):
             return text, codec, f"{name} is declared, which has no double bytes"
-        return text, escaping if escaping and plain == "ascii" else codec, ""
+        return text, (_escaping(codecs) if plain == "ascii" else "") or codec, ""
     larger = [_LARGER[codec] for codec in codecs if codec in _LARGER]
     return *_first_fit(raw, ["utf_8", *larger]), complaint
 

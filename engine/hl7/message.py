@@ -87,6 +87,7 @@ class Message:
         self._switches = may_change_character_set(decoded.text, self.header.delimiters)
         self._lines: dict[str, list[str]] = {}
         self._split: dict[str, list[list[str]]] = {}
+        self._found: dict[FieldPath, tuple[Located, ...]] = {}
         self._index(lines)
         _require(self.header)
 
@@ -113,9 +114,19 @@ class Message:
         """How many segments of this name there are."""
         return len(self._lines.get(segment, ()))
 
-    def values(self, path: FieldPath) -> list[Located]:
+    def values(self, path: FieldPath) -> tuple[Located, ...]:
         """Every non-empty value that the path names, unescaped, in order of the message. MessageError where
         there are more than MOST_VALUES places to look at."""
+        found = self._found.get(path)
+        if found is None:
+            found = self._found[path] = tuple(self._read(path))
+        return found
+
+    def first(self, path: FieldPath) -> str:
+        """The first value that the path names, or an empty string. HL7 null counts as empty."""
+        return next((value.text for value in self.values(path) if value.text != NULL), "")
+
+    def _read(self, path: FieldPath) -> list[Located]:
         if path.segment == "MSH" and path.field <= 2:
             value = self.header.delimiters.field if path.field == 1 else self.header.delimiters.encoding
             return [Located(value, path.text)] if value else []
@@ -125,13 +136,9 @@ class Message:
                 for repetition, content in self._repetitions(fields[path.field], path):
                     text = self._text(content, path.component, path.subcomponent)
                     if text:
-                        place = _location(path, occurrence, repetition)
+                        place = path.at(occurrence, repetition)
                         found.append(Located(text, place, occurrence, repetition))
         return found
-
-    def first(self, path: FieldPath) -> str:
-        """The first value that the path names, or an empty string. HL7 null counts as empty."""
-        return next((value.text for value in self.values(path) if value.text != NULL), "")
 
     def beside(self, value: Located, path: FieldPath, component: int) -> str:
         """Another component (the first subcomponent of it) of the repetition in which a value of ``path``
@@ -188,17 +195,6 @@ class Message:
 def _too_many(place: str, count: int) -> MessageError:
     text = f"{place} occurs {count} times; at most {MOST_VALUES} are read"
     return MessageError(text, code=ErrorCode.VALUE_TOO_LONG, location=place)
-
-
-@lru_cache(maxsize=4096)
-def _location(path: FieldPath, occurrence: int, repetition: int) -> str:
-    segment = path.segment if occurrence == 1 else f"{path.segment}({occurrence})"
-    field = f"{path.field}" if repetition == 1 else f"{path.field}({repetition})"
-    component = (
-        f".{path.component}" if path.component > 1 or path.subcomponent > 1 or ".1" in path.text else ""
-    )
-    subcomponent = f".{path.subcomponent}" if path.subcomponent > 1 else ""
-    return f"{segment}-{field}{component}{subcomponent}"
 
 
 def _header(line: str, codec: str) -> Header:

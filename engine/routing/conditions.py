@@ -120,11 +120,11 @@ def check(condition: Condition, message: Message, now: dt.datetime) -> Check:
             checks = tuple(check(part, message, now) for part in parts)
             return Check(any(each.held for each in checks), "any of", parts=checks)
         case Exists(path, wanted):
-            found = tuple(message.values(path))
+            found = message.values(path)
             present = any(value.text != NULL for value in found)
             return Check(present is wanted, _asked(condition), found)
         case _:
-            found = tuple(message.values(condition.path))
+            found = message.values(condition.path)
             return Check(any(_holds(condition, value.text, now) for value in found), _asked(condition), found)
 
 

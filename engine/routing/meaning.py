@@ -184,7 +184,7 @@ def _numbers(message: Message, path: FieldPath, giver: int) -> Iterator[Number]:
 
 
 def _patients(message: Message) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(number.value for number in _numbers(message, _PATIENT, _CX_AUTHORITY)))
+    return tuple(dict.fromkeys(value.text for value in present(message, _PATIENT)))
 
 
 def _merging(message: Message) -> Meaning:
@@ -223,4 +223,5 @@ def authority_of(message: Message, path: FieldPath, value: Located) -> str:
 
 
 def _distinct(occasions: Iterator[Occasion]) -> tuple[Occasion, ...]:
-    return tuple(dict.fromkeys(it for it in occasions if it.named))
+    named = [it for it in occasions if it.named]
+    return tuple(dict.fromkeys(named) if len(named) > 1 else named)

@@ -84,7 +84,7 @@ class RouteTable:
             hits = {position for value in found for position in field.wanted.get(value.text, ())}
             positions += hits
             if len(hits) < field.routes:
-                fields.append(OtherValue(field.path, tuple(found), field.routes - len(hits)))
+                fields.append(OtherValue(field.path, found, field.routes - len(hits)))
         routes = [self.routes[position] for position in sorted(positions)]
         return routes, RuledOut(kind.other_types, kind.disabled, tuple(fields))
 

@@ -87,4 +87,4 @@ def test_python_hl7_finds_each_field_of_an_ack_again(
     if version >= "2.5":
         assert read.extract_field("ERR", 1, 3, 1, 1, 1) == "207"
         told = [read.unescape(str(read["ERR"][0][number])) for number in (7, 8)]
-        assert told == [diagnostics.replace("\x7f", " "), text.replace("\x7f", " ")]
+        assert told == [diagnostics.replace("\x7f", " "), text.replace("\x7f", " ").rstrip()]  # by hl7.parse
