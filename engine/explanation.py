@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from engine.hl7.message import Message
+from engine.hl7.message import Located, Message
 from engine.retrieve.plan import PlanProblem
 from engine.retrieve.selector import PriorsOfPatient
 from engine.retrieve.task import RetrieveRequest
@@ -14,14 +14,17 @@ from engine.routing.conditions import Check
 from engine.routing.meaning import Meaning
 from engine.routing.relevance import in_words
 from engine.routing.router import Decision, RouteTrace, plan_of, routes_of
+from engine.routing.table import OtherValue, RuledOut
 
-_MOST_TOLD = 20  # values of one check
+_MOST_TOLD = 20  # values of one check, and fields that ruled routes out
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def as_dict(message: Message, decision: Decision) -> dict[str, Any]:
-    """The decision as plain values (JSON): routes, requests, problems, and the check of every route."""
+    """The decision as plain values (JSON): routes, requests, problems, the checks of each route that was
+    tried, and together what ruled the others out, where there are others."""
     plan = plan_of(decision)
-    return {
+    told = {
         "message": message.header.message_type,
         "warnings": list(message.warnings),
         "routes": list(routes_of(decision)),
@@ -38,11 +41,13 @@ def as_dict(message: Message, decision: Decision) -> dict[str, Any]:
         "meaning": list(_meaning(decision.meaning)),
         "trace": [_trace(trace) for trace in decision.trace],
     }
+    others = _ruled_out(decision.ruled_out)
+    return told | ({"ruled_out": others} if others else {})
 
 
 def as_json(message: Message, decision: Decision) -> str:
     """The same as text, for the store."""
-    return json.dumps(as_dict(message, decision), ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode(as_dict(message, decision))
 
 
 def _meaning(meaning: Meaning) -> Iterator[str]:
@@ -90,10 +95,33 @@ def _check(check: Check) -> dict[str, Any]:
     if check.parts:
         told["parts"] = [_check(part) for part in check.parts]
     else:
-        told["found"] = {value.location: value.text for value in check.found[:_MOST_TOLD]}
-        if len(check.found) > _MOST_TOLD:
-            told["found"]["…"] = f"and {len(check.found) - _MOST_TOLD} more"
+        told["found"] = _values(check.found)
     return told
+
+
+def _values(found: Sequence[Located]) -> dict[str, str]:
+    told = {value.location: value.text for value in found[:_MOST_TOLD]}
+    if len(found) > _MOST_TOLD:
+        told["…"] = f"and {len(found) - _MOST_TOLD} more"
+    return told
+
+
+def _ruled_out(others: RuledOut) -> dict[str, Any]:
+    """Numbers of routes. Its size grows with the fields that are looked up, and not with the routes."""
+    told: dict[str, Any] = {}
+    if others.other_types:
+        told["other_types"] = others.other_types
+    if others.disabled:
+        told["disabled"] = others.disabled
+    if others.fields:
+        told["other_values"] = [_other_value(field) for field in others.fields[:_MOST_TOLD]]
+    if len(others.fields) > _MOST_TOLD:
+        told["other_fields"] = sum(field.routes for field in others.fields[_MOST_TOLD:])
+    return told
+
+
+def _other_value(field: OtherValue) -> dict[str, Any]:
+    return {"field": str(field.path), "found": _values(field.found), "routes": field.routes}
 
 
 def lines(check: Check, depth: int = 0) -> Iterator[tuple[int, bool, str]]:

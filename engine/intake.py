@@ -148,13 +148,13 @@ class Intake:
 
     def _read(self, payload: bytes, peer: str, at: dt.datetime) -> _Received:
         message = Message(payload, self._config.engine.default_charset)
-        decision = decide(message, self._config.routes, at)
+        decision = decide(message, self._config.table, at)
         mode = mode_of(message.header)
         return _Received(message, decision, mode, peer, at, plan_of(decision).problems)
 
     async def _examine(self, received: _Received) -> None:
         """MessageError for what the operator does not accept, or what is not valid where a route asks."""
-        examine(received.header, self._config.intake, self._config.routes)
+        examine(received.header, self._config.intake, self._config.table)
         decision = received.decision
         if not isinstance(decision, Matched) or not decision.validate:
             return

@@ -14,10 +14,14 @@ from engine.hl7.path import FieldPath
 from engine.retrieve.selector import StudiesOfAccession
 from engine.retrieve.task import RetrieveRequest
 from engine.routing.conditions import All, Exists, Not, OneOf, check
-from engine.routing.router import decide
+from engine.routing.router import decide, explain
+from engine.routing.rules import MessagePattern
+from engine.routing.table import RouteTable
+from tests.routing.test_router import message, route
 
 NOW = dt.datetime(2026, 11, 24, tzinfo=dt.UTC)
 ROUTES = load(Path(__file__).parents[1] / "routes.yaml").routes
+TABLE = RouteTable(ROUTES)
 ORDER = Message(
     (
         "MSH|^~\\&|RIS|A|FF|B|20261124||ORM^O01|1|P|2.5\rPID|||7^^^FOREST||Mäkelä\r"
@@ -27,7 +31,7 @@ ORDER = Message(
 
 
 def test_a_decision_is_told_whole() -> None:
-    told = as_dict(ORDER, decide(ORDER, ROUTES, NOW))
+    told = as_dict(ORDER, explain(ORDER, TABLE, NOW))
     assert told["message"] == "ORM^O01"
     assert told["routes"] == ["ordered-study"]
     assert told["warnings"] == ["line 5 is not a segment and was left out of routing"]
@@ -47,7 +51,7 @@ def test_a_decision_is_told_whole() -> None:
 
 
 def test_every_check_shows_what_was_asked_and_found() -> None:
-    told = as_dict(ORDER, decide(ORDER, ROUTES, NOW))
+    told = as_dict(ORDER, explain(ORDER, TABLE, NOW))
     traces = {trace["route"]: trace for trace in told["trace"]}
     type_check, condition = traces["ordered-study"]["checks"]
     assert type_check == {
@@ -64,15 +68,37 @@ def test_every_check_shows_what_was_asked_and_found() -> None:
 
 def test_the_json_is_the_same_and_keeps_letters() -> None:
     by_name = replace(ROUTES[0], condition=OneOf(FieldPath.parse("PID-5"), ("Mäkelä",)))
-    decision = decide(ORDER, [by_name, *ROUTES], NOW)
+    decision = decide(ORDER, RouteTable([by_name, *ROUTES]), NOW)
     text = as_json(ORDER, decision)
     assert json.loads(text) == as_dict(ORDER, decision)
     assert '"PID-5":"Mäkelä"' in text
 
 
 def test_a_decision_of_no_route_is_told_too() -> None:
-    told = as_dict(ORDER, decide(ORDER, (), NOW))
+    told = as_dict(ORDER, decide(ORDER, RouteTable(), NOW))
     assert (told["routes"], told["requests"], told["problems"], told["trace"]) == ([], [], [], [])
+
+
+def test_the_routes_that_were_not_tried_are_told_in_numbers_with_what_ruled_them_out() -> None:
+    wards = [route(ward, condition=OneOf(FieldPath.parse("PV1-3.1"), (ward,))) for ward in ("A", "B", "C")]
+    others = [route("off", enabled=False), route("adt", messages=(MessagePattern("ADT"),))]
+    order = message("PV1|||B^2")
+    told = as_dict(order, decide(order, RouteTable([*wards, *others]), NOW))
+    assert [trace["route"] for trace in told["trace"]] == ["B"]
+    other_value = {"field": "PV1-3.1", "found": {"PV1-3.1": "B"}, "routes": 2}
+    assert told["ruled_out"] == {"other_types": 1, "disabled": 1, "other_values": [other_value]}
+
+
+def test_what_ruled_routes_out_is_told_in_the_same_room_however_many_they_are() -> None:
+    order = message("PV1|||B")
+    sizes = []
+    for count in (100, 900):
+        fields = [FieldPath.parse(f"PV1-{number % 40 + 3}") for number in range(count)]
+        routes = [route(condition=OneOf(path, (str(number),))) for number, path in enumerate(fields)]
+        told = as_dict(order, decide(order, RouteTable(routes), NOW))["ruled_out"]
+        assert sum(field["routes"] for field in told["other_values"]) + told["other_fields"] == count
+        sizes.append(len(json.dumps(told)))
+    assert sizes[1] - sizes[0] <= 30  # digits
 
 
 def test_a_request_names_its_question() -> None:

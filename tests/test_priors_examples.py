@@ -18,7 +18,7 @@ from tests.priors_archive import EXAMPLES, NAMES, CountingArchive, example_studi
 
 NOW = dt.datetime(2026, 11, 24, 9, 0, tzinfo=dt.UTC)
 PAGE = EXAMPLES.parent.parent / "docs" / "priors.md"
-ROUTES = load(EXAMPLES / "routes.yaml").routes
+TABLE = load(EXAMPLES / "routes.yaml").table
 
 each_example = pytest.mark.parametrize("name", NAMES)
 
@@ -32,7 +32,7 @@ def expected(name: str) -> dict[str, Any]:
 
 def request(name: str) -> RetrieveRequest:
     message = Message((EXAMPLES / f"{name}.hl7").read_bytes())
-    (only,) = plan_of(decide(message, ROUTES, NOW)).requests
+    (only,) = plan_of(decide(message, TABLE, NOW)).requests
     return only
 
 

@@ -28,7 +28,7 @@ from engine.simulator.studies import GeneratedStudy, demo_studies
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "samples"
 NOW = dt.datetime(2026, 11, 24, 9, 0, tzinfo=dt.UTC)
-ROUTES = load(ROOT / "routes.yaml").routes
+TABLE = load(ROOT / "routes.yaml").table
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def test_expected_files_have_known_keys_and_an_acknowledgment_code(sample: Sampl
 @each_well_formed
 def test_routes_requests_and_problems_are_as_expected(sample: Sample) -> None:
     message = Message(sample.raw)
-    told = as_dict(message, decide(message, ROUTES, NOW))
+    told = as_dict(message, decide(message, TABLE, NOW))
     expected = sample.expected
 
     wanted = expected.get("requests", [])
@@ -161,7 +161,7 @@ def test_a_message_that_cannot_be_read_is_refused_as_expected(sample: Sample) ->
 
 @each_well_formed
 def test_the_demo_archive_is_asked_to_move_the_studies_that_are_expected(sample: Sample) -> None:
-    plan = plan_of(decide(Message(sample.raw), ROUTES, NOW))
+    plan = plan_of(decide(Message(sample.raw), TABLE, NOW))
 
     assert _moves(plan.requests) == sample.expected.get("found", [])
 

@@ -104,7 +104,7 @@ class _Show:
         except MessageError as error:
             self._out.print(f"  message  cannot be read: {error.text}")
             return
-        decision = decide(message, self._config.routes, clock_of(self._config)())
+        decision = decide(message, self._config.table, clock_of(self._config)())
         self._out.print(f"  message  {message.header.message_type} {message.header.version}")
         self._out.print(f"  routes   {', '.join(routes_of(decision)) or 'none'}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from engine.dicom.node import Archive, Destination
@@ -12,6 +12,7 @@ from engine.retrieve.budget import Budget
 from engine.retrieve.policy import NodeRule, Policy, RouteRule
 from engine.routing.admission import Admission
 from engine.routing.rules import Route
+from engine.routing.table import RouteTable
 from engine.tls import Tls
 
 
@@ -88,7 +89,7 @@ class GateSettings:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All of routes.yaml."""
+    """All of routes.yaml. ``table`` has the ``routes`` as they are looked up."""
 
     engine: EngineSettings
     intake: Admission
@@ -97,6 +98,10 @@ class Config:
     routes: tuple[Route, ...]
     gate: GateSettings
     replies: tuple[ReplyRule, ...] = ()
+    table: RouteTable = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "table", RouteTable(self.routes))
 
     def policy(self, *, switch_on: bool) -> Policy:
         """What the gate needs to know."""

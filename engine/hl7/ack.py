@@ -11,8 +11,6 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-import hl7
-
 from engine.errors import ErrorCode
 from engine.hl7.encoding import Delimiters, escape
 from engine.hl7.message import Header
@@ -74,6 +72,7 @@ _LOCATION = re.compile(
     r"(?P<segment>[A-Za-z0-9]{3})(?:\((?P<occurrence>\d+|\*)\))?"
     r"(?:-(?P<field>\d+)(?:[(\[](?P<repetition>[^)\]]*)[)\]])?(?:\.(?P<component>\d+)(?:\.(?P<sub>\d+))?)?)?"
 )
+_VERSION = re.compile(r"2(\.\d{1,2}){1,2}", re.ASCII)
 _MSA_3_LENGTH = 80  # ST 80 wherever MSA-3 exists
 _ERR_8_LENGTH = 250
 
@@ -137,24 +136,15 @@ class Envelope:
 
 def acknowledge(header: Header, reply: Reply, envelope: Envelope) -> bytes:
     """The ACK of one message as bytes in the message's own character set and version."""
-    mark = header.delimiters
     version = version_tuple(header.version)
-    segments = [_msh(header, version, envelope), _msa(header, reply, version)]
-    segments += _err(reply.errors, header, version)
-    separators = f"\r{mark.field}{mark.repetition}{mark.component}{mark.subcomponent}"
-    ack = hl7.Message(sequence=[], esc=mark.escape, separators=separators, factory=hl7.Factory)
-    for fields in segments:
-        segment = ack.create_segment([])
-        for number, content in enumerate(fields):
-            segment.assign_field(content, number)
-        ack.append(segment)
-    return str(ack).encode(header.codec, "replace")
+    others = [_msa(header, reply, version), *_err(reply.errors, header, version)]
+    segments = [_msh(header, version, envelope), *map(header.delimiters.field.join, others)]
+    return ("\r".join(segments) + "\r").encode(header.codec, "replace")
 
 
 def version_tuple(version: str) -> tuple[int, ...]:
     """``2.5.1`` as (2, 5, 1). An unreadable version counts as 2.5.1, which most receivers read."""
-    known = re.fullmatch(r"2(\.\d{1,2}){1,2}", version, re.ASCII)
-    return tuple(map(int, version.split("."))) if known else (2, 5, 1)
+    return tuple(map(int, version.split("."))) if _VERSION.fullmatch(version) else (2, 5, 1)
 
 
 def _message_type(header: Header, version: tuple[int, ...], response: str) -> list[str]:
@@ -166,21 +156,28 @@ def _message_type(header: Header, version: tuple[int, ...], response: str) -> li
     return [code, event, *structure]
 
 
-def _msh(header: Header, version: tuple[int, ...], envelope: Envelope) -> list[str]:
-    mark, time = header.delimiters, envelope.time
+def _msh(header: Header, version: tuple[int, ...], envelope: Envelope) -> str:
+    mark = header.delimiters
     kind = _message_type(header, version, envelope.response)
-    zone = time.strftime("%z") if version >= (2, 2) else ""
     encoding = mark.component + mark.repetition + mark.escape + mark.subcomponent  # all that is used here
-    fields = ["MSH", mark.field, encoding + mark.encoding[4:]]
+    fields = [f"MSH{mark.field}{encoding}{mark.encoding[4:]}"]
     fields += [_echo(header.receiving_application), _echo(header.receiving_facility)]
     fields += [_echo(header.sending_application), _echo(header.sending_facility)]
-    fields += [time.strftime("%Y%m%d%H%M%S") + zone, "", mark.component.join(kind), envelope.control_id]
+    fields += [_time(envelope.time, version), "", mark.component.join(kind), envelope.control_id]
     fields += [_echo(header.processing_id) or "P", _echo(header.version_id) or "2.5.1"]
     never = "NE" if envelope.accept_condition else ""  # an acknowledgment has no application acknowledgment
     fields += ["", "", envelope.accept_condition, never, "", _echo(header.character_set)]
     while not fields[-1]:
         fields.pop()
-    return fields
+    return mark.field.join(fields)
+
+
+def _time(time: dt.datetime, version: tuple[int, ...]) -> str:
+    """MSH-7, a TS: ``20261124083015+0200``; 2.1 has no offset."""
+    iso = time.isoformat(timespec="seconds")  # strftime takes twice as long
+    moment, offset = iso[:19], iso[19:].replace(":", "")
+    digits = moment.replace("-", "").replace("T", "").replace(":", "")
+    return digits + offset if version >= (2, 2) else digits
 
 
 def _msa(header: Header, reply: Reply, version: tuple[int, ...]) -> list[str]:
@@ -192,7 +189,7 @@ def _msa(header: Header, reply: Reply, version: tuple[int, ...]) -> list[str]:
 
 def _echo(text: str) -> str:
     """A field of the message as it came, without control characters: an echoed FS CR would end the block."""
-    return "".join(character for character in text if character >= " ")
+    return text if text.isprintable() else "".join(character for character in text if character >= " ")
 
 
 def _err(errors: tuple[AckError, ...], header: Header, version: tuple[int, ...]) -> list[list[str]]:
@@ -262,7 +259,10 @@ def _field(text: str, header: Header, length: int | None = None) -> str:
     """
     mark = header.delimiters
     text = text.encode(header.codec, "replace").decode(header.codec, "replace")
-    cut = text if length is None or len(text) <= length else text[: length - 3] + "..."
-    while length is not None and len(escape(cut, mark)) > length:
+    escaped = escape(text, mark)
+    if length is None or len(escaped) <= length:
+        return escaped
+    cut = text if len(text) <= length else text[: length - 3] + "..."
+    while len(escape(cut, mark)) > length:
         cut = cut[:-4] + "..."
     return escape(cut, mark)

@@ -94,6 +94,8 @@ DESIGNATIONS |= {
 TO_ASCII = b"(B"
 _DESIGNATION = re.compile(b"\x1b(" + b"|".join(map(re.escape, DESIGNATIONS)) + b")")
 
+_LINE = re.compile(rb"[^\r\n]*")
+_MOST_OF_MSH_18 = 400  # characters that are looked at: what they mean is remembered
 _WITH_DELIMITERS_INSIDE = ("cp932", "gb18030", "cp950")  # as second bytes
 
 
@@ -128,18 +130,26 @@ def decode(raw: bytes, declared: Sequence[str] = (), default: str = "UNICODE UTF
     Bytes that fit no declared set are read as UTF-8, a larger set of the same family or ISO 8859-1, with a
     warning: a mislabelled name is no reason to lose an order. Raises nothing.
     """
-    names = [name or "ASCII" for name in declared] if any(declared) else [default]
-    complaints = [_unreadable(name) for name in names if codec_of(name) is None][:1]
-    codecs: dict[str, str] = {}
-    for name in names:
-        if codec := codec_of(name):
-            codecs.setdefault(codec, name)
+    codecs, unreadable = _codecs(tuple(declared) if any(declared) else (default,))
     switches = _DESIGNATION.findall(raw) if b"\x1b" in raw else []
     switched = any(switch != TO_ASCII or _escaping(codecs) for switch in switches)
     read = _by_escapes if switched else _by_label
     text, used, complaint = read(raw, codecs)
-    complaints += [complaint] if complaint else []
+    complaints = [it for it in (unreadable, complaint) if it]
     return Decoded(text, used, f"{'; '.join(complaints)}; read as {used}" if complaints else "")
+
+
+@lru_cache(maxsize=64)
+def _codecs(names: tuple[str, ...]) -> tuple[dict[str, str], str]:
+    """The codecs of these sets with the name of each, and what is wrong with the first that has none."""
+    codecs: dict[str, str] = {}
+    unreadable = ""
+    for name in (name or "ASCII" for name in names):
+        if codec := codec_of(name):
+            codecs.setdefault(codec, name)
+        else:
+            unreadable = unreadable or _unreadable(name)
+    return codecs, unreadable
 
 
 def _unreadable(name: str) -> str:
@@ -149,7 +159,6 @@ def _unreadable(name: str) -> str:
 
 
 def _by_label(raw: bytes, codecs: dict[str, str]) -> tuple[str, str, str]:
-    escaping = _escaping(codecs)
     complaint = ""
     for codec, name in codecs.items():
         plain = "ascii" if codec.startswith("iso2022") else codec  # no designation: all of it is ASCII
@@ -158,11 +167,11 @@ def _by_label(raw: bytes, codecs: dict[str, str]) -> tuple[str, str, str]:
         except UnicodeDecodeError as error:
             complaint = complaint or f"byte {error.start} is not {name}, as declared"
             continue
-        if codec.startswith("iso8859") and _is_utf_8(raw, codec):
+        if codec.startswith("iso8859") and not raw.isascii() and _is_utf_8(raw, codec):
             return raw.decode(), "utf_8", f"the bytes are UTF-8, not {name}, as declared"
         if codec == "shift_jis" and len(text) < len(raw):
             return text, codec, f"{name} is declared, which has no double bytes"
-        return text, escaping if escaping and plain == "ascii" else codec, ""
+        return text, (_escaping(codecs) if plain == "ascii" else "") or codec, ""
     larger = [_LARGER[codec] for codec in codecs if codec in _LARGER]
     return *_first_fit(raw, ["utf_8", *larger]), complaint
 
@@ -236,10 +245,12 @@ def declared_sets(raw: bytes, default: str = "UNICODE UTF-8") -> tuple[str, ...]
     A second byte of a name in MSH-3 to MSH-6 may be the field separator and shift what follows. So where no
     set is found, MSH is split in each reading that can do this; right is the one that declares itself.
     """
-    line = re.split(rb"[\r\n]", raw, maxsplit=1)[0]
+    first = _LINE.match(raw)
+    line = first[0] if first is not None else b""
     if not line.startswith(b"MSH") or len(line) < 8:
         return ()
-    found = _msh_18(_iso_2022(line, "iso8859_1", "replace"))
+    plain = b"\x1b" not in line
+    found = _msh_18(line.decode("iso8859_1") if plain else _iso_2022(line, "iso8859_1", "replace"))
     if line.isascii() or any(codec_of(name) for name in found):
         return found
     for codec in _WITH_DELIMITERS_INSIDE:
@@ -254,4 +265,4 @@ def _msh_18(line: str) -> tuple[str, ...]:
     fields = line.split(line[3])
     if len(fields) < 18:
         return ()
-    return tuple(name.strip() for name in fields[17].split(fields[1][1:2] or "~"))
+    return tuple(name.strip() for name in fields[17][:_MOST_OF_MSH_18].split(fields[1][1:2] or "~"))

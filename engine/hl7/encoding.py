@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import hl7
 
@@ -58,7 +59,8 @@ def unescape(text: str, mark: Delimiters, codec: str = "utf_8", before: str = ""
 
 def may_change_character_set(text: str, mark: Delimiters) -> bool:
     """Whether a \\C..\\ or \\M..\\ may occur, so that what stands before a value counts."""
-    return f"{mark.escape}C" in text or f"{mark.escape}M" in text
+    sequences = text.count(mark.escape) > 1  # which is quicker, and false of most messages but for MSH-2
+    return sequences and (f"{mark.escape}C" in text or f"{mark.escape}M" in text)
 
 
 @dataclass(slots=True)
@@ -153,14 +155,15 @@ def _letters(mark: Delimiters) -> dict[str, str]:
 
 def escape(text: str, mark: Delimiters) -> str:
     """Text as it may stand in a field: delimiters escaped, control characters as spaces (ch. 2.7.1)."""
-    letters = {character: letter for letter, character in _letters(mark).items()}
-    return "".join(_escaped(character, letters, mark.escape) for character in text)
+    return text.translate(_escapes(mark))
 
 
-def _escaped(character: str, letters: dict[str, str], mark: str) -> str:
-    if character in letters:
-        return f"{mark}{letters[character]}{mark}"
-    return " " if ord(character) < 32 or ord(character) == 127 else character
+@lru_cache(maxsize=64)
+def _escapes(mark: Delimiters) -> dict[int, str]:
+    """What stands for a character, by its number."""
+    controls = dict.fromkeys([*range(32), 127], " ")
+    delimiters = {ord(character): letter for letter, character in _letters(mark).items()}
+    return controls | {number: f"{mark.escape}{letter}{mark.escape}" for number, letter in delimiters.items()}
 
 
 def parse_time(text: str, zone: dt.tzinfo) -> dt.datetime | None:

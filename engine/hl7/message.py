@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from engine.errors import ErrorCode, MessageError
 from engine.hl7.charset import declared_sets, decode
 from engine.hl7.encoding import NULL, STANDARD_DELIMITERS, Delimiters, may_change_character_set, unescape
 from engine.hl7.path import Chosen, FieldPath
+from engine.hl7.segments import segment_id, split_segments
 
 MOST_VALUES = 1000  # of one field or segment: more are no order, and would cost every other sender time
 _ACKNOWLEDGMENT = 4096  # bytes within which MSH-9 and MSA stand
 _MSA = re.compile(rb"(?:^|[\r\n])[ \t]*MSA[^A-Za-z0-9\s]")
-_SEGMENT_ID = re.compile(r"[A-Za-z][A-Za-z0-9]{2}")
-_BLANK = " \t\r\n"
 _BEFORE_MSH = b"\xef\xbb\xbf \t\r\n"  # a UTF-8 byte order mark is no part of the message
 
 
@@ -32,6 +31,7 @@ class Header:
     sending_facility: str = ""
     receiving_application: str = ""
     receiving_facility: str = ""
+    time: str = ""
     type_code: str = ""
     trigger: str = ""
     control_id: str = ""
@@ -87,14 +87,15 @@ class Message:
         self._switches = may_change_character_set(decoded.text, self.header.delimiters)
         self._lines: dict[str, list[str]] = {}
         self._split: dict[str, list[list[str]]] = {}
+        self._found: dict[FieldPath, tuple[Located, ...]] = {}
         self._index(lines)
         _require(self.header)
 
     def _index(self, lines: list[str]) -> None:
         separator = self.header.delimiters.field
         for number, line in enumerate(lines, 1):
-            name = line[:3].upper()
-            if not _SEGMENT_ID.fullmatch(name) or (len(line) > 3 and line[3] != separator):
+            name = segment_id(line[:3])
+            if not name or line[3:4] not in (separator, ""):
                 self.warnings += (f"line {number} is not a segment and was left out of routing",)
                 continue
             if name in {"MSH", "BHS", "FHS"} and number > 1:
@@ -113,138 +114,115 @@ class Message:
         """How many segments of this name there are."""
         return len(self._lines.get(segment, ()))
 
-    def values(self, path: FieldPath) -> list[Located]:
+    def values(self, path: FieldPath) -> tuple[Located, ...]:
         """Every non-empty value that the path names, unescaped, in order of the message. MessageError where
         there are more than MOST_VALUES places to look at."""
-        if path.segment == "MSH" and path.field <= 2:
-            value = self.header.delimiters.field if path.field == 1 else self.header.delimiters.encoding
-            return [Located(value, path.text)] if value else []
-        found = []
-        for occurrence, whole in self._occurrences(path):
-            for repetition, content in self._repetitions(whole, path):
-                text = self._text(content, path.component, path.subcomponent)
-                if text:
-                    place = _location(path, occurrence, repetition)
-                    found.append(Located(text, place, occurrence, repetition))
+        found = self._found.get(path)
+        if found is None:
+            found = self._found[path] = tuple(self._read(path))
         return found
 
     def first(self, path: FieldPath) -> str:
         """The first value that the path names, or an empty string. HL7 null counts as empty."""
         return next((value.text for value in self.values(path) if value.text != NULL), "")
 
-    def _occurrences(self, path: FieldPath) -> Iterator[tuple[int, str]]:
-        """The field of each segment that the path names, as it stands."""
-        self._limit(path.segment, len(self._lines.get(path.segment, ())))
-        for number, fields in enumerate(self._fields_of(path.segment), 1):
-            if path.occurrence in (None, number) and path.field < len(fields):
-                yield number, fields[path.field]
+    def _read(self, path: FieldPath) -> list[Located]:
+        if path.segment == "MSH" and path.field <= 2:
+            value = self.header.delimiters.field if path.field == 1 else self.header.delimiters.encoding
+            return [Located(value, path.text)] if value else []
+        found = []
+        for occurrence, fields in enumerate(self._fields_of(path.segment), 1):
+            if path.field < len(fields) and path.occurrence in (None, occurrence):
+                for repetition, content in self._repetitions(fields[path.field], path):
+                    text = self._text(content, path.component, path.subcomponent)
+                    if text:
+                        place = path.at(occurrence, repetition)
+                        found.append(Located(text, place, occurrence, repetition))
+        return found
+
+    def beside(self, value: Located, path: FieldPath, component: int) -> str:
+        """Another component (the first subcomponent of it) of the repetition in which a value of ``path``
+        stands. HL7 null counts as empty."""
+        field = self._fields_of(path.segment)[value.occurrence - 1][path.field]
+        repetition = field.split(self.header.delimiters.repetition)[value.repetition - 1]
+        text = self._text(repetition, component, 1)
+        return "" if text == NULL else text
 
     def _fields_of(self, name: str) -> list[list[str]]:
-        if name not in self._split:
-            mark = self.header.delimiters.field
-            fields = [line.split(mark) for line in self._lines.get(name, ())]
+        """The fields of each segment of this name, as they stand."""
+        split = self._split.get(name)
+        if split is None:
+            mark, lines = self.header.delimiters.field, self._lines.get(name, ())
+            if len(lines) > MOST_VALUES:
+                raise _too_many(name, len(lines))
+            split = self._split[name] = [line.split(mark) for line in lines]
             if name == "MSH":
-                fields[0].insert(1, mark)  # MSH-1 is the delimiter itself
-            self._split[name] = fields
-        return self._split[name]
+                split[0].insert(1, mark)  # MSH-1 is the delimiter itself
+        return split
 
-    def _repetitions(self, field: str, path: FieldPath) -> Iterator[tuple[int, str]]:
-        repetitions = field.split(self.header.delimiters.repetition)
-        self._limit(f"{path.segment}-{path.field}", len(repetitions))
-        for number, repetition in enumerate(repetitions, 1):
-            if path.repetition not in (None, number):
-                continue
-            if all(self._is_chosen(repetition, choice) for choice in path.chosen):
-                yield number, repetition
-
-    def _limit(self, place: str, count: int) -> None:
-        if count > MOST_VALUES:
-            text = f"{place} occurs {count} times; at most {MOST_VALUES} are read"
-            raise MessageError(text, code=ErrorCode.VALUE_TOO_LONG, location=place)
+    def _repetitions(self, field: str, path: FieldPath) -> list[tuple[int, str]]:
+        """Those that the path names, with their numbers."""
+        repetitions = list(enumerate(field.split(self.header.delimiters.repetition), 1))
+        if len(repetitions) > MOST_VALUES:
+            raise _too_many(f"{path.segment}-{path.field}", len(repetitions))
+        if path.repetition is None and not path.chosen:
+            return repetitions
+        return [
+            (number, repetition)
+            for number, repetition in repetitions
+            if path.repetition in (None, number)
+            and all(self._is_chosen(repetition, choice) for choice in path.chosen)
+        ]
 
     def _is_chosen(self, repetition: str, choice: Chosen) -> bool:
         places = (1, 2) if choice.subcomponent is None else (choice.subcomponent,)
         return choice.value in [self._text(repetition, choice.component, place) for place in places]
 
     def _text(self, repetition: str, component: int, subcomponent: int) -> str:
+        """One part; a text without separators is its own first part, and the rest are empty (HL7 v2 ch.
+        2.14.1)."""
         mark = self.header.delimiters
-        before, whole = _part(repetition, mark.component, component)
-        within, text = _part(whole, mark.subcomponent, subcomponent)
-        switched = before + within if self._switches else ""
-        return unescape(text, mark, self.header.codec, switched).strip(" ")
+        components = repetition.split(mark.component)
+        if component > len(components):
+            return ""
+        parts = components[component - 1].split(mark.subcomponent)
+        if subcomponent > len(parts):
+            return ""
+        before = "".join(components[: component - 1] + parts[: subcomponent - 1]) if self._switches else ""
+        return unescape(parts[subcomponent - 1], mark, self.header.codec, before).strip(" ")
 
 
-def _part(text: str, separator: str, number: int) -> tuple[str, str]:
-    """What stands before the n-th part, and the part; a text without separators is its own first part, and
-    the rest are empty (HL7 v2 ch. 2.14.1)."""
-    parts = text.split(separator)
-    return "".join(parts[: number - 1]), parts[number - 1] if number <= len(parts) else ""
-
-
-def _location(path: FieldPath, occurrence: int, repetition: int) -> str:
-    segment = path.segment if occurrence == 1 else f"{path.segment}({occurrence})"
-    field = f"{path.field}" if repetition == 1 else f"{path.field}({repetition})"
-    component = (
-        f".{path.component}" if path.component > 1 or path.subcomponent > 1 or ".1" in path.text else ""
-    )
-    subcomponent = f".{path.subcomponent}" if path.subcomponent > 1 else ""
-    return f"{segment}-{field}{component}{subcomponent}"
-
-
-def split_segments(text: str) -> list[str]:
-    """The lines of a message: segments end with CR; CRLF and LF alone are taken too, as many senders do.
-
-    What ends MSH shows which: where that is CR, an LF further on is part of a text. MessageError where the
-    first is not MSH.
-    """
-    msh_end = re.search(r"[\r\n]", text)
-    ends = r"\r?\n|\r" if msh_end is not None and msh_end[0] == "\n" else r"\r\n?"
-    lines = [line for line in re.split(ends, text) if line.strip(_BLANK)]
-    if not lines:
-        raise MessageError("the block is empty", reject=True)
-    if lines[0].startswith(("FHS", "BHS")):
-        raise MessageError(
-            "batches (FHS, BHS) are not accepted; send each message in a block of its own", reject=True
-        )
-    if "\0" in lines[0] and "MSH" in lines[0].replace("\0", ""):
-        raise MessageError(
-            "the message is in UTF-16 or UTF-32, which MLLP cannot carry; send UNICODE UTF-8", reject=True
-        )
-    if not lines[0].startswith("MSH") or len(lines[0]) < 5:
-        raise MessageError("the message does not begin with MSH", location="MSH", reject=True)
-    return lines
+def _too_many(place: str, count: int) -> MessageError:
+    text = f"{place} occurs {count} times; at most {MOST_VALUES} are read"
+    return MessageError(text, code=ErrorCode.VALUE_TOO_LONG, location=place)
 
 
 def _header(line: str, codec: str) -> Header:
-    delimiters = _delimiters(line)
-    fields = ["MSH", *line[3:].split(delimiters.field)]
-    fields[1] = delimiters.field
-
-    def field(number: int) -> str:
-        return fields[number].strip(" ") if number < len(fields) else ""
-
-    kind = [part.strip(" ") for part in field(9).split(delimiters.component)]
+    separator, (encoding, *fields) = line[3], line[4:].split(line[3], 18)
+    delimiters = _delimiters(separator, encoding)
+    fields = [field.strip(" ") for field in fields] + [""] * (17 - len(fields))
+    kind = [part.strip(" ") for part in fields[6].split(delimiters.component)]
     return Header(
         delimiters=delimiters,
-        sending_application=field(3),
-        sending_facility=field(4),
-        receiving_application=field(5),
-        receiving_facility=field(6),
+        sending_application=fields[0],
+        sending_facility=fields[1],
+        receiving_application=fields[2],
+        receiving_facility=fields[3],
+        time=fields[4],
         type_code=kind[0],
         trigger=kind[1] if len(kind) > 1 else "",
-        control_id=field(10),
-        processing_id=field(11),
-        version_id=field(12),
-        accept_condition=field(15),
-        application_condition=field(16),
-        character_set=field(18),
+        control_id=fields[7],
+        processing_id=fields[8],
+        version_id=fields[9],
+        accept_condition=fields[12],
+        application_condition=fields[13],
+        character_set=fields[15],
         codec=codec,
     )
 
 
-def _delimiters(line: str) -> Delimiters:
-    separator = line[3]
-    encoding = line[4:].split(separator, 1)[0]
+@lru_cache(maxsize=64)
+def _delimiters(separator: str, encoding: str) -> Delimiters:
     marks = separator + encoding
     marks += "|^~\\&"[len(marks) :]
     if any(mark not in string.punctuation for mark in marks) or len(set(marks)) != len(marks):
@@ -281,7 +259,8 @@ def best_header(raw: bytes) -> Header:
 
 def has_msa(block: bytes) -> bool:
     """Whether a block, however broken, has an MSA, as every acknowledgment should."""
-    return _MSA.search(block[:_ACKNOWLEDGMENT]) is not None
+    head = block[:_ACKNOWLEDGMENT]
+    return b"MSA" in head and _MSA.search(head) is not None
 
 
 def is_acknowledgment(block: bytes) -> bool:

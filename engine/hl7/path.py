@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from dataclasses import field as made
+from functools import lru_cache
 
 _PATH = re.compile(
     r"(?P<segment>[A-Za-z][A-Za-z0-9]{2})(?:\((?P<occurrence>[1-9]\d*|\*)\))?"
@@ -36,7 +38,8 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class FieldPath:
-    """A parsed path. Numbers count from 1; None means each occurrence or repetition."""
+    """A parsed path. Numbers count from 1; None means each occurrence or repetition. ``first`` is the place
+    of its first value."""
 
     text: str
     segment: str
@@ -46,11 +49,31 @@ class FieldPath:
     chosen: tuple[Chosen, ...] = ()
     component: int = 1
     subcomponent: int = 1
+    first: str = made(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "first", self._place(1, 1))
 
     def __str__(self) -> str:
         return self.text
 
+    def __hash__(self) -> int:
+        return hash(self.text)  # which a text remembers
+
+    def at(self, occurrence: int, repetition: int) -> str:
+        """The exact place of one value, such as ``PID-3(2).1``."""
+        return self.first if occurrence == repetition == 1 else self._place(occurrence, repetition)
+
+    def _place(self, occurrence: int, repetition: int) -> str:
+        segment = self.segment if occurrence == 1 else f"{self.segment}({occurrence})"
+        field = f"{self.field}" if repetition == 1 else f"{self.field}({repetition})"
+        written = self.component > 1 or self.subcomponent > 1 or ".1" in self.text
+        component = f".{self.component}" if written else ""
+        subcomponent = f".{self.subcomponent}" if self.subcomponent > 1 else ""
+        return f"{segment}-{field}{component}{subcomponent}"
+
     @classmethod
+    @lru_cache(maxsize=4096)  # the same path is the same object, and quickly found among others
     def parse(cls, text: str) -> FieldPath:
         """The path that ``text`` writes, or ValueError with a sentence that shows how to write one."""
         match = _PATH.fullmatch(text.strip())

@@ -15,7 +15,8 @@ from operator import or_
 from engine.errors import MessageError
 from engine.hl7.charset import declared_sets, decode
 from engine.hl7.encoding import NULL, Delimiters, may_change_character_set, unescape
-from engine.hl7.message import best_header, split_segments
+from engine.hl7.message import best_header
+from engine.hl7.segments import split_segments
 
 LONG = 3  # characters from which on a value is looked for, whatever field it stands in
 _SEGMENTS = frozenset({"PID", "PD1", "PDA", "MRG", "NK1", "GT1", "IN1", "IN2", "IN3"})

@@ -10,7 +10,8 @@ from hl7apy.exceptions import HL7apyException
 from hl7apy.parser import parse_message
 
 from engine.errors import ErrorCode, MessageError
-from engine.hl7.message import Message, split_segments
+from engine.hl7.message import Message
+from engine.hl7.segments import split_segments
 
 
 def require_valid(message: Message, profiles: Iterable[Any]) -> None:

@@ -156,7 +156,7 @@ def _explained(desk: Desk, payload: bytes, finders: Mapping[str, Finder] | None)
 
 def _require_taken(config: Config, seen: Preview) -> None:
     """MessageError for what the engine would refuse though it can be read."""
-    examine(seen.message.header, config.intake, config.routes)
+    examine(seen.message.header, config.intake, config.table)
     decision = seen.decision
     if isinstance(decision, Matched) and decision.validate:
         profiles = message_profiles(config)

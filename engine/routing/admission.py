@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from engine.errors import ErrorCode, MessageError
 from engine.hl7.message import Header
-from engine.routing.rules import Route
+from engine.routing.table import RouteTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Admission:
 ANYTHING = Admission()
 
 
-def examine(header: Header, admission: Admission, routes: Iterable[Route]) -> None:
+def examine(header: Header, admission: Admission, table: RouteTable) -> None:
     """MessageError, an AR, for what is not accepted."""
     if admission.senders and not any(sender.matches(header) for sender in admission.senders):
         raise _rejected(
@@ -60,14 +59,13 @@ def examine(header: Header, admission: Admission, routes: Iterable[Route]) -> No
             "MSH-12.1",
         )
     if not admission.unrouted:
-        _examine_type(header, routes)
+        _examine_type(header, table)
 
 
-def _examine_type(header: Header, routes: Iterable[Route]) -> None:
-    patterns = [pattern for route in routes if route.enabled for pattern in route.messages]
-    if any(pattern.matches(header) for pattern in patterns):
+def _examine_type(header: Header, table: RouteTable) -> None:
+    if table.takes(header):
         return
-    if any(fnmatchcase(header.type_code, pattern.code) for pattern in patterns):
+    if table.takes_type(header.type_code):
         raise _rejected(
             f"no route is for the event {header.message_type}", ErrorCode.UNSUPPORTED_EVENT, "MSH-9.2"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from engine.hl7.encoding import NULL, parse_time
 from engine.hl7.message import Located, Message
@@ -119,12 +120,17 @@ def check(condition: Condition, message: Message, now: dt.datetime) -> Check:
             checks = tuple(check(part, message, now) for part in parts)
             return Check(any(each.held for each in checks), "any of", parts=checks)
         case Exists(path, wanted):
-            found = tuple(message.values(path))
+            found = message.values(path)
             present = any(value.text != NULL for value in found)
-            return Check(present is wanted, str(condition), found)
+            return Check(present is wanted, _asked(condition), found)
         case _:
-            found = tuple(message.values(condition.path))
-            return Check(any(_holds(condition, value.text, now) for value in found), str(condition), found)
+            found = message.values(condition.path)
+            return Check(any(_holds(condition, value.text, now) for value in found), _asked(condition), found)
+
+
+@lru_cache(maxsize=4096)
+def _asked(condition: OneOf | Matches | Exists | Dated) -> str:
+    return str(condition)
 
 
 def _holds(condition: OneOf | Matches | Dated, text: str, now: dt.datetime) -> bool:

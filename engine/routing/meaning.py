@@ -9,15 +9,16 @@ from typing import Literal
 
 from engine.dicom.identifiers import valid_key
 from engine.errors import IdentifierError
-from engine.hl7.encoding import NULL
 from engine.hl7.message import Located, Message
 from engine.hl7.path import FieldPath
+from engine.routing.ordered import present
 
 Kind = Literal["order", "visit", "pre-admission", "visit or pre-admission", "call"]
 
 # Table 0119: cancel, discontinue, canceled or discontinued by the filler, and as requested
 _CANCELS = frozenset({"CA", "DC", "OC", "OD", "CR", "DR"})
 _REPLACES = frozenset({"XO"})  # change order: what the earlier message asked for no longer holds
+_TAKES_BACK = _CANCELS | _REPLACES
 _EITHER: Kind = "visit or pre-admission"
 _ADMISSIONS: dict[str, Kind] = {"A01": "visit", "A04": "visit", "A05": "pre-admission"}
 _CANCELED_VISIT: dict[str, Kind] = {"A11": "visit", "A38": "pre-admission"}  # of A01 and A04, of A05
@@ -121,23 +122,28 @@ class Meaning:
 NO_MEANING = Meaning()
 
 
-def meaning_of(message: Message) -> Meaning:
-    """Read from the message type, ORC-1 to ORC-3, PV1-19, PID-3 and MRG-1. Pure."""
+def meaning_of(message: Message, *, asks: bool = True) -> Meaning:
+    """Read from the message type, ORC-1 to ORC-3, PV1-19, PID-3 and MRG-1. Pure. ``asks``: whether it has
+    retrieves of its own; where it has none, only what it takes back or merges is of interest."""
     if message.header.type_code == "ADT":
-        return _admission(message)
+        return _admission(message, asks)
+    if not asks and not any(value.text in _TAKES_BACK for value in message.values(_CONTROL)):
+        return NO_MEANING
     orders = list(_orders(message))
     return Meaning(
         occasions=_distinct(order for control, order in orders if control not in _CANCELS),
-        withdrawn=_distinct(order for control, order in orders if control in _CANCELS | _REPLACES),
+        withdrawn=_distinct(order for control, order in orders if control in _TAKES_BACK),
         replaced=any(control in _REPLACES for control, _ in orders),
         cancels=any(control in _CANCELS for control, _ in orders),
     )
 
 
-def _admission(message: Message) -> Meaning:
+def _admission(message: Message, asks: bool) -> Meaning:
     event = message.header.trigger
     if event in _MERGES:
         return _merging(message)
+    if not asks and event not in _CANCELED_VISIT:
+        return NO_MEANING
     kind = _CANCELED_VISIT.get(event) or _ADMISSIONS.get(event, _EITHER)
     patient = next(_numbers(message, _PATIENT, _CX_AUTHORITY), NO_NUMBER)
     number = next(_numbers(message, _VISIT, _CX_AUTHORITY), NO_NUMBER)
@@ -149,32 +155,41 @@ def _admission(message: Message) -> Meaning:
 
 def _orders(message: Message) -> Iterator[tuple[str, Occasion]]:
     """Order control and numbers of each ORC; what ORC lacks is taken from the OBR of the same place."""
-    patients = _patients(message)
-    for position in range(1, message.count("ORC") + 1):
+    patients, count = _patients(message), message.count("ORC")
+    placer = _at_each(message, _PLACER, _OBR_PLACER, count)
+    filler = _at_each(message, _FILLER, _OBR_FILLER, count)
+    controls: dict[int, str] = {}
+    for value in present(message, _CONTROL):
+        controls.setdefault(value.occurrence, value.text)
+    for position in range(1, count + 1):
+        numbers = placer.get(position, NO_NUMBER), filler.get(position, NO_NUMBER)
+        yield controls.get(position, ""), Occasion("order", *numbers, patients)
 
-        def at(first: FieldPath, second: FieldPath, position: int = position) -> Number:
-            places = (replace(path, occurrence=position) for path in (first, second))
-            found = (number for path in places for number in _numbers(message, path, _EI_NAMESPACE))
-            return next(found, NO_NUMBER)
 
-        order = Occasion("order", at(_PLACER, _OBR_PLACER), at(_FILLER, _OBR_FILLER), patients)
-        yield message.first(replace(_CONTROL, occurrence=position)), order
+def _at_each(message: Message, first: FieldPath, second: FieldPath, count: int) -> dict[int, Number]:
+    """The number at each place, of the field ``second`` where ``first`` has none there."""
+    found: dict[int, Number] = {}
+    for path in (first, second):
+        if len(found) < count:
+            for value in present(message, path):
+                if value.occurrence not in found:
+                    found[value.occurrence] = Number(value.text, message.beside(value, path, _EI_NAMESPACE))
+    return found
 
 
 def _numbers(message: Message, path: FieldPath, giver: int) -> Iterator[Number]:
     """The values of a path with the component of their repetition that names who gave them."""
-    for value in message.values(path):
-        if value.text != NULL:
-            yield Number(value.text, _beside(message, path, value, giver))
+    for value in present(message, path):
+        yield Number(value.text, message.beside(value, path, giver))
 
 
 def _patients(message: Message) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(number.value for number in _numbers(message, _PATIENT, _CX_AUTHORITY)))
+    return tuple(dict.fromkeys(value.text for value in present(message, _PATIENT)))
 
 
 def _merging(message: Message) -> Meaning:
     merges = tuple(_merges(message))
-    named = [value.text for value in message.values(_PRIOR) if value.text != NULL]
+    named = [value.text for value in present(message, _PRIOR)]
     for merge in merges:
         for identifier in (merge.old, merge.new):
             try:
@@ -204,13 +219,9 @@ def _identifiers(message: Message, field: FieldPath, position: int) -> Iterator[
 
 def authority_of(message: Message, path: FieldPath, value: Located) -> str:
     """The assigning authority (component 4, namespace ID) of the repetition in which an ID stands."""
-    return _beside(message, path, value, _CX_AUTHORITY)
-
-
-def _beside(message: Message, path: FieldPath, value: Located, component: int) -> str:
-    place = replace(path, occurrence=value.occurrence, repetition=value.repetition, chosen=())
-    return message.first(replace(place, component=component, subcomponent=1))
+    return message.beside(value, path, _CX_AUTHORITY)
 
 
 def _distinct(occasions: Iterator[Occasion]) -> tuple[Occasion, ...]:
-    return tuple(dict.fromkeys(it for it in occasions if it.named))
+    named = [it for it in occasions if it.named]
+    return tuple(dict.fromkeys(named) if len(named) > 1 else named)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import replace
 
 from engine.hl7.encoding import NULL, parse_time
 from engine.hl7.message import Located, Message
@@ -33,9 +32,7 @@ def ordered_exam(want: PriorsWant, message: Message) -> OrderedExam:
     codes: dict[tuple[str, str], None] = {}
     for path in want.ordered_code:
         for value in present(message, path):
-            place = replace(path, occurrence=value.occurrence, repetition=value.repetition, chosen=())
-            system = message.first(replace(place, component=path.component + 2, subcomponent=1))
-            codes[value.text, system] = None
+            codes[value.text, message.beside(value, path, path.component + 2)] = None
     return OrderedExam(tuple(codes), texts(message, want.ordered_text), texts(message, want.ordered_modality))
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 
 from engine.dicom.identifiers import valid_key, valid_uid
-from engine.errors import ErrorCode, IdentifierError
+from engine.errors import ErrorCode, IdentifierError, MessageError
 from engine.hl7.encoding import parse_time
 from engine.hl7.message import Located, Message
 from engine.hl7.path import FieldPath
@@ -30,13 +30,17 @@ from engine.routing.rules import (
     AccessionWant,
     Acknowledge,
     DestinationRule,
+    MessagePattern,
     PriorsWant,
     Route,
     Schedule,
     StudyWant,
     Want,
 )
+from engine.routing.table import RouteTable, RuledOut
 from engine.routing.urgency import urgency_of
+
+_NONE = RuledOut()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class RouteTrace:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """At least one route applies. ``acknowledge`` and ``deadline`` are the strictest of the routes'."""
+    """At least one route applies. ``acknowledge`` and ``deadline`` are the strictest of the routes'.
+    ``trace``: of the routes that were tried; ``ruled_out``: of the others, together."""
 
     routes: tuple[str, ...]
     plan: RetrievePlan
@@ -63,6 +68,7 @@ class Matched:
     profiles: tuple[str, ...]
     response: str
     meaning: Meaning
+    ruled_out: RuledOut = _NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,7 @@ class Unmatched:
 
     trace: tuple[RouteTrace, ...]
     meaning: Meaning
+    ruled_out: RuledOut = _NONE
 
 
 Decision = Matched | Unmatched
@@ -88,13 +95,14 @@ def routes_of(decision: Decision) -> tuple[str, ...]:
     return decision.routes if isinstance(decision, Matched) else ()
 
 
-def decide(message: Message, routes: Sequence[Route], now: dt.datetime) -> Decision:
-    """Try every route. Pure: the same message, routes and time give the same decision."""
+def decide(message: Message, table: RouteTable, now: dt.datetime) -> Decision:
+    """Try the routes that could match. Pure: the same message, routes and time give the same decision."""
+    routes, ruled_out = table.candidates(message)
     traces = tuple(_trace(route, message, now) for route in routes)
-    meaning = meaning_of(message)
     hits = [route for route, trace in zip(routes, traces, strict=True) if trace.matched]
+    meaning = meaning_of(message, asks=bool(hits))
     if not hits and not meaning.fault:
-        return Unmatched(traces, meaning)
+        return Unmatched(traces, meaning, ruled_out)
     waits = [route.deadline for route in hits if route.acknowledge is Acknowledge.OUTCOME]
     return Matched(
         routes=tuple(route.name for route in hits),
@@ -106,7 +114,22 @@ def decide(message: Message, routes: Sequence[Route], now: dt.datetime) -> Decis
         profiles=tuple(dict.fromkeys(route.profile for route in hits if route.profile)),
         response=next((route.response for route in hits if route.response), ""),
         meaning=meaning,
+        ruled_out=ruled_out,
     )
+
+
+def explain(message: Message, table: RouteTable, now: dt.datetime) -> Decision:
+    """The same decision with the trace of every route, also of those that `decide` need not try."""
+    decision = decide(message, table, now)
+    return replace(decision, trace=tuple(_fared(it, message, now) for it in table.routes), ruled_out=_NONE)
+
+
+def _fared(route: Route, message: Message, now: dt.datetime) -> RouteTrace:
+    """The trace of a route that may ask for what is not read: more values than are looked at."""
+    try:
+        return _trace(route, message, now)
+    except MessageError as error:
+        return RouteTrace(route.name, False, route.enabled, Check(False, error.text))
 
 
 def _plan(message: Message, hits: Sequence[Route], meaning: Meaning, now: dt.datetime) -> RetrievePlan:
@@ -123,10 +146,9 @@ def _plan(message: Message, hits: Sequence[Route], meaning: Meaning, now: dt.dat
 
 def _trace(route: Route, message: Message, now: dt.datetime) -> RouteTrace:
     header = message.header
-    patterns = " or ".join(str(pattern) for pattern in route.messages)
     type_check = Check(
         any(pattern.matches(header) for pattern in route.messages),
-        f"message is {patterns}",
+        _asked(route.messages),
         (Located(header.message_type, "MSH-9"),),
     )
     condition = None
@@ -134,6 +156,11 @@ def _trace(route: Route, message: Message, now: dt.datetime) -> RouteTrace:
         condition = check(route.condition, message, now)
     matched = route.enabled and type_check.held and (condition is None or condition.held)
     return RouteTrace(route.name, matched, route.enabled, type_check, condition)
+
+
+@lru_cache(maxsize=1024)
+def _asked(patterns: tuple[MessagePattern, ...]) -> str:
+    return f"message is {' or '.join(map(str, patterns))}"
 
 
 def plan(message: Message, routes: Iterable[Route], now: dt.datetime) -> RetrievePlan:

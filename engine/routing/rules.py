@@ -28,7 +28,10 @@ class MessagePattern:
         return cls(code, rest.partition("^")[0] or "*")
 
     def matches(self, header: Header) -> bool:
-        return fnmatchcase(header.type_code, self.code) and fnmatchcase(header.trigger, self.trigger)
+        return self.takes(header.type_code, header.trigger)
+
+    def takes(self, code: str, trigger: str) -> bool:
+        return fnmatchcase(code, self.code) and fnmatchcase(trigger, self.trigger)
 
     def __str__(self) -> str:
         return self.code if self.trigger == "*" else f"{self.code}^{self.trigger}"

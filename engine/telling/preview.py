@@ -14,7 +14,7 @@ from engine.explanation import as_dict
 from engine.hl7.message import Message
 from engine.resolve import Finder, Resolution, resolve
 from engine.retrieve.outcome import failure
-from engine.routing.router import Decision, decide, plan_of
+from engine.routing.router import Decision, explain, plan_of
 from engine.scu import ArchiveClient
 from engine.telling.line import Line
 from engine.waiting import foresee
@@ -44,7 +44,7 @@ def preview(
     """Nothing is moved. Where there are ``finders``, by the names of the archives, they are asked, which
     blocks. MessageError for a message that would be refused as it is."""
     message = Message(payload, config.engine.default_charset)
-    decision = decide(message, config.routes, now)
+    decision = explain(message, config.table, now)
     found = tuple(_found(decision, finders)) if finders is not None else None
     moves = None if found is None else sum(len(answer.studies) for answer in found)
     return Preview(message, decision, _gate(config, decision, now, moves, switched_on), found)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from engine.hl7.charset import decode
 from engine.hl7.encoding import Delimiters, escape
-from engine.hl7.message import Message, split_segments
+from engine.hl7.message import Message
 from engine.hl7.mllp import NEED_DATA, BlockReceived, Decoder, frame
 from engine.hl7.path import FieldPath
+from engine.hl7.segments import split_segments
 from tests.conformance.case import tables
 from tests.conformance.notation import Names
 from tests.fuzz.targets import CheckIntake, check_decoder, check_message, samples

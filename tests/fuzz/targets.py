@@ -83,7 +83,7 @@ def check_message(data: bytes) -> None:
     else:
         header = message.header
         assert message.raw == data, "a message is not kept as it came"
-        decision = decide(message, CONFIG.routes, NOW)
+        decision = decide(message, CONFIG.table, NOW)
         text += json.dumps(as_dict(message, decision))
         text += "".join(problem.text for problem in plan_of(decision).problems)
     text = text[:200] + text[-200:]

@@ -229,6 +229,7 @@ def test_the_best_header_keeps_what_stands_before_the_cut() -> None:
         sending_facility="WARD",
         receiving_application="FF",
         receiving_facility="PACS",
+        time="20261124",
         type_code="ORM",
         trigger="O01",
         codec="ascii",

@@ -11,6 +11,7 @@ from engine.hl7.message import Header, Message
 from engine.hl7.path import FieldPath
 from engine.routing.admission import ANYTHING, Admission, Sender, examine
 from engine.routing.rules import DestinationRule, MessagePattern, Route, StudyWant
+from engine.routing.table import RouteTable
 
 
 def header(
@@ -31,7 +32,7 @@ def route(*patterns: str, **more: Any) -> Route:
 
 def refusal(head: Header, admission: Admission, *routes: Route) -> MessageError | None:
     try:
-        examine(head, admission, routes)
+        examine(head, admission, RouteTable(routes))
     except MessageError as error:
         refused = error
     else:

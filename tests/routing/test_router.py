@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from engine.retrieve.selector import (
 )
 from engine.retrieve.task import Priority
 from engine.routing.conditions import OneOf
-from engine.routing.router import Decision, Matched, Unmatched, decide, plan_of, routes_of
+from engine.routing.router import Decision, Matched, Unmatched, decide, explain, plan_of, routes_of
 from engine.routing.rules import (
     AccessionWant,
     Acknowledge,
@@ -35,6 +36,7 @@ from engine.routing.rules import (
     StudyWant,
     Want,
 )
+from engine.routing.table import RouteTable
 
 NOW = dt.datetime(2026, 11, 24, 0, 30, tzinfo=dt.timezone(dt.timedelta(hours=2)))
 path = FieldPath.parse
@@ -53,6 +55,10 @@ def route(name: str = "r", *wants: Want, **more: Any) -> Route:
     return Route(name, messages, wants or (STUDY,), **given)
 
 
+def decided(message: Message, routes: Sequence[Route]) -> Decision:
+    return decide(message, RouteTable(routes), NOW)
+
+
 def selectors(decision: Decision) -> list[Selector]:
     return [request.selector for request in plan_of(decision).requests]
 
@@ -67,7 +73,7 @@ def test_a_route_matches_by_type_and_condition() -> None:
         route("condition", condition=OneOf(path("ORC-1"), ("CA",))),
         route("both", condition=OneOf(path("ORC-1"), ("NW",))),
     ]
-    decision = decide(message("ORC|NW", "ZDS|1.2"), routes, NOW)
+    decision = explain(message("ORC|NW", "ZDS|1.2"), RouteTable(routes), NOW)
     assert routes_of(decision) == ("both",)
     assert [(trace.route, trace.matched) for trace in decision.trace] == [
         ("type", False),
@@ -80,14 +86,14 @@ def test_a_route_matches_by_type_and_condition() -> None:
 
 
 def test_where_no_route_matches_nothing_is_asked() -> None:
-    decision = decide(message("ZDS|1.2"), [route(messages=(MessagePattern("ADT"),))], NOW)
+    decision = decided(message("ZDS|1.2"), [route(messages=(MessagePattern("ADT"),))])
     assert isinstance(decision, Unmatched)
     assert (plan_of(decision), routes_of(decision)) == (RetrievePlan(), ())
 
 
 def test_a_disabled_route_never_matches_but_is_explained() -> None:
     off = route("off", enabled=False, condition=OneOf(path("ORC-1"), ("NW",)))
-    decision = decide(message("ORC|NW", "ZDS|1.2"), [off], NOW)
+    decision = explain(message("ORC|NW", "ZDS|1.2"), RouteTable([off]), NOW)
     assert isinstance(decision, Unmatched)
     (trace,) = decision.trace
     assert (trace.matched, trace.enabled, trace.type_check.held) == (False, False, True)
@@ -99,16 +105,16 @@ def test_the_strictest_of_the_matched_routes_rules_the_acknowledgment() -> None:
     slow = route("slow", deadline=30.0)
     fast = route("fast", deadline=5.0, validate=True)
     later = route("later", acknowledge=Acknowledge.ACCEPTED, deadline=1.0)
-    together = decide(message("ZDS|1.2"), [slow, later, fast], NOW)
+    together = decided(message("ZDS|1.2"), [slow, later, fast])
     assert isinstance(together, Matched)
     assert (together.acknowledge, together.deadline, together.validate) == (Acknowledge.OUTCOME, 5.0, True)
-    alone = decide(message("ZDS|1.2"), [later], NOW)
+    alone = decided(message("ZDS|1.2"), [later])
     assert isinstance(alone, Matched)
     assert (alone.acknowledge, alone.deadline, alone.validate) == (Acknowledge.ACCEPTED, 0.0, False)
 
 
 def test_each_study_uid_is_a_request() -> None:
-    decision = decide(message("ZDS|1.2~1.3", "ZDS|1.4"), [route(priority=Priority.HIGH)], NOW)
+    decision = decided(message("ZDS|1.2~1.3", "ZDS|1.4"), [route(priority=Priority.HIGH)])
     assert selectors(decision) == [Study("1.2"), Study("1.3"), Study("1.4")]
     request = plan_of(decision).requests[0]
     assert (request.archive, request.destination, request.routes, request.priority) == (
@@ -122,15 +128,15 @@ def test_each_study_uid_is_a_request() -> None:
 def test_a_series_of_a_study_can_be_asked_by_uid_or_by_filter() -> None:
     by_uid = StudyWant(path("ZDS-1"), path("ZDS-2"))
     by_filter = StudyWant(path("ZDS-1"), None, SeriesFilter(("CT",)))
-    assert selectors(decide(message("ZDS|1.2|1.2.3"), [route("r", by_uid)], NOW)) == [Study("1.2", "1.2.3")]
-    assert selectors(decide(message("ZDS|1.2"), [route("r", by_filter)], NOW)) == [
+    assert selectors(decided(message("ZDS|1.2|1.2.3"), [route("r", by_uid)])) == [Study("1.2", "1.2.3")]
+    assert selectors(decided(message("ZDS|1.2"), [route("r", by_filter)])) == [
         SeriesOfStudy("1.2", SeriesFilter(("CT",)))
     ]
 
 
 def test_accession_numbers_become_questions() -> None:
     want = AccessionWant(path("OBR-18"), SeriesFilter(("CT",)))
-    decision = decide(message("OBR" + "|" * 18 + "A1~A2"), [route("r", want)], NOW)
+    decision = decided(message("OBR" + "|" * 18 + "A1~A2"), [route("r", want)])
     assert selectors(decision) == [StudiesOfAccession(each, SeriesFilter(("CT",))) for each in ("A1", "A2")]
 
 
@@ -143,10 +149,9 @@ def test_priors_are_asked_for_the_first_patient_id_with_what_the_order_names() -
         (path("OBR-18"), path("OBR-3.1")),
         SeriesFilter(("CT",)),
     )
-    decision = decide(
+    decision = decided(
         message("PID|||7^^^X~8^^^H~9^^^H", "OBR|||F1" + "|" * 15 + 'A1~""', "ZDS|1.2", "IPC|||1.2~1.3"),
         [route("r", want)],
-        NOW,
     )
     assert selectors(decision) == [
         PriorsOfPatient(
@@ -174,7 +179,7 @@ ORDERED = PriorsWant(
 def test_what_is_ordered_is_read_from_the_fields_that_name_it() -> None:
     first = "OBR|1|||CTTHX^CT Chest^L||||||||||||||||||||CT"
     second = 'OBR|2|||""^CT Chest^L|||||||||||^^^Knee'
-    decision = decide(message("PID|||7", first, second), [route("r", ORDERED)], NOW)
+    decision = decided(message("PID|||7", first, second), [route("r", ORDERED)])
     (selector,) = selectors(decision)
     assert isinstance(selector, PriorsOfPatient)
     assert selector.exam == OrderedExam((("CTTHX", "L"),), ("CT Chest", "Knee"), ("CT",))
@@ -182,7 +187,7 @@ def test_what_is_ordered_is_read_from_the_fields_that_name_it() -> None:
 
 def test_what_is_ordered_is_not_kept_where_nobody_asks_for_relevance() -> None:
     want = replace(ORDERED, criteria=PriorCriteria())
-    (selector,) = selectors(decide(message("PID|||7", "OBR||||CTTHX^CT"), [route("r", want)], NOW))
+    (selector,) = selectors(decided(message("PID|||7", "OBR||||CTTHX^CT"), [route("r", want)]))
     assert isinstance(selector, PriorsOfPatient)
     assert selector.exam == OrderedExam()
 
@@ -201,7 +206,7 @@ def test_what_is_ordered_is_not_kept_where_nobody_asks_for_relevance() -> None:
 )
 def test_ages_count_from_the_day_of_the_exam(scheduled: str, quantity: str, day: dt.date) -> None:
     segments = "PID|||7", f"ORC|NW||||||^^^{quantity}", "OBR" + "|" * 36 + scheduled
-    (selector,) = selectors(decide(message(*segments), [route("r", ORDERED)], NOW))
+    (selector,) = selectors(decided(message(*segments), [route("r", ORDERED)]))
     assert isinstance(selector, PriorsOfPatient)
     assert selector.day == day
 
@@ -227,7 +232,7 @@ BY_MAP_OR = DestinationRule("room", path("PV1-3"), {"ER": "emergency"})
 def test_the_destination_is_fixed_or_chosen_by_a_field(
     rule: DestinationRule, location: str, destination: str | None, code: int | None
 ) -> None:
-    decision = decide(message(f"PV1|||{location}", "ZDS|1.2"), [route(destination=rule)], NOW)
+    decision = decided(message(f"PV1|||{location}", "ZDS|1.2"), [route(destination=rule)])
     assert [request.destination for request in plan_of(decision).requests] == (
         [destination] if destination else []
     )
@@ -235,21 +240,21 @@ def test_the_destination_is_fixed_or_chosen_by_a_field(
 
 
 def test_a_route_without_destination_does_not_stop_the_others() -> None:
-    decision = decide(message("ZDS|1.2"), [route("lost", destination=BY_MAP), route("good")], NOW)
+    decision = decided(message("ZDS|1.2"), [route("lost", destination=BY_MAP), route("good")])
     assert routes_of(decision) == ("lost", "good")
     assert [request.routes for request in plan_of(decision).requests] == [("good",)]
     assert [problem.route for problem in plan_of(decision).problems] == ["lost"]
 
 
 def test_an_empty_field_asks_for_nothing_where_another_names_a_study() -> None:
-    decision = decide(message("ZDS|1.2"), [route("r", STUDY, ACCESSION, PRIORS)], NOW)
+    decision = decided(message("ZDS|1.2"), [route("r", STUDY, ACCESSION, PRIORS)])
     assert selectors(decision) == [Study("1.2")]
     assert problems(decision) == []
 
 
 @pytest.mark.parametrize("zds", ["ZDS|", 'ZDS|""', "PV1|"])
 def test_a_route_whose_fields_are_all_empty_has_a_problem(zds: str) -> None:
-    decision = decide(message(zds), [route("r", STUDY, ACCESSION)], NOW)
+    decision = decided(message(zds), [route("r", STUDY, ACCESSION)])
     assert plan_of(decision).requests == ()
     assert plan_of(decision).problems == (
         PlanProblem(
@@ -272,7 +277,7 @@ def test_a_route_whose_fields_are_all_empty_has_a_problem(zds: str) -> None:
     ],
 )
 def test_a_bad_uid_is_a_problem_and_the_rest_goes_on(bad: str, part: str) -> None:
-    decision = decide(message(f"ZDS|1.2~{bad}~1.4"), [route()], NOW)
+    decision = decided(message(f"ZDS|1.2~{bad}~1.4"), [route()])
     assert selectors(decision) == [Study("1.2"), Study("1.4")]
     assert problems(decision) == [(102, "ZDS-1(2)")]
     assert part in plan_of(decision).problems[0].text
@@ -283,14 +288,14 @@ def test_a_bad_uid_is_a_problem_and_the_rest_goes_on(bad: str, part: str) -> Non
     ("want", "location", "segment"), [(ACCESSION, "OBR-18", "OBR" + "|" * 18), (PRIORS, "PID-3.1", "PID|||")]
 )
 def test_a_wild_card_in_a_key_is_a_problem(want: Want, location: str, segment: str, bad: str) -> None:
-    decision = decide(message(segment + bad), [route("r", want)], NOW)
+    decision = decided(message(segment + bad), [route("r", want)])
     assert selectors(decision) == []
     assert problems(decision) == [(102, location)]
 
 
 def test_a_bad_series_uid_is_a_problem_and_never_moves_the_whole_study() -> None:
     want = StudyWant(path("ZDS-1"), path("ZDS-2"))
-    decision = decide(message("ZDS|1.2|x"), [route("r", want)], NOW)
+    decision = decided(message("ZDS|1.2|x"), [route("r", want)])
     assert selectors(decision) == []
     assert [code for code, _ in problems(decision)] == [102]
 
@@ -301,7 +306,7 @@ def test_the_same_study_of_two_routes_is_one_request() -> None:
         route("two", priority=Priority.HIGH),
         route("far", destination=DestinationRule("er")),
     ]
-    requests = plan_of(decide(message("ZDS|1.2~1.2"), routes, NOW)).requests
+    requests = plan_of(decided(message("ZDS|1.2~1.2"), routes)).requests
     assert [(request.routes, request.destination, request.priority) for request in requests] == [
         (("one", "two"), "room", Priority.HIGH),
         (("far",), "er", Priority.MEDIUM),
@@ -311,4 +316,4 @@ def test_the_same_study_of_two_routes_is_one_request() -> None:
 def test_the_same_message_gives_the_same_decision() -> None:
     routes = [route("r", STUDY, PRIORS), route("s", ACCESSION)]
     raw = message("PID|||7", "ZDS|1.2")
-    assert decide(raw, routes, NOW) == decide(Message(raw.raw), routes, NOW)
+    assert decided(raw, routes) == decided(Message(raw.raw), routes)

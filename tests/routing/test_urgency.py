@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import pytest
 
 from engine.hl7.message import Message
 from engine.retrieve.task import Priority
-from engine.routing.router import decide, plan_of
+from engine.routing.router import plan_of
 from engine.routing.urgency import urgency_of
-from tests.routing.test_router import message, route
-
-NOW = dt.datetime(2026, 11, 24, 8, tzinfo=dt.UTC)
+from tests.routing.test_router import decided, message, route
 
 
 def asked(*segments: str) -> Message:
@@ -51,7 +47,7 @@ def test_a_message_may_make_its_retrieves_more_urgent_and_never_less(
     own: Priority, said: str, expected: Priority
 ) -> None:
     ordered = message("ZDS|1.2", f"TQ1|1||||||||{said}")
-    (request,) = plan_of(decide(ordered, [route(priority=own)], NOW)).requests
+    (request,) = plan_of(decided(ordered, [route(priority=own)])).requests
     assert request.priority is expected
 
 
@@ -60,5 +56,5 @@ def test_a_message_may_make_its_retrieves_more_urgent_and_never_less(
     [("4711^^^FOREST^MR~9^^^OTHER", "4711^FOREST"), ("4711", "4711"), ("", ""), ('""', "")],
 )
 def test_budgets_are_kept_for_the_first_patient_id_with_its_authority(identifiers: str, patient: str) -> None:
-    (request,) = plan_of(decide(message("ZDS|1.2", f"PID|1||{identifiers}"), [route()], NOW)).requests
+    (request,) = plan_of(decided(message("ZDS|1.2", f"PID|1||{identifiers}"), [route()])).requests
     assert request.patient == patient
