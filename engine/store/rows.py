@@ -48,6 +48,8 @@ def task_row(
         "instances": request.instances,
         "failures": 0,
         "missing": None,
+        "outcome": None,
+        "choices": None,
         "progress": None,
         "gate": "",
         "approved": False,
