@@ -16,9 +16,9 @@ from engine.retrieve.policy import by_hand
 from engine.retrieve.task import RetrieveRequest
 from engine.store import rapid
 from engine.store.rows import task_row
-from engine.store.schema import LIVE as IS_LIVE
 from engine.store.schema import links, tasks
 
+_SCHEDULED, _IN_PROGRESS = TaskStatus.SCHEDULED.value, TaskStatus.IN_PROGRESS.value
 LIVE = [status.value for status in TaskStatus if not status.final]
 
 _Key = tuple[str, str, bytes]
@@ -26,15 +26,19 @@ Wanted = tuple[int, RetrieveRequest]  # message, and what it asks for
 
 _ADD = rapid.Insert(tasks)
 _LINK = rapid.Insert(links, unless_known=["message_id", "task_id"])
-_LIVE_ALIKE = rapid.Find(
-    select(tasks.c.id).where(tasks.c.alike.in_(bindparam("keys", expanding=True)), IS_LIVE), "keys"
+_ALIKE = rapid.Find(
+    select(tasks.c.id).where(
+        tasks.c.status.in_(bindparam("live", [_SCHEDULED, _IN_PROGRESS], expanding=True, literal_execute=True)),
+        tasks.c.alike.in_(bindparam("keys", expanding=True)),
+    ),
+    "keys",
 )
 _SERVING = select(tasks).where(
     tasks.c.id.in_(bindparam("tasks", expanding=True)),
     or_(
-        tasks.c.status == TaskStatus.SCHEDULED.value,
+        tasks.c.status == _SCHEDULED,
         # A search under way would leave its studies to the routes and the priority of its beginning
-        (tasks.c.status == TaskStatus.IN_PROGRESS.value) & (tasks.c.kind == "study"),
+        (tasks.c.status == _IN_PROGRESS) & (tasks.c.kind == "study"),
     ),
     tasks.c.cancel_requested.is_(False),
 )
@@ -113,7 +117,7 @@ def _key(row: Mapping[str, Any]) -> _Key:
 
 def _alike(connection: Connection, asked: Sequence[dict[str, Any]]) -> dict[_Key, list[Row[Any]]]:
     found: dict[_Key, list[Row[Any]]] = {}
-    ids = [number for (number,) in _LIVE_ALIKE.run(connection, [it["alike"] for it in asked])]
+    ids = [number for (number,) in _ALIKE.run(connection, [it["alike"] for it in asked])]
     for row in connection.execute(_SERVING, {"tasks": ids}) if ids else ():
         found.setdefault((row.archive, row.destination, row.alike), []).append(row)
     return found
@@ -127,7 +131,7 @@ def _serves(row: Row[Any], asked: Mapping[str, Any]) -> bool:
     ours, theirs = set(json.loads(asked["routes"])), set(json.loads(row.routes))
     if by_hand(ours) or by_hand(theirs):
         return ours == theirs
-    return row.status == TaskStatus.SCHEDULED.value or ours <= theirs
+    return row.status == _SCHEDULED or ours <= theirs
 
 
 def _pull(

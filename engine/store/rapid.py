@@ -49,7 +49,7 @@ class Insert:
         width = len(self._names)
         values = list(chain.from_iterable(map(self._values_of, rows)))
         for place, process in self._written(dialect):
-            values[place::width] = map(process, values[place::width])
+            values[place::width] = _processed(process, values[place::width])
         return values
 
     def _text_of(self, dialect: str, rows: int) -> str:
@@ -92,6 +92,13 @@ def next_id(connection: Connection, table: Table) -> int:
     (last,) = cursor.execute(f"SELECT max(id) FROM {table.name}").fetchone()
     cursor.close()
     return (last or 0) + 1
+
+
+def _processed(process: _Process, values: Sequence[Any]) -> list[Any]:
+    """Each object once: most rows of one statement are of one moment."""
+    distinct = {id(value): value for value in values}
+    processed = {key: process(value) for key, value in distinct.items()}
+    return [processed[id(value)] for value in values]
 
 
 def _cursor(connection: Connection) -> Any:

@@ -29,7 +29,6 @@ from sqlalchemy import (
 )
 
 from engine.errors import StoreError
-from engine.retrieve.outcome import TaskStatus
 from engine.store.dialect import Identity
 
 VERSION = 5
@@ -57,9 +56,7 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 
 metadata = MetaData()
 
-# Conditions of partial indexes. A database uses one only for a query that has its very words, without parameters.
-LIVE = text(f"status IN ({', '.join(repr(it.value) for it in TaskStatus if not it.final)})")
-DONE = text(f"status = {TaskStatus.COMPLETED.value!r}")
+# The condition of a partial index: a database uses one only for a query that has its very words.
 OWED = text("application_due AND ack IS NULL")
 
 
@@ -141,10 +138,8 @@ tasks = Table(
         "kind",
         "expedited",
     ),
-    # Digests lie anywhere in an index: a new task touches only that of those which wait, and who looks for what
-    # was done has one that a task enters when it is.
-    Index("tasks_alike", "alike", **_only_where(LIVE)),
-    Index("tasks_done_alike", "alike", **_only_where(DONE)),
+    # Digests lie anywhere in an index: a new task touches the part of those that wait, not that of all.
+    Index("tasks_alike", "status", "alike"),
     Index("tasks_of_patient", "patient", "began_at", **_only_where(text("began_at IS NOT NULL"))),
     Index("tasks_expiring", "expires_at", **_only_where(text("expires_at IS NOT NULL"))),
 )

@@ -17,17 +17,17 @@ from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import Verb
 from engine.store.occasions import wholly_withdrawn
 from engine.store.reader import opened
-from engine.store.schema import DONE, LIVE, story, tasks
+from engine.store.schema import story, tasks
 from engine.store.verdicts import VERDICTS, Change
 
 _AT_ONCE = 500  # tasks of one transaction: an engine waits for it before it can keep its next message
 _FOUND = select(tasks).where(tasks.c.id.in_(bindparam("tasks", expanding=True)))
-_IN_HAND = [it.value for it in (TaskStatus.SCHEDULED, TaskStatus.IN_PROGRESS)]
+_IN_HAND = [it.value for it in (TaskStatus.SCHEDULED, TaskStatus.IN_PROGRESS, TaskStatus.COMPLETED)]
 _ALIKE = select(tasks).where(
-    tasks.c.alike.in_(bindparam("keys", expanding=True)), tasks.c.cancel_requested.is_(False)
+    tasks.c.alike.in_(bindparam("keys", expanding=True)),
+    tasks.c.status.in_(_IN_HAND),
+    tasks.c.cancel_requested.is_(False),
 )
-_ALIKE_IN_HAND = _ALIKE.where(LIVE, tasks.c.status.in_(_IN_HAND))
-_ALIKE_DONE = _ALIKE.where(DONE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,8 @@ def _needless(connection: Connection, rows: Sequence[Row[Any]]) -> Callable[[Row
     unwanted = wholly_withdrawn(connection, [row.id for row in ended])
     keys = sorted({row.alike for row in ended})
     alike: dict[tuple[str, str, bytes], list[Row[Any]]] = {}
-    for query in (_ALIKE_IN_HAND, _ALIKE_DONE):
-        for other in connection.execute(query, {"keys": keys}):
-            alike.setdefault(_need(other), []).append(other)
+    for other in connection.execute(_ALIKE, {"keys": keys}):
+        alike.setdefault(_need(other), []).append(other)
 
     def needless(row: Row[Any]) -> str:
         if row.id in unwanted:

@@ -138,7 +138,7 @@ def test_the_schema_can_be_said_in_postgresql() -> None:
     assert set(said) == {
         *("meta", "messages", "tasks", "message_tasks", "occasions", "merges", "outbox"),
         *("story", "closures", "tasks_of_patient", "tasks_expiring", "story_of_task"),
-        *("tasks_waiting", "tasks_alike", "tasks_done_alike", "messages_of_task", "outbox_waiting"),
+        *("tasks_waiting", "tasks_alike", "messages_of_task", "outbox_waiting"),
         "messages_owed",
         *("occasions_number", "occasions_other", "occasions_message", "merges_old", "merges_new"),
     }
