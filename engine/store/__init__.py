@@ -1,7 +1,7 @@
 """The journal of messages, retrieve tasks and replies: SQLAlchemy Core on SQLite, with group commit."""
 
 from engine.store.lock import is_running, is_taken
-from engine.store.messages import Journaled, NewMessage, Unanswered
+from engine.store.messages import Journaled, NewMessage, Unanswered, fingerprint
 from engine.store.occasions import Effect, Withdrawn
 from engine.store.outbox import Letter, LetterStatus, NewLetter
 from engine.store.patients import patients_of
@@ -45,6 +45,7 @@ __all__ = [
     "count_causes",
     "count_messages",
     "count_tasks",
+    "fingerprint",
     "is_running",
     "is_taken",
     "list_letters",

@@ -19,6 +19,9 @@ BUSY_TIMEOUT = 5.0
 Identity = BigInteger().with_variant(Integer, "sqlite")
 """A key that the database counts up; SQLite does that for INTEGER alone."""
 
+PLACEHOLDER = {"sqlite": "?", "postgresql": "%s"}
+"""How the driver's statements name a value by its position."""
+
 _INSERT: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,

@@ -5,28 +5,40 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.policy import by_hand
 from engine.retrieve.task import RetrieveRequest
-from engine.store.dialect import insert_unless_known
+from engine.store import rapid
 from engine.store.rows import task_row
 from engine.store.schema import links, tasks
 
+_SCHEDULED, _IN_PROGRESS = TaskStatus.SCHEDULED.value, TaskStatus.IN_PROGRESS.value
 LIVE = [status.value for status in TaskStatus if not status.final]
 
 _Key = tuple[str, str, bytes]
 Wanted = tuple[int, RetrieveRequest]  # message, and what it asks for
 
-_ALIKE = select(tasks).where(
-    tasks.c.alike.in_(bindparam("keys", expanding=True)),
+_ADD = rapid.Insert(tasks)
+_LINK = rapid.Insert(links, unless_known=["message_id", "task_id"])
+_ALIKE = rapid.Find(
+    select(tasks.c.id).where(
+        tasks.c.status.in_(bindparam("live", [_SCHEDULED, _IN_PROGRESS], expanding=True, literal_execute=True)),
+        tasks.c.alike.in_(bindparam("keys", expanding=True)),
+    ),
+    "keys",
+)
+_SERVING = select(tasks).where(
+    tasks.c.id.in_(bindparam("tasks", expanding=True)),
     or_(
-        tasks.c.status == TaskStatus.SCHEDULED.value,
+        tasks.c.status == _SCHEDULED,
         # A search under way would leave its studies to the routes and the priority of its beginning
-        (tasks.c.status == TaskStatus.IN_PROGRESS.value) & (tasks.c.kind == "study"),
+        (tasks.c.status == _IN_PROGRESS) & (tasks.c.kind == "study"),
     ),
     tasks.c.cancel_requested.is_(False),
 )
@@ -42,7 +54,6 @@ _PULL = (
         updated_at=bindparam("now"),
     )
 )
-_ADD = insert(tasks).returning(tasks, sort_by_parameter_order=True)
 _MESSAGES = select(links.c.message_id).where(links.c.task_id == bindparam("task"))
 _UNSETTLED = (
     select(links.c.message_id)
@@ -52,32 +63,52 @@ _UNSETTLED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """``links``: a message and a task that serves it, each pair once; ``new``: the tasks that were added."""
+
+    links: Sequence[tuple[int, int]]
+    new: Sequence[int]
+
+
+_NOTHING = Attached((), ())
+
+
 def attach(
     connection: Connection, wanted: Sequence[Wanted], now: dt.datetime, *, parent_id: int | None = None
-) -> list[Row[Any]]:
+) -> Attached:
     """Link each message to a task for each of its requests. One that is alike and waits, or a C-MOVE that is
     under way for the same routes, serves both, and is pulled forward where the new request is earlier or more
-    urgent. Returns the rows of new tasks."""
+    urgent."""
     if not wanted:
-        return []
+        return _NOTHING
     asked = [task_row(it, now, message_id=message, parent_id=parent_id) for message, it in wanted]
     alike = _alike(connection, asked)
     new: dict[_Key, dict[str, Any]] = {}
-    pulled: dict[int, dict[str, Any]] = {}
+    pulled: dict[int, tuple[Row[Any], dict[str, Any]]] = {}
     shared = [next((it for it in alike.get(_key(row), ()) if _serves(it, row)), None) for row in asked]
     for row, other in zip(asked, shared, strict=True):
         if other is not None:
-            pulled[other.id] = _sooner(pulled.get(other.id) or _terms(other), row)
+            _, terms = pulled.get(other.id) or (other, _terms(other))
+            pulled[other.id] = other, _sooner(terms, row)
         else:
             key = _key(row)
             new[key] = {**new[key], **_sooner(new[key], row)} if key in new else row
-    rows = connection.execute(_ADD, list(new.values())).all() if new else []
-    ids = dict(zip(new, (row.id for row in rows), strict=True))
-    for other in {it.id: it for it in shared if it is not None}.values():
-        _pull(connection, other, pulled[other.id], now)
+    ids = _add(connection, new)
+    _pull(connection, pulled.values(), now)
     served = [ids[_key(row)] if it is None else it.id for row, it in zip(asked, shared, strict=True)]
-    link(connection, [(message_id, task_id) for task_id, (message_id, _) in zip(served, wanted, strict=True)])
-    return list(rows)
+    pairs = list(dict.fromkeys((number, id_) for id_, (number, _) in zip(served, wanted, strict=True)))
+    _LINK.run(connection, [{"message_id": number, "task_id": id_} for number, id_ in pairs])
+    return Attached(pairs, list(ids.values()))
+
+
+def _add(connection: Connection, new: Mapping[_Key, dict[str, Any]]) -> dict[_Key, int]:
+    """Add tasks; their numbers, in the order in which they come."""
+    if not new:
+        return {}
+    ids = dict(zip(new, count(rapid.next_id(connection, tasks))))
+    _ADD.run(connection, [{**row, "id": ids[key]} for key, row in new.items()])
+    return ids
 
 
 def _key(row: Mapping[str, Any]) -> _Key:
@@ -86,7 +117,8 @@ def _key(row: Mapping[str, Any]) -> _Key:
 
 def _alike(connection: Connection, asked: Sequence[dict[str, Any]]) -> dict[_Key, list[Row[Any]]]:
     found: dict[_Key, list[Row[Any]]] = {}
-    for row in connection.execute(_ALIKE, {"keys": sorted({it["alike"] for it in asked})}):
+    ids = [number for (number,) in _ALIKE.run(connection, [it["alike"] for it in asked])]
+    for row in connection.execute(_SERVING, {"tasks": ids}) if ids else ():
         found.setdefault((row.archive, row.destination, row.alike), []).append(row)
     return found
 
@@ -99,22 +131,25 @@ def _serves(row: Row[Any], asked: Mapping[str, Any]) -> bool:
     ours, theirs = set(json.loads(asked["routes"])), set(json.loads(row.routes))
     if by_hand(ours) or by_hand(theirs):
         return ours == theirs
-    return row.status == TaskStatus.SCHEDULED.value or ours <= theirs
+    return row.status == _SCHEDULED or ours <= theirs
 
 
-def _pull(connection: Connection, row: Row[Any], terms: Mapping[str, Any], now: dt.datetime) -> None:
-    due = terms["due_at"] if terms["due_at"] > now else row.created_at  # due: in its place by age
-    changed = {"task": row.id, "due": due, "urgency": terms["priority"], "now": now}
-    connection.execute(
-        _PULL, {**changed, "all_routes": terms["routes"], "at_appointment": terms["appointment"]}
-    )
-
-
-def link(connection: Connection, pairs: Iterable[tuple[int, int]]) -> None:
-    """Have messages wait for tasks, each pair once."""
-    rows = [{"message_id": message_id, "task_id": task_id} for message_id, task_id in dict.fromkeys(pairs)]
-    if rows:
-        connection.execute(insert_unless_known(connection, links), rows)
+def _pull(
+    connection: Connection, pulled: Iterable[tuple[Row[Any], Mapping[str, Any]]], now: dt.datetime
+) -> None:
+    changed = [
+        {
+            "task": row.id,
+            "due": terms["due_at"] if terms["due_at"] > now else row.created_at,  # in its place by age
+            "urgency": terms["priority"],
+            "all_routes": terms["routes"],
+            "at_appointment": terms["appointment"],
+            "now": now,
+        }
+        for row, terms in pulled
+    ]
+    if changed:
+        connection.execute(_PULL, changed)
 
 
 def messages_of(connection: Connection, task_id: int) -> list[int]:

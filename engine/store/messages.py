@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -13,8 +15,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from engine.errors import StoreError
 from engine.retrieve.task import RetrieveRequest
 from engine.routing.meaning import NO_MEANING, Meaning
-from engine.store import occasions, schema
-from engine.store.dialect import insert_unless_known
+from engine.store import occasions, rapid, schema
 from engine.store.links import attach
 from engine.store.occasions import NO_EFFECT, NOTHING_WITHDRAWN, Effect, Withdrawn
 from engine.store.outbox import NewLetter, post
@@ -24,7 +25,7 @@ from engine.store.outbox import NewLetter, post
 class NewMessage:
     """A message as it came, what was decided on it and what it asks for.
 
-    ``fingerprint`` says which messages are the same one: SHA-256 over sender, MSH-10 and content.
+    ``fingerprint`` says which messages are the same one: that of `fingerprint`, over sender, MSH-10 and content.
     ``raw`` are the exact bytes of the block. ``decision`` is the explanation as JSON. ``ack`` is given
     where the answer is known already. In enhanced mode ``accept_ack`` is the first step's, and
     ``application_due`` says that an application acknowledgment is wanted.
@@ -77,6 +78,9 @@ class Unanswered:
     effect: Effect = NO_EFFECT
 
 
+_TO_THE_SECOND = re.compile("[0-9]{1,14}")
+_ADD = rapid.Insert(schema.messages, unless_known=["fingerprint"])
+_SINCE = select(schema.messages.c.id).where(schema.messages.c.id >= bindparam("start"))
 _KNOWN = select(schema.messages).where(
     schema.messages.c.fingerprint.in_(bindparam("fingerprints", expanding=True))
 )
@@ -90,7 +94,7 @@ _KEEP_EFFECT = (
 )
 _UNANSWERED = (
     select(schema.messages)
-    .where(schema.messages.c.application_due.is_(True), schema.messages.c.ack.is_(None))
+    .where(schema.OWED)
     .order_by(schema.messages.c.id)
 )
 _KEEP_ACK = (
@@ -103,24 +107,39 @@ _ACKS = select(schema.messages.c.id, schema.messages.c.ack).where(
 )
 
 
+def fingerprint(raw: bytes, time: str) -> bytes:
+    """Of a message: ``time``, MSH-7 as it was sent, to the second (zeros for what it does not say), and the
+    SHA-256 of its bytes. Digests alone lie anywhere in an index, and of a million messages each would write a
+    page of its own; so those of one time lie together."""
+    digits = _TO_THE_SECOND.match(time)
+    sent = int(digits[0].ljust(14, "0")) if digits else 0
+    return sent.to_bytes(8, "big") + hashlib.sha256(raw).digest()
+
+
 def journal(connection: Connection, calls: Sequence[tuple[NewMessage]]) -> Sequence[Journaled]:
     """Keep the messages that are not known yet, and their tasks."""
     now = dt.datetime.now(dt.UTC)
     first: dict[bytes, NewMessage] = {}
     for (message,) in calls:
         first.setdefault(message.fingerprint, message)
-    added = connection.execute(
-        insert_unless_known(connection, schema.messages).returning(
-            schema.messages.c.fingerprint, schema.messages.c.id
-        ),
-        [_message_row(message, now) for message in first.values()],
-    )
-    by_key: dict[bytes, int] = dict(added.all())
-    new = _carry(connection, [(by_key[key], it) for key, it in first.items() if key in by_key], now)
+    new = _carry(connection, _add(connection, list(first.values()), now), now)
     # Taken out by the first caller: to the others of this batch the message is known.
     pairs = [(message.fingerprint, new.pop(message.fingerprint, None)) for (message,) in calls]
     known = _known(connection, {key for key, kept in pairs if kept is None})
     return [kept or known[key] for key, kept in pairs]
+
+
+def _add(
+    connection: Connection, messages: Sequence[NewMessage], now: dt.datetime
+) -> list[tuple[int, NewMessage]]:
+    """Write those that are not known yet; in their order, each with its number."""
+    start = rapid.next_id(connection, schema.messages)
+    numbered = list(enumerate(messages, start))
+    added = _ADD.run(connection, [_message_row(number, message, now) for number, message in numbered])
+    if added == len(numbered):
+        return numbered
+    new = set(connection.execute(_SINCE, {"start": start}).scalars())
+    return [(number, message) for number, message in numbered if number in new]
 
 
 def keep_ack(
@@ -158,9 +177,10 @@ def _effect_of(told: str | None) -> Effect:
     return NO_EFFECT if told is None else Effect(**json.loads(told))
 
 
-def _message_row(message: NewMessage, now: dt.datetime) -> dict[str, Any]:
+def _message_row(number: int, message: NewMessage, now: dt.datetime) -> dict[str, Any]:
     answered = message.ack is not None
     return {
+        "id": number,
         "received_at": message.received_at,
         "peer": message.peer,
         "fingerprint": message.fingerprint,
@@ -171,6 +191,7 @@ def _message_row(message: NewMessage, now: dt.datetime) -> dict[str, Any]:
         "version": message.version,
         "raw": message.raw,
         "decision": message.decision,
+        "effect": None,
         "accept_ack": message.accept_ack,
         "application_due": message.application_due,
         "ack": message.ack,
@@ -214,15 +235,12 @@ def _attach(
     connection: Connection, added: Sequence[tuple[int, NewMessage]], now: dt.datetime
 ) -> dict[bytes, Journaled]:
     wanted = [(message_id, request) for message_id, message in added for request in message.requests]
-    attach(connection, wanted, now)
-    for message_id, message in added:
-        if message.requests:
-            occasions.keep(connection, message_id, message.meaning.occasions)
-    asking = [message_id for message_id, message in added if message.requests]
-    ids = _by_message(connection.execute(_TASK_IDS, {"messages": asking})) if asking else {}
+    served = _by_message(attach(connection, wanted, now).links)
+    asking = [(message_id, message.meaning.occasions) for message_id, message in added if message.requests]
+    occasions.keep(connection, asking)
     return {
         message.fingerprint: Journaled(
-            message_id, True, message.ack, ids.get(message_id, ()), message.accept_ack
+            message_id, True, message.ack, served.get(message_id, ()), message.accept_ack
         )
         for message_id, message in added
     }

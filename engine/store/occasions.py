@@ -12,10 +12,12 @@ from sqlalchemy import Connection, bindparam, insert, or_, select, update
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.selector import PriorsOfPatient
 from engine.routing.meaning import Merge, Number, Occasion, PatientIdentifier
+from engine.store import rapid
 from engine.store.links import LIVE
 from engine.store.rows import end_row, selector_columns, task
 from engine.store.schema import links, merges, occasions, tasks
 
+_ADD = rapid.Insert(occasions, numbered=False)
 _NAMED = select(occasions).where(
     occasions.c.withdrawn_at.is_(None),
     occasions.c.message_id != bindparam("message"),
@@ -82,10 +84,9 @@ NOTHING_WITHDRAWN = Withdrawn()
 NO_EFFECT = Effect()
 
 
-def keep(connection: Connection, message_id: int, named: Sequence[Occasion]) -> None:
-    """Remember what a message's tasks are for."""
-    if named:
-        connection.execute(insert(occasions), [_row(message_id, it) for it in named])
+def keep(connection: Connection, named: Iterable[tuple[int, Sequence[Occasion]]]) -> None:
+    """Remember what messages' tasks are for."""
+    _ADD.run(connection, [_row(message_id, it) for message_id, every in named for it in every])
 
 
 def _row(message_id: int, occasion: Occasion) -> dict[str, object]:
@@ -97,6 +98,7 @@ def _row(message_id: int, occasion: Occasion) -> dict[str, object]:
         "other": occasion.other.value,
         "other_giver": occasion.other.giver,
         "patients": json.dumps(occasion.patients),
+        "withdrawn_at": None,
     }
 
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Sequence
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy import Row
 
 from engine.errors import StoreError
 from engine.retrieve.outcome import Outcome, SubOperations, TaskStatus
-from engine.retrieve.selector import Selector, Study
+from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, Selector, Study
 from engine.retrieve.task import Choice, Priority, RetrieveRequest, RetrieveTask
 
 _CONFIG = ConfigDict(hide_input_in_errors=True)  # patient data must not get into an error's text
 _SELECTOR: TypeAdapter[Selector] = TypeAdapter(
     Annotated[Selector, Field(discriminator="kind")], config=_CONFIG
 )
+_CRITERIA: TypeAdapter[PriorCriteria] = TypeAdapter(PriorCriteria)
 _OUTCOME: TypeAdapter[Outcome | None] = TypeAdapter(Outcome | None, config=_CONFIG)
 _COUNTERS: TypeAdapter[SubOperations | None] = TypeAdapter(SubOperations | None, config=_CONFIG)
 _CHOICES: TypeAdapter[tuple[Choice, ...]] = TypeAdapter(tuple[Choice, ...], config=_CONFIG)
@@ -48,6 +50,8 @@ def task_row(
         "instances": request.instances,
         "failures": 0,
         "missing": None,
+        "outcome": None,
+        "choices": None,
         "progress": None,
         "gate": "",
         "approved": False,
@@ -154,11 +158,45 @@ def texts(values: Sequence[str]) -> str | None:
 
 def all_texts(values: Sequence[str]) -> str:
     """The same, also where there are none."""
-    return _TEXTS.dump_json(tuple(values)).decode()
+    return _texts(tuple(values))
+
+
+@lru_cache
+def _texts(values: tuple[str, ...]) -> str:
+    return _TEXTS.dump_json(values).decode()
 
 
 def selector_columns(selector: Selector) -> dict[str, Any]:
     """A selector as the journal writes it. ``alike`` is the same for alike selectors, and short: a search
     holds the vocabulary that it judges by."""
-    text = _SELECTOR.dump_json(selector)
-    return {"selector": text.decode(), "alike": hashlib.sha256(text).digest()}
+    if isinstance(selector, PriorsOfPatient):
+        criteria, digest = _criteria(selector.criteria)
+        others = _SELECTOR.dump_json(selector, exclude={"criteria"})
+        text = b'{"criteria":%b,%b' % (criteria, others[1:])
+        digest = digest.copy()
+        digest.update(others)
+    else:
+        text = _SELECTOR.dump_json(selector)
+        digest = hashlib.sha256(text)
+    return {"selector": text.decode(), "alike": digest.digest()}
+
+
+class _Criteria(NamedTuple):
+    text: bytes
+    digest: hashlib._Hash
+
+
+def _criteria(criteria: PriorCriteria) -> _Criteria:
+    """Criteria as they are written. The searches of a route have the very same, and to write its vocabulary
+    once more for each takes ten times as long as all the rest of its row."""
+    known = _KNOWN.get(id(criteria))
+    if known is None:
+        text = _CRITERIA.dump_json(criteria)
+        if len(_KNOWN) == _MOST_KNOWN:
+            _KNOWN.clear()
+        known = _KNOWN[id(criteria)] = criteria, _Criteria(text, hashlib.sha256(text))
+    return known[1]
+
+
+_KNOWN: dict[int, tuple[PriorCriteria, _Criteria]] = {}  # by identity, which lasts as long as they are here
+_MOST_KNOWN = 256

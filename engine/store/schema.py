@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TextClause,
     TypeDecorator,
     insert,
     inspect,
@@ -29,7 +31,7 @@ from sqlalchemy import (
 from engine.errors import StoreError
 from engine.store.dialect import Identity
 
-VERSION = 4
+VERSION = 5
 
 
 class UtcDateTime(TypeDecorator[dt.datetime]):
@@ -54,6 +56,14 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 
 metadata = MetaData()
 
+# The condition of a partial index: a database uses one only for a query that has its very words.
+OWED = text("application_due AND ack IS NULL")
+
+
+def _only_where(condition: TextClause) -> dict[str, Any]:
+    return {"sqlite_where": condition, "postgresql_where": condition}
+
+
 meta = Table("meta", metadata, Column("schema_version", Integer, primary_key=True, autoincrement=False))
 
 messages = Table(
@@ -76,6 +86,7 @@ messages = Table(
     Column("ack", LargeBinary),
     Column("ack_code", Text),
     Column("acked_at", UtcDateTime),
+    Index("messages_owed", "id", **_only_where(OWED)),
 )
 
 tasks = Table(
@@ -127,14 +138,10 @@ tasks = Table(
         "kind",
         "expedited",
     ),
-    Index("tasks_alike", "alike"),
-    Index("tasks_of_patient", "patient", "began_at"),
-    Index(
-        "tasks_expiring",
-        "expires_at",
-        sqlite_where=text("expires_at IS NOT NULL"),
-        postgresql_where=text("expires_at IS NOT NULL"),
-    ),
+    # Digests lie anywhere in an index: a new task touches the part of those that wait, not that of all.
+    Index("tasks_alike", "status", "alike"),
+    Index("tasks_of_patient", "patient", "began_at", **_only_where(text("began_at IS NOT NULL"))),
+    Index("tasks_expiring", "expires_at", **_only_where(text("expires_at IS NOT NULL"))),
 )
 
 # What happened to a task before its present state: attempts that failed, and what people did. A task that
@@ -170,6 +177,7 @@ links = Table(
     Column("message_id", ForeignKey("messages.id"), primary_key=True),
     Column("task_id", ForeignKey("tasks.id"), primary_key=True),
     Index("messages_of_task", "task_id"),
+    sqlite_with_rowid=False,  # the key is all there is
 )
 
 # The orders and visits that a message's tasks are for.

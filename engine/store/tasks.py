@@ -116,6 +116,7 @@ _TASKS_OF = (
     .where(links.c.message_id == bindparam("message"))
     .order_by(tasks.c.id)
 )
+_CHILDREN = select(tasks).where(tasks.c.id.in_(bindparam("new", expanding=True))).order_by(tasks.c.id)
 _EXPEDITED = select(tasks.c.expedited).where(_THIS)
 _TO_CANCEL = select(tasks.c.id).where(
     tasks.c.status == TaskStatus.IN_PROGRESS.value, tasks.c.cancel_requested.is_(True)
@@ -228,11 +229,11 @@ def resolve(
     for message_id in messages:
         moves = [other.request for other in tasks_of(connection, message_id) if other.is_move]
         wanted += [(message_id, request) for request in uncovered(moves, found)]
-    rows = attach(connection, wanted, _now(), parent_id=task_id)
-    if rows and connection.execute(_EXPEDITED, {"task": task_id}).scalar():
-        found_by_it = tasks.c.id.in_([row.id for row in rows])  # who expedites a question means its studies
+    new = attach(connection, wanted, _now(), parent_id=task_id).new
+    if new and connection.execute(_EXPEDITED, {"task": task_id}).scalar():
+        found_by_it = tasks.c.id.in_(new)  # who expedites a question means its studies
         connection.execute(update(tasks).where(found_by_it).values(expedited=True))
-    return [task(row) for row in rows], settled(connection, messages)
+    return [task(row) for row in connection.execute(_CHILDREN, {"new": new})], settled(connection, messages)
 
 
 def release(connection: Connection, task_id: int, reason: str, due: dt.datetime | None) -> bool:

@@ -1,0 +1,109 @@
+"""Statements that every message pays for, given to the driver as text and one tuple of values.
+
+SQLAlchemy takes 100 µs and more to execute a statement, and every step of the driver gives up the interpreter's
+lock, which the event loop then has to be asked for again. Here many rows are one statement, whose text is made
+once for each number of rows. Tables, and how their values are written, are those of `schema`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Select, Table
+
+from engine.store.dialect import PLACEHOLDER
+
+MOST = 64
+"""Rows, or keys, of one statement: SQLite takes 32,766 values, and the driver keeps every text's program."""
+
+_Process = Callable[[Any], Any]
+
+
+class Insert:
+    """Adds rows to a table. ``unless_known`` names the columns of a unique constraint: rows that it would
+    refuse are left out. ``numbered``: the rows have their ``id``; otherwise the database counts it up."""
+
+    def __init__(self, table: Table, *, unless_known: Sequence[str] = (), numbered: bool = True) -> None:
+        self._table = table
+        self._names = [name for name in table.columns.keys() if numbered or name != "id"]  # noqa: SIM118
+        self._values_of = itemgetter(*self._names)
+        self._conflict = f" ON CONFLICT ({', '.join(unless_known)}) DO NOTHING" if unless_known else ""
+        self._text = lru_cache(self._text_of)
+        self._written = lru_cache(self._written_by)
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """How many rows were added. Each has a value for every column."""
+        cursor, added = _cursor(connection), 0
+        for some in _parts(rows):
+            text = self._text(connection.dialect.name, len(some))
+            cursor.execute(text, self._parameters(connection.dialect, some))
+            added += cursor.rowcount
+        cursor.close()
+        return added
+
+    def _parameters(self, dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        width = len(self._names)
+        values = list(chain.from_iterable(map(self._values_of, rows)))
+        for place, process in self._written(dialect):
+            values[place::width] = _processed(process, values[place::width])
+        return values
+
+    def _text_of(self, dialect: str, rows: int) -> str:
+        row = f"({', '.join([PLACEHOLDER[dialect]] * len(self._names))})"
+        names = ", ".join(self._names)
+        return f"INSERT INTO {self._table.name} ({names}) VALUES {', '.join([row] * rows)}{self._conflict}"
+
+    def _written_by(self, dialect: Dialect) -> list[tuple[int, _Process]]:
+        """The places of columns whose values the driver does not take as they are, and what it takes."""
+        types = [self._table.columns[name].type.dialect_impl(dialect) for name in self._names]
+        processes = [kind.bind_processor(dialect) for kind in types]
+        return [(place, process) for place, process in enumerate(processes) if process is not None]
+
+
+class Find:
+    """The rows of a SELECT whose only parameter is a list of keys (an expanding bindparam). Its columns are
+    numbers or texts: they come as the driver has them."""
+
+    def __init__(self, statement: Select[Any], keys: str) -> None:
+        self._statement, self._keys = statement, keys
+        self._text = lru_cache(self._text_of)
+
+    def run(self, connection: Connection, keys: Sequence[Any]) -> list[Sequence[Any]]:
+        """Each key is looked for once; the rows come in any order."""
+        cursor, rows = _cursor(connection), list[Sequence[Any]]()
+        for some in _parts(list(dict.fromkeys(keys))):
+            cursor.execute(self._text(connection.dialect, len(some)), some)
+            rows += cursor.fetchall()
+        cursor.close()
+        return rows
+
+    def _text_of(self, dialect: Dialect, keys: int) -> str:
+        whole = self._statement.params({self._keys: [None] * keys})
+        return str(whole.compile(dialect=dialect, compile_kwargs={"render_postcompile": True}))
+
+
+def next_id(connection: Connection, table: Table) -> int:
+    """The number of the next row: whoever writes the journal is alone, so numbers are given out here."""
+    cursor = _cursor(connection)
+    (last,) = cursor.execute(f"SELECT max(id) FROM {table.name}").fetchone()
+    cursor.close()
+    return (last or 0) + 1
+
+
+def _processed(process: _Process, values: Sequence[Any]) -> list[Any]:
+    """Each object once: most rows of one statement are of one moment."""
+    distinct = {id(value): value for value in values}
+    processed = {key: process(value) for key, value in distinct.items()}
+    return [processed[id(value)] for value in values]
+
+
+def _cursor(connection: Connection) -> Any:
+    return connection.connection.cursor()
+
+
+def _parts(whole: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    return (whole[start : start + MOST] for start in range(0, len(whole), MOST))
