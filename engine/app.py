@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import logging
 import os
@@ -17,6 +18,7 @@ from engine.dicom.node import Destination, Timeouts
 from engine.dispatcher import Dispatcher
 from engine.dispatcher.work import Place
 from engine.errors import Complaint, ConfigError
+from engine.event_loop import fastest_loop
 from engine.intake import Intake
 from engine.listener import Listener, ListenerSettings
 from engine.outbox import Outbox
@@ -149,8 +151,13 @@ def message_profiles(config: Config) -> dict[str, Any]:
     return loaded
 
 
-async def serve(config: Config) -> None:
-    """Run until SIGTERM or SIGINT, then drain."""
+def serve(config: Config) -> None:
+    """Run until SIGTERM or SIGINT, then drain. Blocks."""
+    with asyncio.Runner(loop_factory=fastest_loop()) as runner:
+        runner.run(_serve(config))
+
+
+async def _serve(config: Config) -> None:
     stop = stop_event()
     async with Engine(config):
         await stop.wait()

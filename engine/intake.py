@@ -81,7 +81,7 @@ class Intake:
         self._outbox = outbox
         self._profiles = profiles or {}
         self._control_ids = control_ids(time.time_ns())
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # by connection
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # at hl7apy
         self._pending: set[asyncio.Task[bytes | None]] = set()
 
     async def start(self) -> None:
@@ -129,11 +129,9 @@ class Intake:
             received = self._read(payload, peer, self._clock())
             if received.header.type_code == "ACK":
                 return _unacknowledged(peer)
-            # In the order in which they came, though hl7apy takes longer for one than for another
-            async with self._turns.setdefault(peer, asyncio.Lock()):
-                await self._examine(received)
-                keeping = asyncio.create_task(self._keep(received))
-            return await self._answer(received, await keeping)
+            examine(received.header, self._config.intake, self._config.table)
+            await self._validate(received)
+            return await self._answer(received, await self._keep(received))
         except MessageError as error:
             _log.warning(
                 "message from %s refused: HL7 error %d at %s", peer, error.code, error.location or "MSH"
@@ -152,14 +150,17 @@ class Intake:
         mode = mode_of(message.header)
         return _Received(message, decision, mode, peer, at, plan_of(decision).problems)
 
-    async def _examine(self, received: _Received) -> None:
-        """MessageError for what the operator does not accept, or what is not valid where a route asks."""
-        examine(received.header, self._config.intake, self._config.table)
+    async def _validate(self, received: _Received) -> None:
+        """MessageError for what is not valid where a route asks. Messages are kept in the order in which they
+        came: those behind one that hl7apy looks at wait for it."""
         decision = received.decision
-        if not isinstance(decision, Matched) or not decision.validate:
+        wanted = isinstance(decision, Matched) and decision.validate
+        if not wanted and received.peer not in self._turns:
             return
-        profiles = [self._profiles.get(profile) for profile in decision.profiles or ("",)]
-        await asyncio.to_thread(require_valid, received.message, profiles)
+        async with self._turns.setdefault(received.peer, asyncio.Lock()):
+            if isinstance(decision, Matched) and decision.validate:
+                profiles = [self._profiles.get(profile) for profile in decision.profiles or ("",)]
+                await asyncio.to_thread(require_valid, received.message, profiles)
 
     def _turned_down(self, payload: bytes, answer: Reply) -> Answer:
         """A message that is not taken; an acknowledgment gets none even so. In enhanced mode CE or CR; where

@@ -15,8 +15,6 @@ def serve(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error")] = "info",
 ) -> None:
     """Listen for HL7 messages and carry out what the routes ask, until SIGTERM or Ctrl-C."""
-    import asyncio
-
     from engine import app
 
     level = logging.getLevelNamesMapping().get(log_level.upper())
@@ -24,7 +22,7 @@ def serve(
         raise typer.BadParameter("debug, info, warning or error", param_hint="--log-level")
     log_to_stderr(level)
     settings = load(config)
-    asyncio.run(app.serve(settings))
+    app.serve(settings)
 
 
 def check(config: ConfigPath = DEFAULT_CONFIG) -> None:

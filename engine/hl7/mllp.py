@@ -159,6 +159,12 @@ class Decoder:
 
     def next_event(self) -> Event | NeedData:
         """The next event, or ``NEED_DATA``."""
+        if self._position == len(self._input) and not self._eof:
+            self._input.clear()
+            self._position = 0
+            return NEED_DATA
+        if whole := self._whole_block():
+            return whole
         while self._mode is not _Mode.SPENT:
             stop, resume, boundary = self._find_boundary()
             event = self._consume(stop)
@@ -173,6 +179,19 @@ class Decoder:
         del self._input[: self._position]
         self._position = 0
         return NEED_DATA
+
+    def _whole_block(self) -> BlockReceived | None:
+        """Most blocks, at once: all there, and nothing inside that could be a boundary."""
+        start = self._position
+        if self._mode is not _Mode.OUTSIDE or self._size or not self._input.startswith(b"\x0b", start):
+            return None
+        end = self._input.find(b"\x1c", start)
+        if end < 0 or self._input[end + 1 : end + 2] != b"\r":
+            return None
+        if end - start - 1 > self._limit or self._input.find(b"\x0b", start + 1, end) >= 0:
+            return None
+        self._position = end + 2
+        return BlockReceived(bytes(self._input[start + 1 : end]))
 
     def _find_boundary(self) -> tuple[int, int, str | None]:
         """Where the input of the current mode stops, where that of the next begins, and what parts them."""

@@ -75,3 +75,9 @@ def _listening(process: subprocess.Popen[bytes], log: Path) -> tuple[str, int]:
             return found[1], int(found[2])
         time.sleep(0.002)
     raise RuntimeError(f"it has ended: {log.read_text()}")
+
+
+def processor_time(process: int) -> float:
+    """Seconds that all its threads have worked so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
