@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
