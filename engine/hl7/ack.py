@@ -56,7 +56,10 @@ GIVEN = {
         "AE, AR",
         "a value that a route's destination map does not have (AE); a sender that is not accepted (AR)",
     ),
-    ErrorCode.VALUE_TOO_LONG: ("AE", "a field or segment that a rule names occurs more than 1000 times"),
+    ErrorCode.VALUE_TOO_LONG: (
+        "AE",
+        "a field or segment that has to be looked at occurs more than 1000 times",
+    ),
     ErrorCode.UNSUPPORTED_MESSAGE_TYPE: ("AR", "no route is for this type, and `unrouted: reject`"),
     ErrorCode.UNSUPPORTED_EVENT: ("AR", "no route is for this event of the type, and `unrouted: reject`"),
     ErrorCode.UNSUPPORTED_PROCESSING_ID: ("AR", "MSH-11 is not among `processing_ids`"),
