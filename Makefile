@@ -47,6 +47,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
+	$(BIN)/python -m tests.bench.bench_routing
 	$(BIN)/python -m tests.bench.bench_store
 	$(BIN)/python -m tests.bench.bench_mcp
 	$(BIN)/python -m tests.bench.bench_mcp_moves

@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from engine.errors import ErrorCode
 from engine.hl7.encoding import Delimiters, escape
@@ -56,7 +57,10 @@ GIVEN = {
         "AE, AR",
         "a value that a route's destination map does not have (AE); a sender that is not accepted (AR)",
     ),
-    ErrorCode.VALUE_TOO_LONG: ("AE", "a field or segment that a rule names occurs more than 1000 times"),
+    ErrorCode.VALUE_TOO_LONG: (
+        "AE",
+        "a field or segment that is looked at occurs more than 1000 times",
+    ),
     ErrorCode.UNSUPPORTED_MESSAGE_TYPE: ("AR", "no route is for this type, and `unrouted: reject`"),
     ErrorCode.UNSUPPORTED_EVENT: ("AR", "no route is for this event of the type, and `unrouted: reject`"),
     ErrorCode.UNSUPPORTED_PROCESSING_ID: ("AR", "MSH-11 is not among `processing_ids`"),
@@ -73,6 +77,7 @@ _LOCATION = re.compile(
     r"(?:-(?P<field>\d+)(?:[(\[](?P<repetition>[^)\]]*)[)\]])?(?:\.(?P<component>\d+)(?:\.(?P<sub>\d+))?)?)?"
 )
 _VERSION = re.compile(r"2(\.\d{1,2}){1,2}", re.ASCII)
+_USUAL_VERSION = (2, 5, 1)
 _MSA_3_LENGTH = 80  # ST 80 wherever MSA-3 exists
 _ERR_8_LENGTH = 250
 
@@ -144,7 +149,12 @@ def acknowledge(header: Header, reply: Reply, envelope: Envelope) -> bytes:
 
 def version_tuple(version: str) -> tuple[int, ...]:
     """``2.5.1`` as (2, 5, 1). An unreadable version counts as 2.5.1, which most receivers read."""
-    return tuple(map(int, version.split("."))) if _VERSION.fullmatch(version) else (2, 5, 1)
+    return _numbers(version) if len(version) <= len("2.55.11") else _USUAL_VERSION
+
+
+@lru_cache(maxsize=64)
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.split("."))) if _VERSION.fullmatch(version) else _USUAL_VERSION
 
 
 def _message_type(header: Header, version: tuple[int, ...], response: str) -> list[str]:

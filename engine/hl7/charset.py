@@ -131,12 +131,15 @@ def decode(raw: bytes, declared: Sequence[str] = (), default: str = "UNICODE UTF
     warning: a mislabelled name is no reason to lose an order. Raises nothing.
     """
     codecs, unreadable = _codecs(tuple(declared) if any(declared) else (default,))
-    switches = _DESIGNATION.findall(raw) if b"\x1b" in raw else []
-    switched = any(switch != TO_ASCII or _escaping(codecs) for switch in switches)
-    read = _by_escapes if switched else _by_label
+    read = _by_escapes if b"\x1b" in raw and _switches(raw, codecs) else _by_label
     text, used, complaint = read(raw, codecs)
     complaints = [it for it in (unreadable, complaint) if it]
     return Decoded(text, used, f"{'; '.join(complaints)}; read as {used}" if complaints else "")
+
+
+def _switches(raw: bytes, codecs: dict[str, str]) -> bool:
+    """Whether there are designations in it that change how its bytes are read."""
+    return any(switch != TO_ASCII or _escaping(codecs) for switch in _DESIGNATION.findall(raw))
 
 
 @lru_cache(maxsize=64)

@@ -59,8 +59,7 @@ def unescape(text: str, mark: Delimiters, codec: str = "utf_8", before: str = ""
 
 def may_change_character_set(text: str, mark: Delimiters) -> bool:
     """Whether a \\C..\\ or \\M..\\ may occur, so that what stands before a value counts."""
-    sequences = text.count(mark.escape) > 1  # which is quicker, and false of most messages but for MSH-2
-    return sequences and (f"{mark.escape}C" in text or f"{mark.escape}M" in text)
+    return f"{mark.escape}C" in text or f"{mark.escape}M" in text
 
 
 @dataclass(slots=True)

@@ -84,7 +84,10 @@ class Message:
         lines = split_segments(decoded.text)
         self.header = _header(lines[0], decoded.codec)
         self.warnings: tuple[str, ...] = (decoded.warning,) if decoded.warning else ()
-        self._switches = may_change_character_set(decoded.text, self.header.delimiters)
+        mark = self.header.delimiters
+        escapes = decoded.text.count(mark.escape)  # one is that of MSH-2, and a sequence has two
+        self._literal = escapes < 2 and decoded.codec != "shift_jis"
+        self._switches = not self._literal and may_change_character_set(decoded.text, mark)
         self._lines: dict[str, list[str]] = {}
         self._split: dict[str, list[list[str]]] = {}
         self._found: dict[FieldPath, tuple[Located, ...]] = {}
@@ -132,7 +135,8 @@ class Message:
             return [Located(value, path.text)] if value else []
         found = []
         for occurrence, fields in enumerate(self._fields_of(path.segment), 1):
-            if path.field < len(fields) and path.occurrence in (None, occurrence):
+            named = path.field < len(fields) and path.occurrence in (None, occurrence)
+            if named and fields[path.field]:
                 for repetition, content in self._repetitions(fields[path.field], path):
                     text = self._text(content, path.component, path.subcomponent)
                     if text:
@@ -188,6 +192,8 @@ class Message:
         parts = components[component - 1].split(mark.subcomponent)
         if subcomponent > len(parts):
             return ""
+        if self._literal:
+            return parts[subcomponent - 1].strip(" ")
         before = "".join(components[: component - 1] + parts[: subcomponent - 1]) if self._switches else ""
         return unescape(parts[subcomponent - 1], mark, self.header.codec, before).strip(" ")
 

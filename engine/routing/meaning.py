@@ -130,6 +130,8 @@ def meaning_of(message: Message, *, asks: bool = True) -> Meaning:
     if not asks and not any(value.text in _TAKES_BACK for value in message.values(_CONTROL)):
         return NO_MEANING
     orders = list(_orders(message))
+    if all(control not in _TAKES_BACK for control, _ in orders):
+        return Meaning(occasions=_distinct(order for _, order in orders))
     return Meaning(
         occasions=_distinct(order for control, order in orders if control not in _CANCELS),
         withdrawn=_distinct(order for control, order in orders if control in _TAKES_BACK),

@@ -98,7 +98,7 @@ def routes_of(decision: Decision) -> tuple[str, ...]:
 def decide(message: Message, table: RouteTable, now: dt.datetime) -> Decision:
     """Try the routes that could match. Pure: the same message, routes and time give the same decision."""
     routes, ruled_out = table.candidates(message)
-    traces = tuple(_trace(route, message, now) for route in routes)
+    traces = tuple(_trace(route, True, message, now) for route in routes)
     hits = [route for route, trace in zip(routes, traces, strict=True) if trace.matched]
     meaning = meaning_of(message, asks=bool(hits))
     if not hits and not meaning.fault:
@@ -127,7 +127,7 @@ def explain(message: Message, table: RouteTable, now: dt.datetime) -> Decision:
 def _fared(route: Route, message: Message, now: dt.datetime) -> RouteTrace:
     """The trace of a route that may ask for what is not read: more values than are looked at."""
     try:
-        return _trace(route, message, now)
+        return _trace(route, any(it.matches(message.header) for it in route.messages), message, now)
     except MessageError as error:
         return RouteTrace(route.name, False, route.enabled, Check(False, error.text))
 
@@ -144,17 +144,14 @@ def _plan(message: Message, hits: Sequence[Route], meaning: Meaning, now: dt.dat
     return RetrievePlan(problems=(PlanProblem(hits[0].name, text, ErrorCode.SEGMENT_SEQUENCE, "ORC-1"),))
 
 
-def _trace(route: Route, message: Message, now: dt.datetime) -> RouteTrace:
-    header = message.header
-    type_check = Check(
-        any(pattern.matches(header) for pattern in route.messages),
-        _asked(route.messages),
-        (Located(header.message_type, "MSH-9"),),
-    )
+def _trace(route: Route, of_type: bool, message: Message, now: dt.datetime) -> RouteTrace:
+    """``of_type``: whether the route is for messages of this type."""
+    found = (Located(message.header.message_type, "MSH-9"),)
+    type_check = Check(of_type, _asked(route.messages), found)
     condition = None
-    if type_check.held and route.condition is not None:
+    if of_type and route.condition is not None:
         condition = check(route.condition, message, now)
-    matched = route.enabled and type_check.held and (condition is None or condition.held)
+    matched = route.enabled and of_type and (condition is None or condition.held)
     return RouteTrace(route.name, matched, route.enabled, type_check, condition)
 
 
