@@ -13,13 +13,14 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Select, Table
+from sqlalchemy import Boolean, Connection, Dialect, LargeBinary, Select, Table
 
 from engine.store.dialect import PLACEHOLDER
 
 MOST = 64
 """Rows, or keys, of one statement: SQLite takes 32,766 values, and the driver keeps every text's program."""
 
+_TAKEN = (Boolean, LargeBinary)  # drivers take bool and bytes; SQLAlchemy only checks and wraps them
 _Process = Callable[[Any], Any]
 
 
@@ -59,8 +60,11 @@ class Insert:
 
     def _written_by(self, dialect: Dialect) -> list[tuple[int, _Process]]:
         """The places of columns whose values the driver does not take as they are, and what it takes."""
-        types = [self._table.columns[name].type.dialect_impl(dialect) for name in self._names]
-        processes = [kind.bind_processor(dialect) for kind in types]
+        types = [self._table.columns[name].type for name in self._names]
+        processes = [
+            None if isinstance(kind, _TAKEN) else kind.dialect_impl(dialect).bind_processor(dialect)
+            for kind in types
+        ]
         return [(place, process) for place, process in enumerate(processes) if process is not None]
 
 
