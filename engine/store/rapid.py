@@ -1,8 +1,8 @@
 """Statements that every message pays for, given to the driver as text and one tuple of values.
 
-SQLAlchemy takes 100 µs and more to execute a statement, and every step of the driver gives up the interpreter's
-lock, which the event loop then has to be asked for again. Here many rows are one statement, whose text is made
-once for each number of rows. Tables, and how their values are written, are those of `schema`.
+SQLAlchemy takes 100 µs and more to execute a statement, and every step of the driver gives up the lock of the
+interpreter, which the event loop then has to be asked for again. Here many rows are one statement, whose text
+is made once for each number of rows. Tables, and how their values are written, are those of `schema`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class Insert:
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
         """How many rows were added. Each has a value for every column."""
+        if not rows:
+            return 0
         cursor, added = _cursor(connection), 0
         for some in _parts(rows):
             text = self._text(connection.dialect.name, len(some))

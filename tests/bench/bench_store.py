@@ -1,9 +1,9 @@
 """What keeping a message costs: ``python -m tests.bench.bench_store [directory]``.
 
-Messages have 800 bytes, and are on the disk (fsync) before their callers go on. For so many callers at a time:
-messages a second, how long one takes, and the processor's time of each in the event loop's thread and in the
-journal's. The peer is bare sqlite3 with group commit: one table, the same bytes, no loop, batches as large as
-there are callers; its time is what SQLite takes itself, and most of it without the interpreter's lock. The
+Messages have 800 bytes, and are on the disk (fsync) before their callers go on. For so many callers at a
+time: messages a second, how long one takes, and the processor's time of each in the event loop's thread and in
+the journal's. The peer is bare sqlite3 with group commit: one table, the same bytes, no loop, batches as large
+as there are callers; its time is what SQLite takes itself, and most of it without the interpreter's lock. The
 directory should be on the disk that is meant; without one it is the system's for temporary files.
 """
 
@@ -47,7 +47,9 @@ class Figure:
 def sample(number: int, *requests: RetrieveRequest) -> NewMessage:
     """A message of 800 bytes; ten are sent a second."""
     raw = f"MSH|^~\\&|RIS|{number}\r".encode().ljust(800, b"x")
-    return message(number, *requests, raw=raw, fingerprint=fingerprint(raw, f"{20240506000000 + number // 10}"))
+    return message(
+        number, *requests, raw=raw, fingerprint=fingerprint(raw, f"{20240506000000 + number // 10}")
+    )
 
 
 def search(number: int) -> RetrieveRequest:
@@ -98,12 +100,16 @@ async def kept(path: Path, callers: int, of_kind: Callable[[int], NewMessage]) -
 def bare(path: Path, callers: int) -> Figure:
     """The peer: what every way to keep a message in SQLite has to pay."""
     messages = [sample(number) for number in range(callers * ROUNDS[callers])]
-    rows = [(number, it.fingerprint, it.control_id, it.raw, it.decision) for number, it in enumerate(messages)]
+    rows = [
+        (number, it.fingerprint, it.control_id, it.raw, it.decision) for number, it in enumerate(messages)
+    ]
     spans: list[float] = []
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
-        database.execute("CREATE TABLE messages (id INTEGER PRIMARY KEY, key BLOB UNIQUE, a TEXT, b BLOB, c TEXT)")
+        database.execute(
+            "CREATE TABLE messages (id INTEGER PRIMARY KEY, key BLOB UNIQUE, a TEXT, b BLOB, c TEXT)"
+        )
         began = clocks()
         for start in range(0, len(rows), callers):
             begin = time.perf_counter()
