@@ -33,7 +33,7 @@ class Insert:
         self._names = [name for name in table.columns.keys() if numbered or name != "id"]  # noqa: SIM118
         self._values_of = itemgetter(*self._names)
         self._conflict = f" ON CONFLICT ({', '.join(unless_known)}) DO NOTHING" if unless_known else ""
-        self._text = lru_cache(self._text_of)
+        self._text = lru_cache(self.text)
         self._written = lru_cache(self._written_by)
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
@@ -55,7 +55,8 @@ class Insert:
             values[place::width] = _processed(process, values[place::width])
         return values
 
-    def _text_of(self, dialect: str, rows: int) -> str:
+    def text(self, dialect: str, rows: int) -> str:
+        """The statement for so many rows, as the driver of this database takes it."""
         row = f"({', '.join([PLACEHOLDER[dialect]] * len(self._names))})"
         names = ", ".join(self._names)
         return f"INSERT INTO {self._table.name} ({names}) VALUES {', '.join([row] * rows)}{self._conflict}"
