@@ -66,7 +66,7 @@ def open_engine(path: Path, *, read_only: bool = False, busy_timeout: float = BU
 
     @event.listens_for(engine, "begin")
     def _(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        connection.connection.cursor().execute(begin)
 
     return engine
 

@@ -13,8 +13,9 @@ from sqlalchemy import Connection, Row, bindparam, or_, select, update
 
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.policy import by_hand
+from engine.retrieve.selector import PriorsOfPatient
 from engine.retrieve.task import RetrieveRequest
-from engine.store import rapid
+from engine.store import criteria, rapid
 from engine.store.rows import task_row
 from engine.store.schema import links, tasks
 
@@ -28,7 +29,9 @@ _ADD = rapid.Insert(tasks)
 _LINK = rapid.Insert(links, unless_known=["message_id", "task_id"])
 _ALIKE = rapid.Find(
     select(tasks.c.id).where(
-        tasks.c.status.in_(bindparam("live", [_SCHEDULED, _IN_PROGRESS], expanding=True, literal_execute=True)),
+        tasks.c.status.in_(
+            bindparam("live", [_SCHEDULED, _IN_PROGRESS], expanding=True, literal_execute=True)
+        ),
         tasks.c.alike.in_(bindparam("keys", expanding=True)),
     ),
     "keys",
@@ -82,6 +85,8 @@ def attach(
     urgent."""
     if not wanted:
         return _NOTHING
+    selectors = [request.selector for _, request in wanted]
+    criteria.keep(connection, [it.criteria for it in selectors if isinstance(it, PriorsOfPatient)])
     asked = [task_row(it, now, message_id=message, parent_id=parent_id) for message, it in wanted]
     alike = _alike(connection, asked)
     new: dict[_Key, dict[str, Any]] = {}

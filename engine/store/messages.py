@@ -25,7 +25,7 @@ from engine.store.outbox import NewLetter, post
 class NewMessage:
     """A message as it came, what was decided on it and what it asks for.
 
-    ``fingerprint`` says which messages are the same one: that of `fingerprint`, over sender, MSH-10 and content.
+    ``fingerprint`` says which messages are the same one: `fingerprint`, over sender, MSH-10 and content.
     ``raw`` are the exact bytes of the block. ``decision`` is the explanation as JSON. ``ack`` is given
     where the answer is known already. In enhanced mode ``accept_ack`` is the first step's, and
     ``application_due`` says that an application acknowledgment is wanted.
@@ -92,11 +92,7 @@ _KEEP_EFFECT = (
     .where(schema.messages.c.id == bindparam("message"))
     .values(effect=bindparam("told"))
 )
-_UNANSWERED = (
-    select(schema.messages)
-    .where(schema.OWED)
-    .order_by(schema.messages.c.id)
-)
+_UNANSWERED = select(schema.messages).where(schema.OWED).order_by(schema.messages.c.id)
 _KEEP_ACK = (
     update(schema.messages)
     .where(schema.messages.c.id == bindparam("message"), schema.messages.c.ack.is_(None))

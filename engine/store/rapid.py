@@ -1,8 +1,8 @@
 """Statements that every message pays for, given to the driver as text and one tuple of values.
 
-SQLAlchemy takes 100 µs and more to execute a statement, and every step of the driver gives up the interpreter's
-lock, which the event loop then has to be asked for again. Here many rows are one statement, whose text is made
-once for each number of rows. Tables, and how their values are written, are those of `schema`.
+SQLAlchemy takes 100 µs and more to execute a statement, and every step of the driver gives up the lock of the
+interpreter, which the event loop then has to be asked for again. Here many rows are one statement, whose text
+is made once for each number of rows. Tables, and how their values are written, are those of `schema`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Select, Table
+from sqlalchemy import Boolean, Connection, Dialect, LargeBinary, Select, Table
 
 from engine.store.dialect import PLACEHOLDER
 
 MOST = 64
 """Rows, or keys, of one statement: SQLite takes 32,766 values, and the driver keeps every text's program."""
 
+_TAKEN = (Boolean, LargeBinary)  # drivers take bool and bytes; SQLAlchemy only checks and wraps them
 _Process = Callable[[Any], Any]
 
 
@@ -32,11 +33,13 @@ class Insert:
         self._names = [name for name in table.columns.keys() if numbered or name != "id"]  # noqa: SIM118
         self._values_of = itemgetter(*self._names)
         self._conflict = f" ON CONFLICT ({', '.join(unless_known)}) DO NOTHING" if unless_known else ""
-        self._text = lru_cache(self._text_of)
+        self._text = lru_cache(self.text)
         self._written = lru_cache(self._written_by)
 
     def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
         """How many rows were added. Each has a value for every column."""
+        if not rows:
+            return 0
         cursor, added = _cursor(connection), 0
         for some in _parts(rows):
             text = self._text(connection.dialect.name, len(some))
@@ -52,15 +55,19 @@ class Insert:
             values[place::width] = _processed(process, values[place::width])
         return values
 
-    def _text_of(self, dialect: str, rows: int) -> str:
+    def text(self, dialect: str, rows: int) -> str:
+        """The statement for so many rows, as the driver of this database takes it."""
         row = f"({', '.join([PLACEHOLDER[dialect]] * len(self._names))})"
         names = ", ".join(self._names)
         return f"INSERT INTO {self._table.name} ({names}) VALUES {', '.join([row] * rows)}{self._conflict}"
 
     def _written_by(self, dialect: Dialect) -> list[tuple[int, _Process]]:
         """The places of columns whose values the driver does not take as they are, and what it takes."""
-        types = [self._table.columns[name].type.dialect_impl(dialect) for name in self._names]
-        processes = [kind.bind_processor(dialect) for kind in types]
+        types = [self._table.columns[name].type for name in self._names]
+        processes = [
+            None if isinstance(kind, _TAKEN) else kind.dialect_impl(dialect).bind_processor(dialect)
+            for kind in types
+        ]
         return [(place, process) for place, process in enumerate(processes) if process is not None]
 
 

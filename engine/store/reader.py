@@ -16,6 +16,7 @@ from engine.errors import StoreError
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store import schema
+from engine.store.criteria import learn
 from engine.store.dialect import explain, open_engine
 from engine.store.outbox import Letter, LetterStatus, letter
 from engine.store.rows import task
@@ -125,6 +126,7 @@ def story_of(path: str | Path, task_id: int) -> Story | None:
 def reading(path: str | Path) -> Iterator[Connection]:
     """A transaction that only reads, beside whatever an engine writes. StoreError as for `list_tasks`."""
     with opened(path, read_only=True) as connection, connection.begin():
+        learn(connection)
         yield connection
 
 

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy import Row
 
 from engine.errors import StoreError
 from engine.retrieve.outcome import Outcome, SubOperations, TaskStatus
-from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, Selector, Study
+from engine.retrieve.selector import PriorsOfPatient, Selector, Study
 from engine.retrieve.task import Choice, Priority, RetrieveRequest, RetrieveTask
+from engine.store.criteria import digest_of, named
 
 _CONFIG = ConfigDict(hide_input_in_errors=True)  # patient data must not get into an error's text
+_BY_DIGEST = re.compile('{"criteria":"([0-9a-f]{64})",')
 _SELECTOR: TypeAdapter[Selector] = TypeAdapter(
     Annotated[Selector, Field(discriminator="kind")], config=_CONFIG
 )
-_CRITERIA: TypeAdapter[PriorCriteria] = TypeAdapter(PriorCriteria)
 _OUTCOME: TypeAdapter[Outcome | None] = TypeAdapter(Outcome | None, config=_CONFIG)
 _COUNTERS: TypeAdapter[SubOperations | None] = TypeAdapter(SubOperations | None, config=_CONFIG)
 _CHOICES: TypeAdapter[tuple[Choice, ...]] = TypeAdapter(tuple[Choice, ...], config=_CONFIG)
@@ -110,7 +113,7 @@ def task(row: Row[Any]) -> RetrieveTask:
             expires=row.expires_at,
             progress=_progress(row),
         )
-    except ValidationError as exc:
+    except (ValidationError, KeyError) as exc:
         raise StoreError(f"task {row.id} in the journal cannot be understood") from exc
     except ValueError as exc:
         raise StoreError(f"task {row.id} in the journal has an unknown status or priority") from exc
@@ -125,7 +128,7 @@ def _progress(row: Row[Any]) -> SubOperations | None:
 
 def _request(row: Row[Any]) -> RetrieveRequest:
     return RetrieveRequest(
-        selector=_SELECTOR.validate_json(row.selector),
+        selector=_selector(row.selector),
         archive=row.archive,
         destination=row.destination,
         routes=_TEXTS.validate_json(row.routes),
@@ -167,36 +170,22 @@ def _texts(values: tuple[str, ...]) -> str:
 
 
 def selector_columns(selector: Selector) -> dict[str, Any]:
-    """A selector as the journal writes it. ``alike`` is the same for alike selectors, and short: a search
-    holds the vocabulary that it judges by."""
+    """A selector as the journal writes it, and ``alike``, which is the same for alike selectors. What a
+    search judges by is named by its digest."""
     if isinstance(selector, PriorsOfPatient):
-        criteria, digest = _criteria(selector.criteria)
         others = _SELECTOR.dump_json(selector, exclude={"criteria"})
-        text = b'{"criteria":%b,%b' % (criteria, others[1:])
-        digest = digest.copy()
-        digest.update(others)
+        text = b'{"criteria":"%b",%b' % (digest_of(selector.criteria).encode(), others[1:])
     else:
         text = _SELECTOR.dump_json(selector)
-        digest = hashlib.sha256(text)
-    return {"selector": text.decode(), "alike": digest.digest()}
+    return {"selector": text.decode(), "alike": hashlib.sha256(text).digest()}
 
 
-class _Criteria(NamedTuple):
-    text: bytes
-    digest: hashlib._Hash
-
-
-def _criteria(criteria: PriorCriteria) -> _Criteria:
-    """Criteria as they are written. The searches of a route have the very same, and to write its vocabulary
-    once more for each takes ten times as long as all the rest of its row."""
-    known = _KNOWN.get(id(criteria))
-    if known is None:
-        text = _CRITERIA.dump_json(criteria)
-        if len(_KNOWN) == _MOST_KNOWN:
-            _KNOWN.clear()
-        known = _KNOWN[id(criteria)] = criteria, _Criteria(text, hashlib.sha256(text))
-    return known[1]
-
-
-_KNOWN: dict[int, tuple[PriorCriteria, _Criteria]] = {}  # by identity, which lasts as long as they are here
-_MOST_KNOWN = 256
+def _selector(text: str) -> Selector:
+    """The other way round. KeyError: what it judges by was not learnt."""
+    found = _BY_DIGEST.match(text)
+    if found is None:
+        return _SELECTOR.validate_json(text)
+    selector = _SELECTOR.validate_json('{"criteria":{},' + text[found.end() :])
+    if not isinstance(selector, PriorsOfPatient):
+        raise KeyError(selector.kind)
+    return replace(selector, criteria=named(found[1]))

@@ -144,6 +144,15 @@ tasks = Table(
     Index("tasks_expiring", "expires_at", **_only_where(text("expires_at IS NOT NULL"))),
 )
 
+# What searches judge by, under the digests by which the selectors of tasks name it.
+criteria = Table(
+    "criteria",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("text", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # What happened to a task before its present state: attempts that failed, and what people did. A task that
 # goes well has no line here.
 story = Table(

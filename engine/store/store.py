@@ -15,6 +15,7 @@ from engine.errors import StoreError
 from engine.retrieve.outcome import Outcome, SubOperations
 from engine.retrieve.task import Choice, RetrieveRequest, RetrieveTask
 from engine.store import gates, messages, occasions, outbox, schema, tasks
+from engine.store.criteria import learn
 from engine.store.dialect import BUSY_TIMEOUT, allow_readers, changes, explain, open_engine
 from engine.store.gates import Used
 from engine.store.lock import JournalLock
@@ -300,6 +301,7 @@ def _prepared(engine: Engine) -> Connection:
     try:
         with connection.begin():
             schema.prepare(connection)
+            learn(connection)
         allow_readers(connection)
     except BaseException:
         connection.close()

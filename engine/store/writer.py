@@ -42,13 +42,12 @@ class _Call(NamedTuple):
 
 
 class Writer:
-    """Runs operations for one event loop. At most ``queue_limit`` are accepted at a time, more have to wait;
-    at most ``batch_limit`` share a transaction."""
+    """Runs operations for one event loop; at most ``batch_limit`` share a transaction. As many are queued as
+    there are callers that wait."""
 
-    def __init__(self, connection: Connection, *, queue_limit: int = 1024, batch_limit: int = 256) -> None:
+    def __init__(self, connection: Connection, *, batch_limit: int = 256) -> None:
         self._connection = connection
         self._batch_limit = batch_limit
-        self._places = asyncio.Semaphore(queue_limit)
         self._queue: SimpleQueue[_Call | None] = SimpleQueue()  # None, the last entry: closed
         self._closed = False
         self._thread = Thread(target=self._serve, name="journal", daemon=True)
@@ -59,13 +58,16 @@ class Writer:
 
         An operation whose waiter is cancelled is carried out all the same.
         """
-        await self._places.acquire()
+        return await self.submit(operation, *arguments)
+
+    def submit(self, operation: Operation[*Ts, R], *arguments: *Ts) -> asyncio.Future[R]:
+        """The same, in its place behind what was submitted before. StoreError at once: the journal is
+        closed."""
         if self._closed:
-            self._places.release()
             raise StoreError("the journal is closed")
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._queue.put(_Call(operation, arguments, future))
-        return await future
+        return future
 
     async def close(self) -> None:
         """Carry out what is queued and close the connection."""
@@ -119,7 +121,6 @@ class Writer:
     def _settle(self, batch: list[_Call], results: list[Any]) -> None:
         """Runs in the event loop."""
         for call, result in zip(batch, results, strict=True):
-            self._places.release()
             if call.future.done():
                 continue  # its waiter was cancelled
             if isinstance(result, StoreError):

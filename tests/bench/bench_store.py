@@ -1,10 +1,11 @@
 """What keeping a message costs: ``python -m tests.bench.bench_store [directory]``.
 
-Messages have 800 bytes, and are on the disk (fsync) before their callers go on. For so many callers at a time:
-messages a second, how long one takes, and the processor's time of each in the event loop's thread and in the
-journal's. The peer is bare sqlite3 with group commit: one table, the same bytes, no loop, batches as large as
-there are callers; its time is what SQLite takes itself, and most of it without the interpreter's lock. The
-directory should be on the disk that is meant; without one it is the system's for temporary files.
+Messages have 800 bytes, and are on the disk (fsync) before their callers go on. For so many callers at a
+time: messages a second, how long one takes, and the processor's time of each in the thread of the event loop
+and in that of the journal. The peer is bare sqlite3 with group commit: one table, the same bytes, no loop,
+batches as large as there are callers; its time is what SQLite itself takes, most of it without the lock of
+the interpreter. The directory should be on the disk that is meant; without one it is the system's for
+temporary files.
 """
 
 from __future__ import annotations

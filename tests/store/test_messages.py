@@ -2,13 +2,30 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, create_engine
+
 from engine.errors import StoreError
-from engine.store import Unanswered
+from engine.store import Unanswered, fingerprint
+from engine.store.dialect import open_engine
+from engine.store.messages import journal
+from engine.store.schema import prepare
 
 from . import PRIORS, RECEIVED, RESOLVED, message, opened, request
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[Connection]:
+    with open_engine(tmp_path / "journal").connect() as connection:
+        with connection.begin():
+            prepare(connection)
+        yield connection
 
 
 async def test_a_message_is_kept_byte_by_byte_with_its_tasks(tmp_path: Path) -> None:
@@ -156,3 +173,84 @@ async def test_application_acknowledgments_are_owed_until_they_are_kept_and_over
         await store.keep_ack(owed[0].message_id, b"MSA|AE", "AE")
         await store.keep_ack(owed[2].message_id, b"MSA|AA", "AA")
         assert await store.unanswered() == []
+
+
+@pytest.mark.parametrize("size", [1, 2, 63, 64, 65, 128, 130])
+def test_messages_and_tasks_of_any_batch_are_kept(size: int, connection: Connection) -> None:
+    calls = [(message(n, request(f"1.{n}"), request(f"2.{n}")),) for n in range(size)]
+    with connection.begin():
+        kept = journal(connection, calls)
+        again = journal(connection, calls)
+    assert [one.message_id for one in kept] == list(range(1, size + 1))
+    assert [one.task_ids for one in kept] == [(2 * n + 1, 2 * n + 2) for n in range(size)]
+    assert [(one.message_id, one.task_ids, one.new) for one in again] == [
+        (one.message_id, one.task_ids, False) for one in kept
+    ]
+
+
+@settings(max_examples=25)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 90), st.integers(0, 9)), max_size=130), max_size=3))
+def test_batches_with_messages_that_are_known_and_tasks_that_are_alike(
+    batches: list[list[tuple[int, int]]],
+) -> None:
+    """Against a model: the first of each message counts, and of each study there is one task."""
+    known: dict[int, tuple[int, ...]] = {}
+    studies: dict[int, int] = {}
+    with create_engine("sqlite://").connect() as connection, connection.begin():
+        prepare(connection)
+        for batch in batches:
+            calls = [(message(number, request(f"1.{study}")),) for number, study in batch]
+            kept = journal(connection, calls)
+            for (number, study), one in zip(batch, kept, strict=True):
+                assert one.new == (number not in known)
+                if one.new:
+                    known[number] = (studies.setdefault(study, len(studies) + 1),)
+                assert one.task_ids == known[number]
+            by_number = {number: one.message_id for (number, _), one in zip(batch, kept, strict=True)}
+            assert len(set(by_number.values())) == len(by_number)
+
+
+def test_of_messages_together_no_statement_reads_more_than_it_needs(connection: Connection) -> None:
+    """Whatever the number of keys: of 64 digests SQLite once took every waiting task."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    for size in (1, 64):
+        said: list[str] = []
+        driver.set_trace_callback(said.append)
+        with connection.begin():
+            journal(connection, [(message((size, n), request(f"1.{size}.{n}")),) for n in range(size)])
+            journal(connection, [(message((size, -n), request(f"1.{size}.{n}")),) for n in range(size)])
+        driver.set_trace_callback(None)
+        asked = [it for it in said if it.startswith(("SELECT", "UPDATE")) and "max(" not in it]
+        assert any("alike IN" in it for it in asked)
+        plans = [row[3] for it in asked for row in driver.execute(f"EXPLAIN QUERY PLAN {it}")]
+        assert [plan for plan in plans if "SCAN" in plan or "tasks_waiting" in plan] == []
+
+
+def test_what_is_owed_an_acknowledgment_is_found_by_its_index(connection: Connection) -> None:
+    plan = connection.exec_driver_sql(
+        "EXPLAIN QUERY PLAN SELECT * FROM messages WHERE application_due AND ack IS NULL ORDER BY id"
+    )
+    assert [row[3] for row in plan] == ["SCAN messages USING INDEX messages_owed"]
+
+
+@pytest.mark.parametrize(
+    ("time", "sent"),
+    [
+        ("20240506070809", 20240506070809),
+        ("20240506070809.1234+0200", 20240506070809),
+        ("202405060708", 20240506070800),
+        ("20240506+0200", 20240506000000),
+        ("", 0),
+        ("yesterday", 0),
+        ("٢٠٢٤", 0),
+        ("\udc80", 0),
+        ("9" * 400, 99999999999999),
+    ],
+)
+def test_messages_of_one_time_have_neighbouring_fingerprints(time: str, sent: int) -> None:
+    of_one, of_other = fingerprint(b"one", time), fingerprint(b"other", time)
+    assert int.from_bytes(of_one[:8], "big") == int.from_bytes(of_other[:8], "big") == sent
+    assert of_one != of_other
+    assert of_one == fingerprint(b"one", time)
+    assert len(of_one) == 40

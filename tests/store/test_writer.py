@@ -257,10 +257,19 @@ async def test_a_batch_is_bounded(connection: Connection) -> None:
     assert await batch_sizes(Writer(connection, batch_limit=4)) == [4, 4, 1]
 
 
-async def test_the_queue_is_bounded_and_callers_beyond_it_wait(connection: Connection) -> None:
-    sizes = await batch_sizes(Writer(connection, queue_limit=3))
-    assert sum(sizes) == 9
-    assert max(sizes) <= 3
+async def test_what_is_submitted_is_carried_out_in_order_without_being_waited_for(
+    connection: Connection, tmp_path: Path
+) -> None:
+    writer = Writer(connection)
+    order: list[int] = []
+    for number in (12, 10, 11):
+        writer.submit(NOTE, number).add_done_callback(lambda done: order.append(done.result()))
+    assert await writer.submit(NOTE, 13) == 13
+    await writer.close()
+    assert order == [12, 10, 11]
+    assert noted(tmp_path / "journal") == [10, 11, 12, 13]
+    with pytest.raises(StoreError, match="closed"):
+        writer.submit(NOTE, 14)
 
 
 async def test_close_carries_out_what_is_queued(connection: Connection, tmp_path: Path) -> None:

@@ -1,0 +1,85 @@
+"""What searches judge by is in the journal once, and in the memory of those who read it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.errors import StoreError
+from engine.retrieve.selector import PriorCriteria
+from engine.store import criteria, list_tasks
+
+from . import PRIORS, message, opened, request
+
+NEWEST, OLDEST = PriorCriteria(newest=3), PriorCriteria(oldest=1)
+
+
+def forget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in another process."""
+    monkeypatch.setattr(criteria, "_known", {})
+    monkeypatch.setattr(criteria, "_written", {})
+
+
+async def test_searches_that_judge_alike_share_what_they_judge_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal"
+    asked = [
+        replace(PRIORS, patient_id=str(n), criteria=replace(NEWEST if n % 3 else OLDEST)) for n in range(30)
+    ]
+    async with opened(path) as store:
+        await asyncio.gather(*(store.journal(message(n, request(it))) for n, it in enumerate(asked[:20])))
+        await asyncio.gather(*(store.journal(message(n, request(it))) for n, it in enumerate(asked)))
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM criteria").fetchone() == (2,)
+    forget(monkeypatch)
+    assert [task.request.selector for task in reversed(list_tasks(path))] == asked
+    forget(monkeypatch)
+    async with opened(path) as store:
+        assert [task.request.selector for task in await store.waiting("pacs", 50)] == asked
+        again = await store.journal(
+            message("again", request(replace(PRIORS, patient_id="7", criteria=NEWEST)))
+        )
+        assert again.task_ids == (8,)
+
+
+async def test_a_reader_learns_what_came_after_it_had_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        await store.journal(message(1, request(replace(PRIORS, criteria=NEWEST))))
+        forget(monkeypatch)
+        assert len(list_tasks(path)) == 1
+        await store.journal(message(2, request(replace(PRIORS, criteria=OLDEST))))
+        forget(monkeypatch)
+        assert [task.request.selector for task in list_tasks(path)] == [
+            replace(PRIORS, criteria=OLDEST),
+            replace(PRIORS, criteria=NEWEST),
+        ]
+
+
+async def test_a_search_whose_criteria_are_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        await store.journal(message(1, request(PRIORS)))
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("DELETE FROM criteria")
+    forget(monkeypatch)
+    with pytest.raises(StoreError, match="task 1 in the journal cannot be understood"):
+        list_tasks(path)
+
+
+def test_many_criteria_that_are_made_anew_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    forget(monkeypatch)
+    names = {criteria.digest_of(PriorCriteria(newest=n % 7)) for n in range(1000)}
+    assert len(names) == 7
+    assert len(criteria._written) <= 256
+    assert len(criteria._known) == 7
