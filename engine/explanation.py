@@ -16,6 +16,7 @@ from engine.routing.relevance import in_words
 from engine.routing.router import Decision, RouteTrace, plan_of, routes_of
 from engine.routing.table import OtherValue, RuledOut
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _MOST_TOLD = 20  # values of one check, and fields that ruled routes out
 _JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 

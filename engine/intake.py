@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -30,7 +29,7 @@ from engine.routing.admission import examine
 from engine.routing.meaning import Meaning
 from engine.routing.router import Decision, Matched, decide, plan_of, routes_of
 from engine.routing.rules import Acknowledge
-from engine.store import Effect, Journaled, NewLetter, NewMessage, Store
+from engine.store import Effect, Journaled, NewLetter, NewMessage, Store, fingerprint
 
 _log = logging.getLogger(__name__)
 _NOT_KEPT = "the message could not be kept; send it again later"
@@ -345,7 +344,7 @@ def _record(
     return NewMessage(
         received_at=received.at,
         peer=received.peer,
-        fingerprint=hashlib.sha256(message.raw).digest(),  # sender and MSH-10 are part of the content
+        fingerprint=fingerprint(message.raw, header.time),  # sender and MSH-10 are part of the content
         sending_application=header.sending_application,
         sending_facility=header.sending_facility,
         control_id=header.control_id,
