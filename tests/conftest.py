@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Mapping
+
 import pytest
 
+from engine.event_loop import fastest_loop
 from tests.certificates import Certificates
+
+_ON_BOTH_LOOPS = {"test_listener.py", "test_tls_mllp.py"}
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """asyncio's own loop, and for what depends on it also the engine's."""
+    factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+    if item.path.name in _ON_BOTH_LOOPS:
+        factories["fastest"] = fastest_loop()
+    return factories
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_CONFIG, ConfigPath, load, log_to_stderr
+from engine.cli.options import DEFAULT_CONFIG, ConfigPath, load
 from engine.errors import ForefetchError
+from engine.logs import log_to_stderr
 
 if TYPE_CHECKING:
     from engine.mcp.serving import Transport

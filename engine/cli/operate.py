@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load, log_to_stderr
+from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load
+from engine.logs import log_to_stderr
 
 
 def serve(

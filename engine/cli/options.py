@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,11 +27,6 @@ def load(path: Path, *, try_files: bool = True) -> Config:
     from engine.config import load as load_config
 
     return load_config(path, try_files=try_files)
-
-
-def log_to_stderr(level: int) -> None:
-    """What happens, for whoever runs a verb that serves."""
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s")
 
 
 def console() -> Console:

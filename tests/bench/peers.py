@@ -1,7 +1,7 @@
 """What an intake is compared with, each a process of its own: ``python -m tests.bench.peers NAME FILE``.
 
 ``bare`` is the least that keeps a message before it answers: asyncio, SQLite with a group commit (WAL,
-synchronous FULL), a fixed acknowledgment; nothing is read of the message. ``python-hl7`` is the MLLP server of
+synchronous FULL), a fixed acknowledgment; nothing is read of the message. ``python-hl7`` is the server of
 that package: it parses each message, builds its acknowledgment, and keeps nothing.
 """
 
