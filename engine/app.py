@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -160,5 +161,7 @@ def serve(config: Config) -> None:
 async def _serve(config: Config) -> None:
     stop = stop_event()
     async with Engine(config):
+        gc.collect()
+        gc.freeze()  # modules and routes stay for good: no collection need look at them again
         await stop.wait()
         _log.info("stopping: no new connections, answering what was received")
