@@ -19,6 +19,7 @@ from engine.retrieve.task import RetrieveRequest, RetrieveTask
 from engine.routing.conditions import Check
 from engine.routing.meaning import Meaning, Merge, Number, Occasion, PatientIdentifier
 from engine.routing.router import Decision, Matched, RouteTrace
+from engine.routing.table import RuledOut
 from engine.store import Line, Story
 from engine.waiting import Hold
 
@@ -26,14 +27,14 @@ from engine.waiting import Hold
 def veiled_decision(decision: Decision, veil: Veil) -> Decision:
     """What a message was decided to mean."""
     trace = tuple(_trace(one, veil) for one in decision.trace)
-    meaning = _meaning(decision.meaning, veil)
+    meaning, others = _meaning(decision.meaning, veil), _ruled_out(decision.ruled_out, veil)
     if not isinstance(decision, Matched):
-        return replace(decision, trace=trace, meaning=meaning)
+        return replace(decision, trace=trace, meaning=meaning, ruled_out=others)
     plan = RetrievePlan(
         tuple(_request(request, veil) for request in decision.plan.requests),
         tuple(_problem(problem, veil) for problem in decision.plan.problems),
     )
-    return replace(decision, trace=trace, meaning=meaning, plan=plan)
+    return replace(decision, trace=trace, meaning=meaning, ruled_out=others, plan=plan)
 
 
 def veiled_resolution(answer: Resolution, veil: Veil) -> Resolution:
@@ -100,6 +101,13 @@ def _problem(problem: PlanProblem, veil: Veil) -> PlanProblem:
 def _trace(trace: RouteTrace, veil: Veil) -> RouteTrace:
     condition = None if trace.condition is None else _check(trace.condition, veil)
     return replace(trace, type_check=_check(trace.type_check, veil), condition=condition)
+
+
+def _ruled_out(others: RuledOut, veil: Veil) -> RuledOut:
+    fields = tuple(
+        replace(field, found=tuple(_located(value, veil) for value in field.found)) for field in others.fields
+    )
+    return replace(others, fields=fields)
 
 
 def _check(check: Check, veil: Veil) -> Check:

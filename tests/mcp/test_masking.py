@@ -18,10 +18,16 @@ import pytest
 from mcp import Client
 
 from engine.hl7.encoding import STANDARD_DELIMITERS, escape
+from engine.hl7.message import Message
 from engine.hl7.mllp import frame
+from engine.hl7.path import FieldPath
 from engine.hl7.patient import PatientValues, patient_values
 from engine.mcp import sending
-from engine.mcp.masking import Masking
+from engine.mcp.masking import Masking, Veil
+from engine.mcp.veiling import veiled_decision
+from engine.routing.conditions import OneOf
+from engine.routing.router import decide
+from engine.routing.table import RouteTable
 from engine.simulator import SimulatedArchive, SimulatedDestination
 from engine.simulator.faults import Fault
 from engine.simulator.studies import GeneratedSeries, GeneratedStudy
@@ -29,6 +35,7 @@ from tests.hospital import unused_port
 from tests.mcp.assistant import ALLOW_ALL, COMMAND, ROOT, assistant, at_desk, content
 from tests.mcp.engine import engine
 from tests.mcp.patients import PATIENTS, Patient, strings_in
+from tests.routing.test_router import route
 
 MASKED = {name: "true" for name in ALLOW_ALL if "PATIENT" not in name}
 FIELDS = {
@@ -360,6 +367,17 @@ def test_a_pseudonym_is_the_same_wherever_and_however_a_value_is_written_and_ano
         veil.echo("AALTO aalto 'Aalto'") == f"{masking.value('Aalto')} " * 2 + f"'{masking.value('Aalto')}'"
     )
     assert Masking(shown=False).value("Aalto") != masking.value("Aalto")
+
+
+def test_the_values_that_ruled_routes_out_are_hidden_as_those_of_a_check() -> None:
+    raw = b"MSH|^~\\&|A|B|C|D|||ORM^O01|1|P|2.5\rPID|||4711||MOORE\rPV1|||RAD"
+    message, masking = Message(raw), Masking(shown=False)
+    fields = [OneOf(FieldPath.parse(path), ("x",)) for path in ("PID-3.1", "PV1-3.1")]
+    routes = RouteTable([route(str(field.path), condition=field) for field in fields])
+    decision = decide(message, routes, dt.datetime(2026, 11, 24, tzinfo=dt.UTC))
+    veiled = veiled_decision(decision, Veil(masking, patient_values(raw)))
+    found = [value.text for field in veiled.ruled_out.fields for value in field.found]
+    assert found == [masking.value("4711"), "RAD"]
 
 
 def test_what_is_shown_is_not_touched() -> None:
