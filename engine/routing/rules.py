@@ -14,6 +14,8 @@ from engine.retrieve.selector import PriorCriteria, SeriesFilter
 from engine.retrieve.task import Priority
 from engine.routing.conditions import Condition
 
+_WILD = frozenset("*?[")
+
 
 @dataclass(frozen=True, slots=True)
 class MessagePattern:
@@ -31,10 +33,15 @@ class MessagePattern:
         return self.takes(header.type_code, header.trigger)
 
     def takes(self, code: str, trigger: str) -> bool:
-        return fnmatchcase(code, self.code) and fnmatchcase(trigger, self.trigger)
+        return _like(code, self.code) and _like(trigger, self.trigger)
 
     def __str__(self) -> str:
         return self.code if self.trigger == "*" else f"{self.code}^{self.trigger}"
+
+
+def _like(text: str, pattern: str) -> bool:
+    """As fnmatchcase, which would make a regular expression of every code."""
+    return text == pattern if _WILD.isdisjoint(pattern) else fnmatchcase(text, pattern)
 
 
 @dataclass(frozen=True, slots=True)

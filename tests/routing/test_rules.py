@@ -25,6 +25,8 @@ from engine.routing.rules import MessagePattern
         ("*^A01", "ADT", "A01", True),
         ("*^A01", "ORU", "R01", False),
         ("ADT^A01^ADT_A01", "ADT", "A01", True),
+        ("ADT^A0[18]", "ADT", "A08", True),
+        ("ADT^A0[18]", "ADT", "A0[18]", False),
     ],
 )
 def test_a_pattern_means_code_and_trigger(pattern: str, code: str, trigger: str, expected: bool) -> None:
