@@ -80,7 +80,7 @@ def timer(make: Callable[[int], Route], count: int, raw: bytes, now: dt.datetime
 
 
 def costs(timers: list[timeit.Timer]) -> tuple[list[float], list[float]]:
-    """Seconds of the first message, and of a later one: in turn, so that each has its share of a busy time."""
+    """Seconds of the first message, and of a later one: in turn, so that a busy time is shared."""
     first = [timer.timeit(1) for timer in timers]
     numbers = [max(1, int(0.005 / timer.timeit(1))) for timer in timers]
     later = [[timer.timeit(n) / n for timer, n in zip(timers, numbers, strict=True)] for _ in range(40)]
