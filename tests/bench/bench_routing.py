@@ -69,29 +69,32 @@ def not_looked_up(number: int) -> Route:
     return route(number, AnyOf((ward(number), ward(number, "PV1-3.4"))))
 
 
-def cost(make: Callable[[int], Route], count: int, raw: bytes, now: dt.datetime) -> tuple[float, float]:
-    """Seconds of the first message, and of a later one."""
+def timer(make: Callable[[int], Route], count: int, raw: bytes, now: dt.datetime) -> timeit.Timer:
     table = RouteTable(make(number) for number in range(count))
 
     def one() -> None:
         message = Message(raw)
         as_json(message, decide(message, table, now))
 
-    timer = timeit.Timer(one)
-    first = timer.timeit(1)
-    number = max(1, int(0.01 / timer.timeit(1)))
-    return first, min(timer.repeat(20, number)) / number
+    return timeit.Timer(one)
+
+
+def costs(timers: list[timeit.Timer]) -> tuple[list[float], list[float]]:
+    """Seconds of the first message, and of a later one: in turn, so that a busy time is shared."""
+    first = [timer.timeit(1) for timer in timers]
+    numbers = [max(1, int(0.005 / timer.timeit(1))) for timer in timers]
+    later = [[timer.timeit(n) / n for timer, n in zip(timers, numbers, strict=True)] for _ in range(40)]
+    return first, [min(each) for each in zip(*later, strict=True)]
 
 
 def main() -> None:
     raw, now = order(1).replace(b"@NUMBER@", b"100000000001"), dt.datetime.now().astimezone()
     print(f"{'routes':22}" + "".join(f"{count:>14}" for count in COUNTS))
     for make in (one_field, different_fields, types, one_matches, not_looked_up):
-        costs = [cost(make, count, raw, now) for count in COUNTS]
+        first, later = costs([timer(make, count, raw, now) for count in COUNTS])
         name = make.__name__.replace("_", " ")
-        least = costs[0][1]
-        print(f"{name:22}" + "".join(f"{spent * 1e6:8.0f} ×{spent / least:<5.2g}" for _, spent in costs))
-        print(f"{'  first, ms':22}" + "".join(f"{first * 1e3:8.1f}{'':6}" for first, _ in costs))
+        print(f"{name:22}" + "".join(f"{spent * 1e6:8.0f} ×{spent / later[0]:<5.3g}" for spent in later))
+        print(f"{'  first, ms':22}" + "".join(f"{spent * 1e3:8.1f}{'':6}" for spent in first))
 
 
 if __name__ == "__main__":
