@@ -93,11 +93,7 @@ _KEEP_EFFECT = (
     .values(effect=bindparam("told"))
 )
 _UNANSWERED = select(schema.messages).where(schema.OWED).order_by(schema.messages.c.id)
-_KEEP_ACK = (
-    update(schema.messages)
-    .where(schema.messages.c.id == bindparam("message"), schema.messages.c.ack.is_(None))
-    .values(ack=bindparam("bytes"), ack_code=bindparam("code"), acked_at=bindparam("now"))
-)
+_KEEP_ACK = rapid.Update(schema.messages, ["ack", "ack_code", "acked_at"], unless="ack")
 _ACKS = select(schema.messages.c.id, schema.messages.c.ack).where(
     schema.messages.c.id.in_(bindparam("messages", expanding=True))
 )
@@ -129,12 +125,12 @@ def _add(
     connection: Connection, messages: Sequence[NewMessage], now: dt.datetime
 ) -> list[tuple[int, NewMessage]]:
     """Write those that are not known yet; in their order, each with its number."""
-    start = rapid.next_id(connection, schema.messages)
-    numbered = list(enumerate(messages, start))
+    ids = rapid.take_ids(connection, schema.messages, len(messages))
+    numbered = list(zip(ids, messages, strict=True))
     added = _ADD.run(connection, [_message_row(number, message, now) for number, message in numbered])
     if added == len(numbered):
         return numbered
-    new = set(connection.execute(_SINCE, {"start": start}).scalars())
+    new = set(connection.execute(_SINCE, {"start": ids.start}).scalars())
     return [(number, message) for number, message in numbered if number in new]
 
 
@@ -146,11 +142,13 @@ def keep_ack(
     A letter whose acknowledgment is not the one that is kept is dropped: only one answer goes out.
     """
     now = dt.datetime.now(dt.UTC)
-    connection.execute(
-        _KEEP_ACK,
-        [{"message": message, "bytes": ack, "code": code, "now": now} for message, ack, code, _ in calls],
-    )
-    kept = dict(connection.execute(_ACKS, {"messages": [message for message, *_ in calls]}).all())
+    first: dict[int, dict[str, Any]] = {}
+    for message, ack, code, _ in calls:
+        first.setdefault(message, {"id": message, "ack": ack, "ack_code": code, "acked_at": now})
+    if _KEEP_ACK.run(connection, list(first.values())) == len(first):
+        kept = {message: row["ack"] for message, row in first.items()}
+    else:
+        kept = dict(connection.execute(_ACKS, {"messages": list(first)}).all())
     for message, *_ in calls:
         if message not in kept:
             raise StoreError(f"the journal has no message {message}")
