@@ -107,7 +107,7 @@ class Dispatcher:
         """Stop on the wire what was taken back, and tell who waits for what has ended by it."""
         self._stop_running(taken_back.running)
         for task_id in taken_back.canceled:
-            self._waiters.tell(await self._store.settled_by(task_id))
+            self._waiters.settle(await self._store.settled_by(task_id))
 
     async def settled(self, message_id: int, timeout: float | None) -> bool:
         """Wait until every task of a message is final; whether it is. With a ``timeout`` (seconds) no longer
@@ -176,7 +176,7 @@ class Dispatcher:
                 await self._note_progress()
                 for task_id, messages in await self._store.expire():
                     _log.warning("task %d has failed: nobody approved it in time", task_id)
-                    self._waiters.tell(messages)
+                    self._waiters.settle(messages)
                 for tidy in self._tidies:
                     tidy()
             except StoreError as error:
@@ -322,7 +322,7 @@ class Dispatcher:
         children, settled = kept
         _log.info("task %d: %s", task.id, resolution.outcome.text)
         self.wake(child.request.archive for child in children)
-        self._waiters.tell(settled)
+        self._waiters.settle(settled)
 
     async def _finish(self, task: RetrieveTask, outcome: Outcome, seen: dt.datetime | None = None) -> None:
         settled = await self._persist(lambda: self._store.finish(task.id, outcome, seen))
@@ -331,7 +331,7 @@ class Dispatcher:
             return
         level = logging.INFO if outcome.arrived else logging.WARNING
         _log.log(level, "task %d %s: %s (%s)", task.id, outcome.status, outcome.cause, outcome.counters)
-        self._waiters.tell(settled)
+        self._waiters.settle(settled)
 
     async def _persist(self, write: Callable[[], Awaitable[_T]]) -> _T:
         """Write an outcome, again and again while the store is out of order: what an archive has said must

@@ -90,7 +90,7 @@ class Entrance:
             self._waiters.tell(await self._store.defer_task(task.id, due, gate, reason, task.updated))
             if verdict.gate is Gate.WINDOW and not self._waits_for_more(task):
                 await self._store.defer_alike(task, due, gate, reason)
-                self._waiters.tell(self._waiters.messages)
+                self._waiters.gates_closed()
         else:
             _log.warning("task %d is held: %s", task.id, verdict.reason)
             expires = None if earlier else verdict.until
@@ -122,7 +122,7 @@ class Entrance:
     def _answer_those_who_asked(self) -> None:
         if self._asked_meanwhile and not self._entering:
             self._asked_meanwhile = False
-            self._waiters.tell(self._waiters.messages)
+            self._waiters.gates_closed()
 
     def _waits_for_more(self, task: RetrieveTask) -> bool:
         """Whether another gate comes before a window: then each task has to be looked at by itself."""
