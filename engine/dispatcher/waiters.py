@@ -54,9 +54,8 @@ class Waiters:
     def ended(self, task_id: int) -> None:
         """A task is under way no more: have those look again who wait for it, if all the others rest."""
         for waiter in self._pressed:
-            if waiter.open_tasks is None:
-                waiter.news.set()
-            elif waiter.open_tasks.pop(task_id, None) is not None and self._all_rest(waiter):
+            awaited = waiter.open_tasks
+            if awaited is None or (awaited.pop(task_id, None) is not None and self._all_rest(waiter)):
                 waiter.news.set()
 
     def gates_closed(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, insert, or_, select, update
@@ -14,7 +15,7 @@ from engine.store.rows import all_texts, end_row
 from engine.store.schema import UtcDateTime, closures, links, occasions, tasks
 from engine.store.story import Event, tell
 
-_MOST_ALIKE = 32  # deferred by one statement: as many come together as a lane turns away at once
+_MOST_ALIKE = 256  # deferred by one statement: as many come together as a lane turns away at once
 _RECONSIDERED = ("switch", "lists")  # what a new start may allow
 
 _THIS = tasks.c.id == bindparam("task")
@@ -25,6 +26,9 @@ _LATER = update(tasks).values(
     due_at=bindparam("due"), gate=bindparam("by"), reason=bindparam("why"), updated_at=bindparam("now")
 )
 _DEFER = _LATER.where(_THIS, AS_SEEN, _SCHEDULED)
+_MESSAGES_OF_ALL = (
+    select(links.c.message_id).distinct().where(links.c.task_id.in_(bindparam("tasks", expanding=True)))
+)
 _ALIKE = (
     select(tasks.c.id)
     .where(
@@ -150,17 +154,17 @@ def _of_same_orders(connection: Connection, messages: list[int]) -> list[int]:
 
 def defer(
     connection: Connection,
-    task_id: int,
+    seen: Sequence[tuple[int, dt.datetime | None]],
     due: dt.datetime,
     gate: str,
     reason: str,
-    seen: dt.datetime | None,
 ) -> list[int]:
-    """A SCHEDULED task is not looked at before ``due``, unless it has been updated since it was ``seen``; the
-    messages that wait for it."""
-    terms = {"task": task_id, "due": due, "by": gate, "why": reason, "seen": seen, "now": _now()}
-    connection.execute(_DEFER, terms)
-    return messages_of(connection, task_id)
+    """SCHEDULED tasks are not looked at before ``due``, save those that have been updated since they were
+    ``seen``; the messages that wait for them."""
+    terms = {"due": due, "by": gate, "why": reason, "now": _now()}
+    connection.execute(_DEFER, [{**terms, "task": number, "seen": at} for number, at in seen])
+    numbers = [number for number, _ in seen]
+    return list(connection.execute(_MESSAGES_OF_ALL, {"tasks": numbers}).scalars())
 
 
 def defer_alike(connection: Connection, task: RetrieveTask, due: dt.datetime, gate: str, reason: str) -> None:

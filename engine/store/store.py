@@ -33,7 +33,7 @@ _RESOLVE = each(tasks.resolve)
 _RELEASE = each(tasks.release)
 _RESCHEDULE = each(tasks.reschedule)
 _HOLD = each(gates.hold)
-_DEFER_TASK = each(gates.defer)
+_DEFER_TASKS = each(gates.defer)
 _DEFER_ALIKE = each(gates.defer_alike)
 _EXPIRE = each(gates.expire)
 _NEXT_EXPIRY = each(gates.next_expiry)
@@ -214,11 +214,12 @@ class Store:
         next `recover`, anything else by a person, or ends at ``expires``."""
         return await self._writer.run(_HOLD, task_id, gate, reason, expires, seen)
 
-    async def defer_task(
-        self, task_id: int, due: dt.datetime, gate: str, reason: str, seen: dt.datetime | None = None
+    async def defer_tasks(
+        self, seen: Sequence[tuple[int, dt.datetime | None]], due: dt.datetime, gate: str, reason: str
     ) -> list[int]:
-        """A SCHEDULED task is not looked at before ``due``; the messages that wait for it."""
-        return await self._writer.run(_DEFER_TASK, task_id, due, gate, reason, seen)
+        """SCHEDULED tasks, each with when it was `seen`, are not looked at before ``due``; the messages that
+        wait for them."""
+        return await self._writer.run(_DEFER_TASKS, seen, due, gate, reason)
 
     async def defer_alike(self, task: RetrieveTask, due: dt.datetime, gate: str, reason: str) -> None:
         """The same for some more C-MOVEs of the same routes, archive and priority that are due."""
