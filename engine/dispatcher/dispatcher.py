@@ -62,7 +62,7 @@ class Dispatcher:
         self._tidies = [Tidy(name, finder) for name, finder in self._finders.items()]
         self._verify_within = verify_within
         self._by_hand = by_hand
-        self._waiters = Waiters(store, self.as_held)
+        self._waiters = Waiters(store, self.as_held, lambda: self._entrance.unsure)
         archive_probes: dict[str, Probe] = {name: client.echo for name, client in clients.items()}
         probes = {name: place.probe for name, place in places.items() if place.probe is not None}
         self._meters = Meters(policy, archive_probes, probes)

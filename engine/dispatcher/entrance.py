@@ -53,12 +53,16 @@ class Entrance:
         self._refuse = refuse
         self._one_at_a_time = asyncio.Lock()  # what one task uses up, the next one must see
         self._entering = 0  # tasks whose place is taken and whose claim is not made yet
-        self._asked_meanwhile = False
         self.earlier = 0  # the newest task of earlier runs
         holds = any(rule.hold is not None for rule in policy.routes.values())
         # Whether there are gates at which a move needs a person, or is refused: these are asked as soon as it
         # is there, whatever else it waits for
         self.sifts = not policy.switch_on or holds or policy.order != Budget()
+
+    @property
+    def unsure(self) -> bool:
+        """Whether a place is taken that may be given back."""
+        return self._entering > 0
 
     async def enter(self, task: RetrieveTask) -> Admitted | Closed | None:
         """Let a task through and claim it. None: it is not SCHEDULED any more, or has been changed meanwhile
@@ -111,15 +115,12 @@ class Entrance:
             return
         kinds = {(it.request.routes, it.request.priority): it for it in tasks if not self._waits_for_more(it)}
         for task in kinds.values():
-            await self._store.defer_alike(task, due, gate, reason)
-        if kinds:
-            self._waiters.gates_closed()
+            self._waiters.tell(await self._store.defer_alike(task, due, gate, reason))
 
     def as_held(self, task: RetrieveTask) -> RetrieveTask:
         """With the gate that holds everything of its kind now, where one does: the journal notes what holds
         the task alone. While a place is taken that may be given back, nobody knows."""
-        if self._entering:
-            self._asked_meanwhile = True
+        if self.unsure:
             return task
         now = _now()
         if task.status is not TaskStatus.SCHEDULED or (task.not_before is not None and task.not_before > now):
@@ -135,11 +136,6 @@ class Entrance:
             verdicts = [(task, admit(task, self._policy, Load(), _now())) for task in waiting]
             # The archive is not listed: none is open
             await self.turn_away([(task, it) for task, it in verdicts if isinstance(it, Closed)])
-
-    def _answer_those_who_asked(self) -> None:
-        if self._asked_meanwhile and not self._entering:
-            self._asked_meanwhile = False
-            self._waiters.gates_closed()
 
     def _waits_for_more(self, task: RetrieveTask) -> bool:
         """Whether another gate comes before a window: then each task has to be looked at by itself."""
@@ -177,7 +173,8 @@ class Entrance:
             if claimed is None:
                 self._meters.take_back(task, now, dry_run=verdict.dry_run)
             self._entering -= 1
-            self._answer_those_who_asked()
+            if not self.unsure:
+                self._waiters.sure()
         return None if claimed is None else Admitted(claimed, verdict.dry_run, now)
 
 

@@ -26,12 +26,17 @@ class _Waiter:
 class Waiters:
     """Told by the dispatcher whenever something has changed for a message."""
 
-    def __init__(self, store: Store, as_held: Callable[[RetrieveTask], RetrieveTask]) -> None:
-        """``as_held`` adds the gate that holds a task with all others of its kind."""
+    def __init__(
+        self, store: Store, as_held: Callable[[RetrieveTask], RetrieveTask], unsure: Callable[[], bool]
+    ) -> None:
+        """``as_held`` adds the gate that holds a task with all others of its kind; ``unsure``: whether it
+        cannot be told now. When it can again, `sure` has to be called."""
         self._store = store
         self._as_held = as_held
+        self._unsure = unsure
         self._waiters: dict[int, list[_Waiter]] = {}  # by message
         self._pressed: set[_Waiter] = set()  # those that wait only for so long
+        self._asking: set[_Waiter] = set()  # those that have asked when nobody knew
 
     @property
     def messages(self) -> tuple[int, ...]:
@@ -58,10 +63,12 @@ class Waiters:
             if awaited is None or (awaited.pop(task_id, None) is not None and self._all_rest(waiter)):
                 waiter.news.set()
 
-    def gates_closed(self) -> None:
-        """Have those look again who would not wait for what rests."""
-        for waiter in self._pressed:
-            waiter.news.set()
+    def sure(self) -> None:
+        """Which gates hold what can be told again."""
+        asking, self._asking = self._asking, set()
+        for waiter in asking:
+            if self._all_rest(waiter):
+                waiter.news.set()
 
     async def settled(self, message_id: int, timeout: float | None) -> bool:
         """Wait until every task of a message is final; whether it is.
@@ -81,6 +88,7 @@ class Waiters:
             return False
         finally:
             self._pressed.discard(waiter)
+            self._asking.discard(waiter)
             self._waiters[message_id].remove(waiter)
             if not self._waiters[message_id]:
                 del self._waiters[message_id]
@@ -99,9 +107,12 @@ class Waiters:
         return True
 
     def _all_rest(self, waiter: _Waiter) -> bool:
-        if waiter.limit is None or waiter.open_tasks is None:
-            return False
         limit = waiter.limit
+        if limit is None or waiter.open_tasks is None:
+            return False
+        if self._unsure():
+            self._asking.add(waiter)
+            return False
         return all(_rests(self._as_held(task), limit) for task in waiter.open_tasks.values())
 
 

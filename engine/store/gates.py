@@ -43,7 +43,7 @@ _ALIKE = (
     .order_by(tasks.c.due_at, tasks.c.id)
     .limit(_MOST_ALIKE)
 )
-_DEFER_ALIKE = _LATER.where(tasks.c.id.in_(_ALIKE))
+_DEFER_ALIKE = _LATER.where(tasks.c.id.in_(_ALIKE)).returning(tasks.c.id)
 _HOLD = (
     update(tasks)
     .where(_THIS, AS_SEEN, _SCHEDULED)
@@ -163,13 +163,14 @@ def defer(
     ``seen``; the messages that wait for them."""
     terms = {"due": due, "by": gate, "why": reason, "now": _now()}
     connection.execute(_DEFER, [{**terms, "task": number, "seen": at} for number, at in seen])
-    numbers = [number for number, _ in seen]
-    return list(connection.execute(_MESSAGES_OF_ALL, {"tasks": numbers}).scalars())
+    return _messages_of_all(connection, [number for number, _ in seen])
 
 
-def defer_alike(connection: Connection, task: RetrieveTask, due: dt.datetime, gate: str, reason: str) -> None:
+def defer_alike(
+    connection: Connection, task: RetrieveTask, due: dt.datetime, gate: str, reason: str
+) -> list[int]:
     """The next C-MOVEs of the same routes, archive and priority, which nobody has expedited, are not looked
-    at before ``due`` either."""
+    at before ``due`` either; the messages that wait for them."""
     request = task.request
     terms = {
         "of_archive": request.archive,
@@ -180,7 +181,11 @@ def defer_alike(connection: Connection, task: RetrieveTask, due: dt.datetime, ga
         "why": reason,
         "now": _now(),
     }
-    connection.execute(_DEFER_ALIKE, terms)
+    return _messages_of_all(connection, connection.execute(_DEFER_ALIKE, terms).scalars().all())
+
+
+def _messages_of_all(connection: Connection, numbers: Sequence[int]) -> list[int]:
+    return list(connection.execute(_MESSAGES_OF_ALL, {"tasks": numbers}).scalars()) if numbers else []
 
 
 def hold(

@@ -221,9 +221,9 @@ class Store:
         wait for them."""
         return await self._writer.run(_DEFER_TASKS, seen, due, gate, reason)
 
-    async def defer_alike(self, task: RetrieveTask, due: dt.datetime, gate: str, reason: str) -> None:
+    async def defer_alike(self, task: RetrieveTask, due: dt.datetime, gate: str, reason: str) -> list[int]:
         """The same for some more C-MOVEs of the same routes, archive and priority that are due."""
-        await self._writer.run(_DEFER_ALIKE, task, due, gate, reason)
+        return await self._writer.run(_DEFER_ALIKE, task, due, gate, reason)
 
     async def expire(self) -> list[tuple[int, tuple[int, ...]]]:
         """End HELD tasks whose time is over; each with the messages all of whose tasks have ended by it."""
