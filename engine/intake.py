@@ -188,7 +188,7 @@ class Intake:
         _log_kept(received, kept)
         if kept.new:
             await self._dispatcher.withdraw(kept.withdrawn)
-            self._dispatcher.wake({request.archive for request in plan_of(received.decision).requests})
+            self._dispatcher.expect(plan_of(received.decision).requests)
         return kept
 
     async def _answer(self, received: _Received, kept: Journaled) -> Answer:

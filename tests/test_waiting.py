@@ -65,7 +65,7 @@ async def test_each_task_tells_what_it_waits_for_and_until_when(tmp_path: Path) 
         requests = [asked(f"1.{number}") for number in range(1, 6)]
         await keep(store, *requests, asked("1.6", due=AHEAD), asked("1.7", "night"), asked("1.8", "off"))
         await store.hold(1, "approval", "its route says so", AHEAD)
-        await store.defer_task(2, AHEAD, "budget", "its patient has had enough")
+        await store.defer_tasks([(2, None)], AHEAD, "budget", "its patient has had enough")
         await store.claim(3)
         await store.reschedule(3, FAILED, AHEAD, "no connection; retry 1 of 3", ())
         operate(path, Verb.HOLD, [4], "ann")

@@ -25,7 +25,7 @@ from engine.resolve import Resolution
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.policy import BY_HAND, REHEARSAL, Policy, terms
 from engine.retrieve.retry import Again, decide
-from engine.retrieve.task import RetrieveTask
+from engine.retrieve.task import RetrieveRequest, RetrieveTask
 from engine.store import Store, Withdrawn
 from engine.store.store import DEFAULT_AGING
 
@@ -62,7 +62,7 @@ class Dispatcher:
         self._tidies = [Tidy(name, finder) for name, finder in self._finders.items()]
         self._verify_within = verify_within
         self._by_hand = by_hand
-        self._waiters = Waiters(store, self.as_held)
+        self._waiters = Waiters(store, self.as_held, lambda: self._entrance.unsure)
         archive_probes: dict[str, Probe] = {name: client.echo for name, client in clients.items()}
         probes = {name: place.probe for name, place in places.items() if place.probe is not None}
         self._meters = Meters(policy, archive_probes, probes)
@@ -103,11 +103,17 @@ class Dispatcher:
             if name in self._lanes:
                 self._lanes[name].wake.set()
 
+    def expect(self, requests: Iterable[RetrieveRequest]) -> None:
+        """Tell that new tasks wait that were made of these."""
+        for request in requests:
+            if request.archive in self._lanes:
+                self._lanes[request.archive].expect(request)
+
     async def withdraw(self, taken_back: Withdrawn) -> None:
         """Stop on the wire what was taken back, and tell who waits for what has ended by it."""
         self._stop_running(taken_back.running)
         for task_id in taken_back.canceled:
-            self._waiters.tell(await self._store.settled_by(task_id))
+            self._waiters.settle(await self._store.settled_by(task_id))
 
     async def settled(self, message_id: int, timeout: float | None) -> bool:
         """Wait until every task of a message is final; whether it is. With a ``timeout`` (seconds) no longer
@@ -176,7 +182,7 @@ class Dispatcher:
                 await self._note_progress()
                 for task_id, messages in await self._store.expire():
                     _log.warning("task %d has failed: nobody approved it in time", task_id)
-                    self._waiters.tell(messages)
+                    self._waiters.settle(messages)
                 for tidy in self._tidies:
                     tidy()
             except StoreError as error:
@@ -234,7 +240,8 @@ class Dispatcher:
             lane.running.pop(task.id, None)
             self._meters.end(task, dry_run=admitted.dry_run)
             self._waiters.ended(task.id)
-            self._wake_all()  # it may have been the one too many at its destination
+            for other in self._lanes.values():  # it may have been the one too many at its destination
+                other.came_free(here=other is lane)
 
     def _count(self, admitted: Admitted, result: Result) -> None:
         """Rates go by what was sent, as soon as that is known."""
@@ -280,7 +287,9 @@ class Dispatcher:
     async def _release(self, task: RetrieveTask, reason: str, due: dt.datetime | None = None) -> bool:
         """Back into the queue; False: nobody wants it any more, and it has ended."""
         released = await self._persist(lambda: self._store.release(task.id, reason, due))
-        if not released:
+        if released:
+            self.wake([task.request.archive])
+        else:
             await self._finish(task, _WITHDRAWN)
         return released
 
@@ -305,6 +314,7 @@ class Dispatcher:
             return
         _log.warning("task %d failed (%s); tried again at %s", task.id, outcome.cause, decision.at)
         self._waiters.tell(waiting)
+        self.wake([task.request.archive])
 
     async def _answer(self, task: RetrieveTask, resolution: Resolution) -> None:
         """Finish a question and leave one task for each study that it found."""
@@ -321,8 +331,9 @@ class Dispatcher:
             return
         children, settled = kept
         _log.info("task %d: %s", task.id, resolution.outcome.text)
-        self.wake(child.request.archive for child in children)
-        self._waiters.tell(settled)
+        self.wake(child.request.archive for child in children if child.expedited)
+        self.expect(child.request for child in children)
+        self._waiters.settle(settled)
 
     async def _finish(self, task: RetrieveTask, outcome: Outcome, seen: dt.datetime | None = None) -> None:
         settled = await self._persist(lambda: self._store.finish(task.id, outcome, seen))
@@ -331,7 +342,7 @@ class Dispatcher:
             return
         level = logging.INFO if outcome.arrived else logging.WARNING
         _log.log(level, "task %d %s: %s (%s)", task.id, outcome.status, outcome.cause, outcome.counters)
-        self._waiters.tell(settled)
+        self._waiters.settle(settled)
 
     async def _persist(self, write: Callable[[], Awaitable[_T]]) -> _T:
         """Write an outcome, again and again while the store is out of order: what an archive has said must

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from engine.dispatcher.meters import Meters
@@ -53,12 +53,16 @@ class Entrance:
         self._refuse = refuse
         self._one_at_a_time = asyncio.Lock()  # what one task uses up, the next one must see
         self._entering = 0  # tasks whose place is taken and whose claim is not made yet
-        self._asked_meanwhile = False
         self.earlier = 0  # the newest task of earlier runs
         holds = any(rule.hold is not None for rule in policy.routes.values())
         # Whether there are gates at which a move needs a person, or is refused: these are asked as soon as it
         # is there, whatever else it waits for
         self.sifts = not policy.switch_on or holds or policy.order != Budget()
+
+    @property
+    def unsure(self) -> bool:
+        """Whether a place is taken that may be given back."""
+        return self._entering > 0
 
     async def enter(self, task: RetrieveTask) -> Admitted | Closed | None:
         """Let a task through and claim it. None: it is not SCHEDULED any more, or has been changed meanwhile
@@ -70,38 +74,53 @@ class Entrance:
 
     async def sift(self, tasks: Iterable[RetrieveTask]) -> None:
         """Turn away those that need a person, or are refused."""
+        away = []
         for task in tasks:
             usage = await self._usage(task) if self._counts(task) else Usage()
             verdict = self._ask(task, usage, _now())
             if isinstance(verdict, Closed) and verdict.then is not Then.WAIT:
-                await self.turn_away(task, verdict)
+                away.append((task, verdict))
+        await self.turn_away(away)
 
-    async def turn_away(self, task: RetrieveTask, verdict: Closed) -> None:
+    async def turn_away(self, away: Sequence[tuple[RetrieveTask, Closed]]) -> None:
+        """Do with tasks what their gates say; those that wait for the same, together."""
+        alike: dict[Closed, list[RetrieveTask]] = {}
+        for task, verdict in away:
+            if verdict.then is Then.WAIT:
+                alike.setdefault(verdict, []).append(task)
+        others = [self._stop(task, verdict) for task, verdict in away if verdict.then is not Then.WAIT]
+        await asyncio.gather(*others, *(self._defer(tasks, verdict) for verdict, tasks in alike.items()))
+
+    async def _stop(self, task: RetrieveTask, verdict: Closed) -> None:
         """A task that is not allowed fails. One of an earlier run was acknowledged when it was allowed: it is
         held, and goes on after a start at which it is allowed again."""
         earlier = verdict.gate in _BY_CONFIGURATION and task.id <= self.earlier
         if verdict.then is Then.REFUSE and not earlier:
             _log.warning("task %d is refused: %s", task.id, verdict.reason)
             await self._refuse(task, verdict.reason)
-        elif verdict.then is Then.WAIT:
-            due = verdict.until or _now() + _UNKNOWN
-            _log.info("task %d waits: %s", task.id, verdict.reason)
-            gate, reason = verdict.gate.value, verdict.reason
-            self._waiters.tell(await self._store.defer_task(task.id, due, gate, reason, task.updated))
-            if verdict.gate is Gate.WINDOW and not self._waits_for_more(task):
-                await self._store.defer_alike(task, due, gate, reason)
-                self._waiters.tell(self._waiters.messages)
-        else:
-            _log.warning("task %d is held: %s", task.id, verdict.reason)
-            expires = None if earlier else verdict.until
-            gate, reason = verdict.gate.value, verdict.reason
-            self._waiters.tell(await self._store.hold(task.id, gate, reason, expires, task.updated))
+            return
+        _log.warning("task %d is held: %s", task.id, verdict.reason)
+        expires = None if earlier else verdict.until
+        gate, reason = verdict.gate.value, verdict.reason
+        self._waiters.tell(await self._store.hold(task.id, gate, reason, expires, task.updated))
+
+    async def _defer(self, tasks: Sequence[RetrieveTask], verdict: Closed) -> None:
+        """Look at none of these before the gate opens; behind a window, nor at those alike."""
+        due = verdict.until or _now() + _UNKNOWN
+        _log.info("task %d waits, and %d more: %s", tasks[0].id, len(tasks) - 1, verdict.reason)
+        gate, reason = verdict.gate.value, verdict.reason
+        seen = [(task.id, task.updated) for task in tasks]
+        self._waiters.tell(await self._store.defer_tasks(seen, due, gate, reason))
+        if verdict.gate is not Gate.WINDOW:
+            return
+        kinds = {(it.request.routes, it.request.priority): it for it in tasks if not self._waits_for_more(it)}
+        for task in kinds.values():
+            self._waiters.tell(await self._store.defer_alike(task, due, gate, reason))
 
     def as_held(self, task: RetrieveTask) -> RetrieveTask:
         """With the gate that holds everything of its kind now, where one does: the journal notes what holds
         the task alone. While a place is taken that may be given back, nobody knows."""
-        if self._entering:
-            self._asked_meanwhile = True
+        if self.unsure:
             return task
         now = _now()
         if task.status is not TaskStatus.SCHEDULED or (task.not_before is not None and task.not_before > now):
@@ -114,15 +133,9 @@ class Entrance:
     async def turn_away_all(self, archive: str) -> None:
         """Tasks of an archive that routes.yaml no longer lists, due or not: no lane looks at them."""
         while waiting := await self._store.waiting(archive, 100, due_by=_EVER):
-            for task in waiting:
-                verdict = admit(task, self._policy, Load(), _now())
-                assert isinstance(verdict, Closed)  # the archive is not listed
-                await self.turn_away(task, verdict)
-
-    def _answer_those_who_asked(self) -> None:
-        if self._asked_meanwhile and not self._entering:
-            self._asked_meanwhile = False
-            self._waiters.tell(self._waiters.messages)
+            verdicts = [(task, admit(task, self._policy, Load(), _now())) for task in waiting]
+            # The archive is not listed: none is open
+            await self.turn_away([(task, it) for task, it in verdicts if isinstance(it, Closed)])
 
     def _waits_for_more(self, task: RetrieveTask) -> bool:
         """Whether another gate comes before a window: then each task has to be looked at by itself."""
@@ -160,7 +173,8 @@ class Entrance:
             if claimed is None:
                 self._meters.take_back(task, now, dry_run=verdict.dry_run)
             self._entering -= 1
-            self._answer_those_who_asked()
+            if not self.unsure:
+                self._waiters.sure()
         return None if claimed is None else Admitted(claimed, verdict.dry_run, now)
 
 

@@ -8,17 +8,18 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from engine.dicom.node import Archive
 from engine.dispatcher.entrance import Admitted, Entrance
 from engine.dispatcher.tidy import Tidy
-from engine.errors import StoreError
 from engine.move import Client
 from engine.retrieve.gate import Closed, Gate, Scope
 from engine.retrieve.outcome import SubOperations, TaskStatus
-from engine.retrieve.task import RetrieveTask
+from engine.retrieve.selector import Study
+from engine.retrieve.task import RetrieveRequest, RetrieveTask
 from engine.store import Sieve, Store
 
 _log = logging.getLogger(__name__)
@@ -27,6 +28,10 @@ _BACK_OFF = dt.timedelta(seconds=1)  # after "local limit exceeded"; doubles up 
 _LONGEST_BACK_OFF = dt.timedelta(minutes=1)
 _MOST_AT_ONCE = 256  # tasks that are turned away together
 _FOR_THE_UNHURRIED = frozenset({Gate.WINDOW, Gate.RATE})  # what is expedited passes these
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 @dataclass(slots=True)
@@ -77,6 +82,18 @@ class Shut:
         else:
             self.entirely = True  # not even questions
 
+    @property
+    def somewhere(self) -> bool:
+        """Whether anything is shut."""
+        return self.entirely or not (self.moves and self.unhurried) or bool(self.destinations | self.slowed)
+
+    def holds(self, request: RetrieveRequest) -> bool:
+        """Whether a new task of a request, which nobody has expedited, would be turned away as well."""
+        if not isinstance(request.selector, Study):
+            return self.entirely
+        here = self.entirely or not self.moves or not self.unhurried
+        return here or request.destination in self.destinations | self.slowed
+
     def sieve(self, only: frozenset[str]) -> Sieve:
         destinations, slowed = frozenset(self.destinations), frozenset(self.slowed)
         return Sieve(self.moves, self.unhurried, destinations, slowed, only)
@@ -100,27 +117,47 @@ class Lane:
     _pause: dt.timedelta = _BACK_OFF
     _sifted: int = 0  # the newest task that was looked at for gates that need a person
     _told: set[tuple[str, str]] = field(default_factory=set)
+    _shut: Shut | None = None  # what the last turn has found; None: it is going on
+    _more: bool = True  # whether more may wait than the last turn had room for
+    _looks_at: dt.datetime = field(default_factory=_now)  # the next time of itself
 
     async def serve(self, run: Run) -> None:
         """Keep the archive as busy as the gates allow. Nothing that goes wrong may end this: it would be
         missed only when images are."""
-        rest = 0.0
         self._sifted = self.entrance.earlier
         while True:
-            try:
-                async with asyncio.timeout(rest):
-                    await self.wake.wait()
-            except TimeoutError:
-                pass  # looked at all the same: a task may be due, or a wake-up have got lost
             self.wake.clear()
+            self._shut = None
             try:
                 self.tidy()
-                opens = await self._start_waiting(run)
-                rest = await self._rest(opens)
+                shut = await self._start_waiting(run)
+                self._looks_at = await self._next_look(shut)
+                self._shut = shut
             except Exception:  # noqa: BLE001  see above
                 _log.exception("archive %s: tasks could not be started; trying again", self.archive.name)
                 await asyncio.sleep(STORE_RETRY)
-                rest = 0.0
+                continue
+            with suppress(TimeoutError):  # looked at all the same: a task may be due, or a wake-up be lost
+                async with asyncio.timeout((self._looks_at - _now()).total_seconds()):
+                    await self.wake.wait()
+
+    def expect(self, request: RetrieveRequest) -> None:
+        """A new task waits. It is not looked at where that would be in vain: before it is due, while the
+        archive has all that it may have, or behind a gate that holds everything of its kind."""
+        if self._shut is None or self.entrance.sifts:
+            self.wake.set()
+        elif self._free <= 0:
+            self._more = True
+        elif request.due is not None and request.due > _now():
+            if request.due < self._looks_at:
+                self.wake.set()
+        elif not self._shut.holds(request):
+            self.wake.set()
+
+    def came_free(self, *, here: bool) -> None:
+        """A task has ended, at this archive or elsewhere: look whether others waited for that."""
+        if self._shut is None or self._shut.somewhere or (here and self._more):
+            self.wake.set()
 
     def back_off(self) -> dt.datetime:
         """The archive is at its own limit: start nothing until a time, later each time; that time."""
@@ -132,33 +169,30 @@ class Lane:
         """The archive serves us."""
         self._pause = _BACK_OFF
 
-    async def _rest(self, opens: dt.datetime | None) -> float:
-        """Seconds until there may be something to do of itself: a task falls due, a gate opens, an
-        association has been unused for long."""
-        try:
-            times = [await self.store.next_due(self.archive.name), opens]
-        except StoreError:
-            return STORE_RETRY
-        waits = [max(0.0, (time - _now()).total_seconds()) for time in times if time is not None]
-        return min([self.archive.idle, *waits])
+    async def _next_look(self, shut: Shut) -> dt.datetime:
+        """When there may be something to do of itself: a task falls due, a gate opens, an association has
+        been unused for long."""
+        times = [_now() + dt.timedelta(seconds=self.archive.idle), shut.opens]
+        if self._free > 0 or not self._more:
+            times.append(await self.store.next_due(self.archive.name))
+        return min(time for time in times if time is not None)
 
-    async def _start_waiting(self, run: Run) -> dt.datetime | None:
-        """Start what may start, in the order of the store, until nothing more may. The earliest time at which
-        a gate opens that holds everything of its kind, where one is known."""
+    async def _start_waiting(self, run: Run) -> Shut:
+        """Start what may start, in the order of the store, until nothing more may; the gates that were found
+        closed."""
         await self._sift()
-        shut, limit = Shut(), self._free
-        while self._free > 0 and not shut.entirely:
+        shut, limit, self._more = Shut(), self._free, True
+        while self._free > 0 and self._more and not shut.entirely:
             if self.quiet_until is not None and self.quiet_until > _now():
-                return self.quiet_until
+                return Shut(entirely=True, opens=self.quiet_until)
             sieve = shut.sieve(self.only)
             waiting = await self.store.waiting(self.archive.name, limit, aging=self.aging, sieve=sieve)
-            if not waiting:
-                break
-            away = await self._try(waiting, shut, run)
-            await asyncio.gather(*(self.entrance.turn_away(task, verdict) for task, verdict in away))
+            started, away = await self._try(waiting, shut, run)
+            await self.entrance.turn_away(away)
+            self._more = len(waiting) == limit or started < len(waiting)
             limit = min(2 * limit, _MOST_AT_ONCE) if len(away) == len(waiting) else self._free
         await self._publish(shut.rates)
-        return shut.opens
+        return shut
 
     async def _sift(self) -> None:
         """New moves that need a person must not wait for a gate until that is asked for."""
@@ -190,26 +224,24 @@ class Lane:
 
     async def _try(
         self, waiting: Sequence[RetrieveTask], shut: Shut, run: Run
-    ) -> list[tuple[RetrieveTask, Closed]]:
-        """Start what may start of these; those that a gate turns away for what they are themselves."""
-        away = []
+    ) -> tuple[int, list[tuple[RetrieveTask, Closed]]]:
+        """Start what may start of these: how many, and those that a gate turns away for what they are
+        themselves."""
+        started, away = 0, []
         for task in waiting:
             if self._free <= 0:
                 break
             verdict = await self.entrance.enter(task)
             if isinstance(verdict, Admitted):
                 self._start(verdict, run)
+                started += 1
             elif verdict is not None and verdict.scope is Scope.TASK:
                 away.append((task, verdict))
             elif verdict is not None:
                 shut.note(task, verdict)
                 break  # the others may be behind the same gate: asked for again without these
-        return away
+        return started, away
 
     def _start(self, admitted: Admitted, run: Run) -> None:
         running = self.running[admitted.task.id] = Running()
         running.worker = asyncio.create_task(run(self, admitted, running))
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)

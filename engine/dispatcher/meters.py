@@ -13,7 +13,7 @@ from engine.retrieve.breaker import Breaker
 from engine.retrieve.gate import Scope
 from engine.retrieve.load import Traffic
 from engine.retrieve.policy import NodeRule, Policy
-from engine.retrieve.rate import MINUTE, Passed
+from engine.retrieve.rate import MINUTE, Passed, Rate
 from engine.retrieve.task import RetrieveRequest, RetrieveTask
 
 
@@ -74,7 +74,7 @@ class Meters:
         destination, nor for rates."""
         for meter in self._of(task, dry_run):
             meter.running += 1
-            if task.is_move and not dry_run:
+            if task.is_move and not dry_run and meter.rule.rate != Rate():
                 meter.passed.append(_passed(task, now))
 
     def take_back(self, task: RetrieveTask, now: dt.datetime, *, dry_run: bool) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from engine.move import Client
 
 _log = logging.getLogger(__name__)
+_PAUSE = 0.4  # seconds, at least
 
 
 class Tidy:
@@ -19,10 +21,13 @@ class Tidy:
         self._client = client
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"tidy-{name}")
         self._going: Future[None] | None = None
+        self._next = 0.0
 
     def __call__(self) -> None:
-        """Begin, unless it is still being done."""
-        if self._going is None or self._going.done():
+        """Begin, unless it is still being done, or was just now."""
+        now = time.monotonic()
+        if now >= self._next and (self._going is None or self._going.done()):
+            self._next = now + _PAUSE
             self._going = self._thread.submit(self._close_idle)
 
     async def stop(self) -> None:

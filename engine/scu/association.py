@@ -9,7 +9,6 @@ from contextlib import suppress
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_ECHO, C_FIND, C_MOVE
 from pynetdicom.sop_class import (  # type: ignore[attr-defined]
@@ -27,6 +26,7 @@ from engine.errors import AssociationAborted, AssociationRejected, NodeUnreachab
 from engine.scu.dimse import BoundedProvider, Bounds, Operation, Unanswered
 from engine.scu.identity import negotiation_items
 from engine.scu.negotiation import Negotiation
+from engine.scu.prompt import PromptEntity, PromptProvider
 
 _log = logging.getLogger(__name__)
 
@@ -73,6 +73,7 @@ class NodeAssociation:
             self._negotiation.socket.settimeout(timeouts.dimse + 1)  # for a PDU whose rest never comes
         self._dimse = BoundedProvider(self._association, node, timeouts)
         self._association.dimse = self._dimse
+        self._provider.end_operation()
 
     def _unconfirmed(self) -> bool:
         """Who does not support user identity accepts without a response to it (PS3.7 D.3.3.7)."""
@@ -81,7 +82,7 @@ class NodeAssociation:
 
     def _request(self, calling: str, timeouts: Timeouts, sop_classes: Sequence[UID]) -> Association:
         called = valid_ae_title(self._node.ae_title)
-        entity = AE(ae_title=calling)
+        entity = PromptEntity(ae_title=calling)
         entity.connection_timeout = timeouts.connect
         entity.acse_timeout = timeouts.acse
         entity.network_timeout = None  # would end associations that only wait for their next operation
@@ -105,6 +106,12 @@ class NodeAssociation:
         (PS3.8 7.2 to 7.4), which pynetdicom has not come round to yet."""
         association = self._association
         return bool(association.is_established) and association.dul.peek_next_pdu() is None
+
+    @property
+    def _provider(self) -> PromptProvider:
+        provider = self._association.dul
+        assert isinstance(provider, PromptProvider)
+        return provider
 
     def echo(self, bounds: Bounds) -> Response:
         """C-ECHO (PS3.7 9.1.5)."""
@@ -144,9 +151,11 @@ class NodeAssociation:
         context_id = self._context(sop_class)
         self._message_id = self._message_id % _LAST_MESSAGE_ID + 1
         self._dimse.operation = Operation(name, kind, self._message_id, context_id, bounds)
+        self._provider.begin_operation()
         try:
             for status, identifier in self._sent(send):
                 if not is_pending(status.Status):
+                    self._provider.end_operation()
                     return status, identifier
                 pending(status, identifier)
         finally:
@@ -174,6 +183,7 @@ class NodeAssociation:
         """A-ABORT (PS3.8 7.3), unless the node has ended the association already."""
         association = self._association
         if association.dul.is_alive() and not association.is_aborted and not association.acse.is_aborted():
+            association.is_established = False  # or its reactor may still answer a release of the node
             association.abort(block=False)
         self._end()
 

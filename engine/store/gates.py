@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, insert, or_, select, update
@@ -14,7 +15,7 @@ from engine.store.rows import all_texts, end_row
 from engine.store.schema import UtcDateTime, closures, links, occasions, tasks
 from engine.store.story import Event, tell
 
-_MOST_ALIKE = 32  # deferred by one statement: as many come together as a lane turns away at once
+_MOST_ALIKE = 256  # deferred by one statement: as many come together as a lane turns away at once
 _RECONSIDERED = ("switch", "lists")  # what a new start may allow
 
 _THIS = tasks.c.id == bindparam("task")
@@ -25,6 +26,9 @@ _LATER = update(tasks).values(
     due_at=bindparam("due"), gate=bindparam("by"), reason=bindparam("why"), updated_at=bindparam("now")
 )
 _DEFER = _LATER.where(_THIS, AS_SEEN, _SCHEDULED)
+_MESSAGES_OF_ALL = (
+    select(links.c.message_id).distinct().where(links.c.task_id.in_(bindparam("tasks", expanding=True)))
+)
 _ALIKE = (
     select(tasks.c.id)
     .where(
@@ -39,7 +43,7 @@ _ALIKE = (
     .order_by(tasks.c.due_at, tasks.c.id)
     .limit(_MOST_ALIKE)
 )
-_DEFER_ALIKE = _LATER.where(tasks.c.id.in_(_ALIKE))
+_DEFER_ALIKE = _LATER.where(tasks.c.id.in_(_ALIKE)).returning(tasks.c.id)
 _HOLD = (
     update(tasks)
     .where(_THIS, AS_SEEN, _SCHEDULED)
@@ -150,22 +154,23 @@ def _of_same_orders(connection: Connection, messages: list[int]) -> list[int]:
 
 def defer(
     connection: Connection,
-    task_id: int,
+    seen: Sequence[tuple[int, dt.datetime | None]],
     due: dt.datetime,
     gate: str,
     reason: str,
-    seen: dt.datetime | None,
 ) -> list[int]:
-    """A SCHEDULED task is not looked at before ``due``, unless it has been updated since it was ``seen``; the
-    messages that wait for it."""
-    terms = {"task": task_id, "due": due, "by": gate, "why": reason, "seen": seen, "now": _now()}
-    connection.execute(_DEFER, terms)
-    return messages_of(connection, task_id)
+    """SCHEDULED tasks are not looked at before ``due``, save those that have been updated since they were
+    ``seen``; the messages that wait for them."""
+    terms = {"due": due, "by": gate, "why": reason, "now": _now()}
+    connection.execute(_DEFER, [{**terms, "task": number, "seen": at} for number, at in seen])
+    return _messages_of_all(connection, [number for number, _ in seen])
 
 
-def defer_alike(connection: Connection, task: RetrieveTask, due: dt.datetime, gate: str, reason: str) -> None:
+def defer_alike(
+    connection: Connection, task: RetrieveTask, due: dt.datetime, gate: str, reason: str
+) -> list[int]:
     """The next C-MOVEs of the same routes, archive and priority, which nobody has expedited, are not looked
-    at before ``due`` either."""
+    at before ``due`` either; the messages that wait for them."""
     request = task.request
     terms = {
         "of_archive": request.archive,
@@ -176,7 +181,11 @@ def defer_alike(connection: Connection, task: RetrieveTask, due: dt.datetime, ga
         "why": reason,
         "now": _now(),
     }
-    connection.execute(_DEFER_ALIKE, terms)
+    return _messages_of_all(connection, connection.execute(_DEFER_ALIKE, terms).scalars().all())
+
+
+def _messages_of_all(connection: Connection, numbers: Sequence[int]) -> list[int]:
+    return list(connection.execute(_MESSAGES_OF_ALL, {"tasks": numbers}).scalars()) if numbers else []
 
 
 def hold(

@@ -21,7 +21,7 @@ from engine.store.gates import Used
 from engine.store.lock import JournalLock
 from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.outbox import Letter, NewLetter
-from engine.store.tasks import Sieve
+from engine.store.tasks import EVERYTHING, Sieve
 from engine.store.writer import Writer, each
 
 _WAITING = each(tasks.waiting)
@@ -33,7 +33,7 @@ _RESOLVE = each(tasks.resolve)
 _RELEASE = each(tasks.release)
 _RESCHEDULE = each(tasks.reschedule)
 _HOLD = each(gates.hold)
-_DEFER_TASK = each(gates.defer)
+_DEFER_TASKS = each(gates.defer)
 _DEFER_ALIKE = each(gates.defer_alike)
 _EXPIRE = each(gates.expire)
 _NEXT_EXPIRY = each(gates.next_expiry)
@@ -44,6 +44,7 @@ _CHANGES = each(changes)
 _TO_CANCEL = each(tasks.to_cancel)
 _RECOVER = each(tasks.recover)
 _TASKS_OF = each(tasks.tasks_of)
+_OPEN_TASKS_OF = each(tasks.open_tasks_of)
 _SETTLED_BY = each(tasks.settled_by)
 _NEXT_DUE = each(tasks.next_due)
 _NOTE_PROGRESS = each(tasks.note_progress)
@@ -58,20 +59,20 @@ _DEFER = each(outbox.defer)
 _GIVE_UP = each(outbox.give_up)
 
 DEFAULT_AGING = dt.timedelta(minutes=30)
-EVERYTHING = Sieve()
 
 
 class Store:
     """The journal as the running engine uses it, from one event loop. One process at a time.
 
     Every call returns after its transaction is on the disk, or raises StoreError and has changed nothing.
-    Reads take the same way as writes: they see all that was returned before, and nothing that could still be
-    lost. A call whose waiter is cancelled is carried out all the same.
+    Reads have a connection of their own and wait for no commit; they see all that was returned before, and
+    nothing that could still be lost. A call whose waiter is cancelled is carried out all the same.
     """
 
-    def __init__(self, engine: Engine, writer: Writer, lock: JournalLock) -> None:
+    def __init__(self, engine: Engine, writer: Writer, reader: Writer, lock: JournalLock) -> None:
         self._engine = engine
         self._writer = writer
+        self._reader = reader
         self._lock = lock
 
     @classmethod
@@ -87,6 +88,7 @@ class Store:
             lock = JournalLock(Path(path), stand_in=stand_in)
             try:
                 connection = _prepared(engine)
+                reader = _beside(connection, Path(path), busy_timeout)
             except BaseException:
                 lock.release()
                 raise
@@ -94,7 +96,7 @@ class Store:
             raise StoreError(f"journal {path}: {explain(exc)}") from exc
         except StoreError as exc:
             raise StoreError(f"journal {path}: {exc}") from exc
-        return cls(engine, Writer(connection), lock)
+        return cls(engine, Writer(connection), Writer(reader), lock)
 
     @property
     def wanted(self) -> bool:
@@ -125,15 +127,15 @@ class Store:
     ) -> list[RetrieveTask]:
         """SCHEDULED tasks of an archive that are due (by now, or by that time) and that the sieve lets
         through, in their order: by priority, each level of which counts as much as ``aging`` of waiting."""
-        return await self._writer.run(_WAITING, archive, limit, aging, sieve, due_by)
+        return await self._reader.run(_WAITING, archive, limit, aging, sieve, due_by)
 
     async def newer(self, after: int, limit: int) -> list[RetrieveTask]:
         """The tasks that were added after the one of this number, oldest first."""
-        return await self._writer.run(_NEWER, after, limit)
+        return await self._reader.run(_NEWER, after, limit)
 
     async def waiting_archives(self) -> set[str]:
         """The archives that have SCHEDULED tasks, also those that are not configured any more."""
-        return await self._writer.run(_WAITING_ARCHIVES)
+        return await self._reader.run(_WAITING_ARCHIVES)
 
     async def claim(self, task_id: int, seen: dt.datetime | None = None) -> RetrieveTask | None:
         """SCHEDULED to IN_PROGRESS, one attempt more. None: it is not SCHEDULED any more.
@@ -149,19 +151,19 @@ class Store:
 
     async def next_due(self, archive: str) -> dt.datetime | None:
         """When the next task of an archive falls due that is not due yet."""
-        return await self._writer.run(_NEXT_DUE, archive)
+        return await self._reader.run(_NEXT_DUE, archive)
 
     async def newest_task(self) -> int:
         """The number of the newest task, 0 where there is none."""
-        return await self._writer.run(_NEWEST)
+        return await self._reader.run(_NEWEST)
 
     async def unanswered(self) -> list[Unanswered]:
         """Messages in enhanced mode that are still owed their application acknowledgment."""
-        return await self._writer.run(_UNANSWERED)
+        return await self._reader.run(_UNANSWERED)
 
     async def identifiers(self, patient_id: str, authority: str) -> tuple[str, ...]:
         """Every ID that merges have made one with this patient's, the given one first."""
-        return await self._writer.run(_IDENTIFIERS, patient_id, authority)
+        return await self._reader.run(_IDENTIFIERS, patient_id, authority)
 
     async def finish(
         self, task_id: int, outcome: Outcome, seen: dt.datetime | None = None
@@ -174,7 +176,7 @@ class Store:
 
     async def settled_by(self, task_id: int) -> tuple[int, ...]:
         """The messages of a task all of whose tasks have ended."""
-        return await self._writer.run(_SETTLED_BY, task_id)
+        return await self._reader.run(_SETTLED_BY, task_id)
 
     async def resolve(
         self, task_id: int, outcome: Outcome, choices: Sequence[Choice], found: Sequence[RetrieveRequest]
@@ -212,15 +214,16 @@ class Store:
         next `recover`, anything else by a person, or ends at ``expires``."""
         return await self._writer.run(_HOLD, task_id, gate, reason, expires, seen)
 
-    async def defer_task(
-        self, task_id: int, due: dt.datetime, gate: str, reason: str, seen: dt.datetime | None = None
+    async def defer_tasks(
+        self, seen: Sequence[tuple[int, dt.datetime | None]], due: dt.datetime, gate: str, reason: str
     ) -> list[int]:
-        """A SCHEDULED task is not looked at before ``due``; the messages that wait for it."""
-        return await self._writer.run(_DEFER_TASK, task_id, due, gate, reason, seen)
+        """SCHEDULED tasks, each with when it was `seen`, are not looked at before ``due``; the messages that
+        wait for them."""
+        return await self._writer.run(_DEFER_TASKS, seen, due, gate, reason)
 
-    async def defer_alike(self, task: RetrieveTask, due: dt.datetime, gate: str, reason: str) -> None:
+    async def defer_alike(self, task: RetrieveTask, due: dt.datetime, gate: str, reason: str) -> list[int]:
         """The same for some more C-MOVEs of the same routes, archive and priority that are due."""
-        await self._writer.run(_DEFER_ALIKE, task, due, gate, reason)
+        return await self._writer.run(_DEFER_ALIKE, task, due, gate, reason)
 
     async def expire(self) -> list[tuple[int, tuple[int, ...]]]:
         """End HELD tasks whose time is over; each with the messages all of whose tasks have ended by it."""
@@ -228,11 +231,11 @@ class Store:
 
     async def next_expiry(self) -> dt.datetime | None:
         """When the first HELD task expires."""
-        return await self._writer.run(_NEXT_EXPIRY)
+        return await self._reader.run(_NEXT_EXPIRY)
 
     async def used(self, task: RetrieveTask, since: dt.datetime) -> Used:
         """What was moved for the order of a task, and for its patient since a time."""
-        return await self._writer.run(_USED, task, since)
+        return await self._reader.run(_USED, task, since)
 
     async def close_gate(
         self, scope: str, name: str, gate: str, reason: str, until: dt.datetime | None
@@ -250,7 +253,7 @@ class Store:
 
     async def to_cancel(self) -> list[int]:
         """Tasks that are IN_PROGRESS and that nobody wants any more."""
-        return await self._writer.run(_TO_CANCEL)
+        return await self._reader.run(_TO_CANCEL)
 
     async def recover(self) -> int:
         """For the start: whatever a crash left IN_PROGRESS is SCHEDULED again. Returns how many."""
@@ -258,7 +261,11 @@ class Store:
 
     async def tasks_of(self, message_id: int) -> list[RetrieveTask]:
         """The tasks of a message, oldest first."""
-        return await self._writer.run(_TASKS_OF, message_id)
+        return await self._reader.run(_TASKS_OF, message_id)
+
+    async def open_tasks_of(self, message_id: int) -> list[RetrieveTask]:
+        """Those that have not ended."""
+        return await self._reader.run(_OPEN_TASKS_OF, message_id)
 
     async def post(self, message_id: int, letter: NewLetter) -> None:
         """Put a letter into the outbox, due now; the first one of a message stays."""
@@ -266,11 +273,11 @@ class Store:
 
     async def due_letters(self, now: dt.datetime, limit: int) -> list[Letter]:
         """Of each address the oldest waiting letter, if it is due; at most ``limit``, the first due first."""
-        return await self._writer.run(_DUE_LETTERS, now, limit)
+        return await self._reader.run(_DUE_LETTERS, now, limit)
 
     async def next_letter_due(self, after: dt.datetime) -> dt.datetime | None:
         """When, after an instant, the oldest waiting letter of some address will be due first."""
-        return await self._writer.run(_NEXT_LETTER_DUE, after)
+        return await self._reader.run(_NEXT_LETTER_DUE, after)
 
     async def delivered(self, letter_id: int) -> None:
         """WAITING to DELIVERED, one attempt more. As with the other three, a letter that has ended stays."""
@@ -290,7 +297,8 @@ class Store:
 
     async def close(self) -> None:
         """Carry out what is queued and close the file. Every later call raises StoreError."""
-        await self._writer.close()
+        await self._reader.close()
+        await self._writer.close()  # the last: it tidies the file up
         self._engine.dispose()
         self._lock.release()
 
@@ -307,3 +315,12 @@ def _prepared(engine: Engine) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def _beside(connection: Connection, path: Path, busy_timeout: float) -> Connection:
+    """Another connection, which only reads."""
+    try:
+        return open_engine(path, read_only=True, busy_timeout=busy_timeout).connect()
+    except BaseException:
+        connection.close()
+        raise

@@ -5,14 +5,28 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Boolean, Connection, Integer, and_, bindparam, func, or_, select, update
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
 from engine.retrieve.plan import uncovered
 from engine.retrieve.task import TRANSITIONS, Choice, Priority, RetrieveRequest, RetrieveTask
 from engine.store.gates import AS_SEEN, forget_gates
-from engine.store.links import attach, messages_of, settled
+from engine.store.links import LIVE, attach, messages_of, settled
 from engine.store.rows import all_texts, counters_text, end_row, task, texts
 from engine.store.schema import links, tasks
 from engine.store.story import Event, tell
@@ -36,36 +50,46 @@ class Sieve:
     only: frozenset[str] = frozenset()
 
 
+EVERYTHING = Sieve()
 _THIS = tasks.c.id == bindparam("task")
-_WAITING = (
-    select(tasks)
-    .where(
-        tasks.c.status == TaskStatus.SCHEDULED.value,
-        tasks.c.archive == bindparam("archive"),
-        tasks.c.priority == bindparam("priority"),
-        tasks.c.due_at <= bindparam("now"),
-        or_(
-            bindparam("whoever", type_=Boolean).is_(True),
-            tasks.c.routes.in_(bindparam("only", expanding=True)),
-        ),
-        or_(
-            tasks.c.kind != "study",
-            and_(
-                bindparam("moves", type_=Boolean).is_(True),
-                tasks.c.destination.not_in(bindparam("without", expanding=True)),
-                or_(
-                    tasks.c.expedited.is_(True),
-                    and_(
-                        bindparam("unhurried", type_=Boolean).is_(True),
-                        tasks.c.destination.not_in(bindparam("slowed", expanding=True)),
-                    ),
+_SCHEDULED_AT = (tasks.c.status == TaskStatus.SCHEDULED.value, tasks.c.archive == bindparam("archive"))
+_SIEVED = (
+    or_(
+        bindparam("whoever", type_=Boolean).is_(True),
+        tasks.c.routes.in_(bindparam("only", expanding=True)),
+    ),
+    or_(
+        tasks.c.kind != "study",
+        and_(
+            bindparam("moves", type_=Boolean).is_(True),
+            tasks.c.destination.not_in(bindparam("without", expanding=True)),
+            or_(
+                tasks.c.expedited.is_(True),
+                and_(
+                    bindparam("unhurried", type_=Boolean).is_(True),
+                    tasks.c.destination.not_in(bindparam("slowed", expanding=True)),
                 ),
             ),
         ),
-    )
-    .order_by(tasks.c.due_at, tasks.c.id)
-    .limit(bindparam("limit", type_=Integer))
+    ),
 )
+
+
+def _waiting(*sieved: ColumnElement[bool]) -> Select[Any]:
+    """The first of each priority, by the index."""
+    due = tasks.c.due_at <= bindparam("now")
+    first = (
+        select(tasks.c.id)
+        .where(*_SCHEDULED_AT, tasks.c.priority == priority.value, due, *sieved)
+        .order_by(tasks.c.due_at, tasks.c.id)
+        .limit(bindparam("limit", type_=Integer))
+        .subquery()
+        for priority in Priority
+    )
+    return select(tasks).where(tasks.c.id.in_(union_all(*(select(one.c.id) for one in first))))
+
+
+_WAITING, _WAITING_SIEVED = _waiting(), _waiting(*_SIEVED)
 _NEWER = (
     select(tasks)
     .where(tasks.c.id > bindparam("after"))
@@ -73,12 +97,15 @@ _NEWER = (
     .limit(bindparam("limit", type_=Integer))
 )
 _WAITING_ARCHIVES = select(tasks.c.archive).distinct().where(tasks.c.status == TaskStatus.SCHEDULED.value)
-_NEXT_DUE = select(func.min(tasks.c.due_at)).where(
-    tasks.c.status == TaskStatus.SCHEDULED.value,
-    tasks.c.archive == bindparam("archive"),
-    tasks.c.priority == bindparam("priority"),
-    tasks.c.due_at > bindparam("now"),
-)
+_NEXT_OF_EACH = union_all(
+    *(
+        select(func.min(tasks.c.due_at).label("due_at")).where(
+            *_SCHEDULED_AT, tasks.c.priority == priority.value, tasks.c.due_at > bindparam("now")
+        )
+        for priority in Priority
+    )
+).subquery()
+_NEXT_DUE = select(func.min(_NEXT_OF_EACH.c.due_at))
 _CLAIM = (
     update(tasks)
     .where(_THIS, AS_SEEN, tasks.c.status == TaskStatus.SCHEDULED.value)
@@ -117,6 +144,7 @@ _TASKS_OF = (
     .order_by(tasks.c.id)
 )
 _CHILDREN = select(tasks).where(tasks.c.id.in_(bindparam("new", expanding=True))).order_by(tasks.c.id)
+_OPEN_TASKS_OF = _TASKS_OF.where(tasks.c.status.in_(LIVE))
 _EXPEDITED = select(tasks.c.expedited).where(_THIS)
 _TO_CANCEL = select(tasks.c.id).where(
     tasks.c.status == TaskStatus.IN_PROGRESS.value, tasks.c.cancel_requested.is_(True)
@@ -136,10 +164,17 @@ def waiting(
     """SCHEDULED tasks of an archive that are due (by now, or by that time) and that the sieve lets through,
     at most ``limit`` in their order: each level of priority counts as much as ``aging`` of waiting, so that
     none waits for ever."""
-    terms = {
-        "archive": archive,
-        "limit": limit,
-        "now": due_by or _now(),
+    terms = {"archive": archive, "limit": limit, "now": due_by or _now()}
+    if sieve == EVERYTHING:
+        rows = connection.execute(_WAITING, terms).all()
+    else:
+        rows = connection.execute(_WAITING_SIEVED, terms | _terms(sieve)).all()
+    rows = sorted(rows, key=lambda row: (row.due_at + row.priority * aging, row.id))
+    return [task(row) for row in rows[:limit]]
+
+
+def _terms(sieve: Sieve) -> dict[str, Any]:
+    return {
         "moves": sieve.moves,
         "unhurried": sieve.unhurried,
         "without": sorted(sieve.without),
@@ -147,13 +182,6 @@ def waiting(
         "whoever": not sieve.only,
         "only": [all_texts([name]) for name in sorted(sieve.only)],
     }
-    rows = [
-        row
-        for priority in Priority
-        for row in connection.execute(_WAITING, {**terms, "priority": priority.value})
-    ]
-    rows.sort(key=lambda row: (row.due_at + row.priority * aging, row.id))
-    return [task(row) for row in rows[:limit]]
 
 
 def newer(connection: Connection, after: int, limit: int) -> list[RetrieveTask]:
@@ -181,9 +209,7 @@ def note_progress(connection: Connection, counted: Mapping[int, SubOperations]) 
 
 def next_due(connection: Connection, archive: str) -> dt.datetime | None:
     """When the next task of an archive falls due that is not due yet."""
-    terms = {"archive": archive, "now": _now()}
-    each = (connection.execute(_NEXT_DUE, {**terms, "priority": it.value}).scalar() for it in Priority)
-    return min((due for due in each if due is not None), default=None)
+    return connection.execute(_NEXT_DUE, {"archive": archive, "now": _now()}).scalar()
 
 
 def newest(connection: Connection) -> int:
@@ -278,6 +304,11 @@ def to_cancel(connection: Connection) -> list[int]:
 def tasks_of(connection: Connection, message_id: int | None) -> list[RetrieveTask]:
     """The tasks of a message, oldest first; none for no message."""
     return [task(row) for row in connection.execute(_TASKS_OF, {"message": message_id})]
+
+
+def open_tasks_of(connection: Connection, message_id: int) -> list[RetrieveTask]:
+    """Those that have not ended."""
+    return [task(row) for row in connection.execute(_OPEN_TASKS_OF, {"message": message_id})]
 
 
 def _end(

@@ -118,7 +118,7 @@ async def test_what_is_expedited_while_a_window_turns_it_away_goes_at_once(
     client = Scripted()
     async with running(tmp_path, route=RouteRule(windows=closed_now()), main=client) as (store, dispatcher):
         before(
-            monkeypatch, "defer_task", lambda: operate(tmp_path / "journal.db", Verb.EXPEDITE, [1], "tester")
+            monkeypatch, "defer_tasks", lambda: operate(tmp_path / "journal.db", Verb.EXPEDITE, [1], "tester")
         )
         kept = await keep(store, request(Study("1.1")))
         dispatcher.wake(["main"])

@@ -52,7 +52,7 @@ async def test_only_what_is_scheduled_is_held_or_deferred(tmp_path: Path) -> Non
         before = list_tasks(path)
         for task in (1, 2):
             await store.hold(task, "approval", "too late")
-            await store.defer_task(task, soon(), "window", "too late")
+            await store.defer_tasks([(task, None)], soon(), "window", "too late")
         assert list_tasks(path) == before
         story = story_of(path, 1)
     assert story is not None
@@ -63,10 +63,10 @@ async def test_a_deferred_task_falls_due_and_passes_without_its_reason(tmp_path:
     due = soon()
     async with opened(tmp_path / "journal") as store:
         kept = await store.journal(message(1, request()))
-        assert await store.defer_task(1, due, "window", "its route moves only at night") == [kept.message_id]
+        assert await store.defer_tasks([(1, None)], due, "window", "only at night") == [kept.message_id]
         assert await store.waiting("pacs", 9) == []
         assert await store.next_due("pacs") == due
-        await store.defer_task(1, dt.datetime.now(dt.UTC), "window", "its route moves only at night")
+        await store.defer_tasks([(1, None)], dt.datetime.now(dt.UTC), "window", "only at night")
         (task,) = await store.waiting("pacs", 9)
         assert task.gate == "window"
         claimed = await store.claim(1)
@@ -104,7 +104,7 @@ async def test_a_start_lets_go_what_the_configuration_held_and_nothing_that_wait
         await store.journal(message(1, *(request(f"1.{number}") for number in range(6))))
         for task, gate in enumerate(gates, 1):
             await store.hold(task, gate, "why")
-        await store.defer_task(6, soon(), "window", "why")
+        await store.defer_tasks([(6, None)], soon(), "window", "why")
         await store.close_gate("archive", "pacs", "breaker", "it failed", None)
         await store.recover()
         assert sorted(task.id for task in await store.waiting("pacs", 9)) == [1, 2, 6]
@@ -117,7 +117,7 @@ async def test_a_start_keeps_the_time_of_a_retry_and_of_an_appointment(tmp_path:
         await store.journal(message(1, request("1.1"), request("1.2", due=due)))
         await store.claim(1)
         await store.reschedule(1, FAILED, due, "why", ())
-        await store.defer_task(2, due + dt.timedelta(hours=9), "window", "why")
+        await store.defer_tasks([(2, None)], due + dt.timedelta(hours=9), "window", "why")
         await store.recover()
         assert await store.waiting("pacs", 9) == []
         assert {task.not_before for task in await store.tasks_of(1)} == {due}

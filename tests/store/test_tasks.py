@@ -320,7 +320,7 @@ async def test_a_gate_that_was_asked_before_a_person_spoke_changes_nothing(
         operate(tmp_path / "journal", verb, kept.task_ids, "tester")
         await store.hold(seen.id, "approval", "a person must approve it", seen=seen.updated)
         tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
-        await store.defer_task(seen.id, tomorrow, "window", "its window is closed", seen=seen.updated)
+        await store.defer_tasks([(seen.id, seen.updated)], tomorrow, "window", "its window is closed")
         (again,) = await store.waiting("pacs", 9)
         await store.hold(again.id, "approval", "a person must approve it", seen=again.updated)
         assert await store.waiting("pacs", 9) == []

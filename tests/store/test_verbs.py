@@ -50,7 +50,7 @@ def _held(gate: str) -> Prepare:
 
 
 async def _deferred(store: Store, task: int) -> None:
-    await store.defer_task(task, AHEAD, "window", "why")
+    await store.defer_tasks([(task, None)], AHEAD, "window", "why")
 
 
 async def _failed_once(store: Store, task: int) -> None:
