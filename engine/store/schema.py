@@ -133,7 +133,6 @@ tasks = Table(
         "tasks_expiring",
         "expires_at",
         sqlite_where=text("expires_at IS NOT NULL"),
-        postgresql_where=text("expires_at IS NOT NULL"),
     ),
 )
 
