@@ -62,7 +62,7 @@ AT_GATE = text("gate <> ''")
 
 
 def _only_where(condition: TextClause) -> dict[str, Any]:
-    return {"sqlite_where": condition, "postgresql_where": condition}
+    return {"sqlite_where": condition}
 
 
 meta = Table("meta", metadata, Column("schema_version", Integer, primary_key=True, autoincrement=False))
