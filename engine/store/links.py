@@ -6,7 +6,6 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, or_, select, update
@@ -111,7 +110,7 @@ def _add(connection: Connection, new: Mapping[_Key, dict[str, Any]]) -> dict[_Ke
     """Add tasks; their numbers, in the order in which they come."""
     if not new:
         return {}
-    ids = dict(zip(new, count(rapid.next_id(connection, tasks))))
+    ids = dict(zip(new, rapid.take_ids(connection, tasks, len(new)), strict=True))
     _ADD.run(connection, [{**row, "id": ids[key]} for key, row in new.items()])
     return ids
 

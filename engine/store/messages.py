@@ -129,12 +129,12 @@ def _add(
     connection: Connection, messages: Sequence[NewMessage], now: dt.datetime
 ) -> list[tuple[int, NewMessage]]:
     """Write those that are not known yet; in their order, each with its number."""
-    start = rapid.next_id(connection, schema.messages)
-    numbered = list(enumerate(messages, start))
+    ids = rapid.take_ids(connection, schema.messages, len(messages))
+    numbered = list(zip(ids, messages, strict=True))
     added = _ADD.run(connection, [_message_row(number, message, now) for number, message in numbered])
     if added == len(numbered):
         return numbered
-    new = set(connection.execute(_SINCE, {"start": start}).scalars())
+    new = set(connection.execute(_SINCE, {"start": ids.start}).scalars())
     return [(number, message) for number, message in numbered if number in new]
 
 

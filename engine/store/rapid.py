@@ -13,7 +13,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, Dialect, LargeBinary, Select, Table
+from sqlalchemy import Boolean, Connection, Dialect, LargeBinary, Select, Table, func, select
 
 from engine.store.dialect import PLACEHOLDER
 
@@ -93,12 +93,14 @@ class Find:
         return str(whole.compile(dialect=dialect, compile_kwargs={"render_postcompile": True}))
 
 
-def next_id(connection: Connection, table: Table) -> int:
-    """The number of the next row: whoever writes the journal is alone, so numbers are given out here."""
-    cursor = _cursor(connection)
-    (last,) = cursor.execute(f"SELECT max(id) FROM {table.name}").fetchone()
-    cursor.close()
-    return (last or 0) + 1
+def take_ids(connection: Connection, table: Table, count: int) -> range:
+    """Numbers for so many new rows. Whoever writes a journal is alone, so they are given out here, and asked for
+    once a connection; those of a transaction that is rolled back are not given again."""
+    last = connection.info.get(table.name)
+    if last is None:
+        last = connection.execute(select(func.max(table.c.id))).scalar() or 0
+    connection.info[table.name] = last + count
+    return range(last + 1, last + count + 1)
 
 
 def _processed(process: _Process, values: Sequence[Any]) -> list[Any]:
