@@ -93,11 +93,7 @@ _KEEP_EFFECT = (
     .values(effect=bindparam("told"))
 )
 _UNANSWERED = select(schema.messages).where(schema.OWED).order_by(schema.messages.c.id)
-_KEEP_ACK = (
-    update(schema.messages)
-    .where(schema.messages.c.id == bindparam("message"), schema.messages.c.ack.is_(None))
-    .values(ack=bindparam("bytes"), ack_code=bindparam("code"), acked_at=bindparam("now"))
-)
+_KEEP_ACK = rapid.Update(schema.messages, ["ack", "ack_code", "acked_at"], unless="ack")
 _ACKS = select(schema.messages.c.id, schema.messages.c.ack).where(
     schema.messages.c.id.in_(bindparam("messages", expanding=True))
 )
@@ -146,11 +142,13 @@ def keep_ack(
     A letter whose acknowledgment is not the one that is kept is dropped: only one answer goes out.
     """
     now = dt.datetime.now(dt.UTC)
-    connection.execute(
-        _KEEP_ACK,
-        [{"message": message, "bytes": ack, "code": code, "now": now} for message, ack, code, _ in calls],
-    )
-    kept = dict(connection.execute(_ACKS, {"messages": [message for message, *_ in calls]}).all())
+    first: dict[int, dict[str, Any]] = {}
+    for message, ack, code, _ in calls:
+        first.setdefault(message, {"id": message, "ack": ack, "ack_code": code, "acked_at": now})
+    if _KEEP_ACK.run(connection, list(first.values())) == len(first):
+        kept = {message: row["ack"] for message, row in first.items()}
+    else:
+        kept = dict(connection.execute(_ACKS, {"messages": list(first)}).all())
     for message, *_ in calls:
         if message not in kept:
             raise StoreError(f"the journal has no message {message}")

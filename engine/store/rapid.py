@@ -24,44 +24,28 @@ _TAKEN = (Boolean, LargeBinary)  # drivers take bool and bytes; SQLAlchemy only 
 _Process = Callable[[Any], Any]
 
 
-class Insert:
-    """Adds rows to a table. ``unless_known`` names the columns of a unique constraint: rows that it would
-    refuse are left out. ``numbered``: the rows have their ``id``; otherwise the database counts it up."""
+class _Rows:
+    """Rows as the values of a statement, by their columns."""
 
-    def __init__(self, table: Table, *, unless_known: Sequence[str] = (), numbered: bool = True) -> None:
-        self._table = table
-        self._names = [name for name in table.columns.keys() if numbered or name != "id"]  # noqa: SIM118
-        self._values_of = itemgetter(*self._names)
-        self._conflict = f" ON CONFLICT ({', '.join(unless_known)}) DO NOTHING" if unless_known else ""
-        self._text = lru_cache(self.text)
-        self._written = lru_cache(self._written_by)
+    def __init__(self, table: Table, names: Sequence[str]) -> None:
+        self._table, self._names = table, names
+        self._values_of = itemgetter(*names)
+        self._processes = lru_cache(self._processes_of)
 
-    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
-        """How many rows were added. Each has a value for every column."""
-        if not rows:
-            return 0
-        cursor, added = _cursor(connection), 0
-        for some in _parts(rows):
-            text = self._text(connection.dialect.name, len(some))
-            cursor.execute(text, self._parameters(connection.dialect, some))
-            added += cursor.rowcount
-        cursor.close()
-        return added
+    def places(self, dialect: str, count: int) -> str:
+        """What stands for so many rows behind VALUES."""
+        row = f"({', '.join([PLACEHOLDER[dialect]] * len(self._names))})"
+        return ", ".join([row] * count)
 
-    def _parameters(self, dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    def values(self, dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+        """What is put in these places."""
         width = len(self._names)
         values = list(chain.from_iterable(map(self._values_of, rows)))
-        for place, process in self._written(dialect):
+        for place, process in self._processes(dialect):
             values[place::width] = _processed(process, values[place::width])
         return values
 
-    def text(self, dialect: str, rows: int) -> str:
-        """The statement for so many rows, as the driver of this database takes it."""
-        row = f"({', '.join([PLACEHOLDER[dialect]] * len(self._names))})"
-        names = ", ".join(self._names)
-        return f"INSERT INTO {self._table.name} ({names}) VALUES {', '.join([row] * rows)}{self._conflict}"
-
-    def _written_by(self, dialect: Dialect) -> list[tuple[int, _Process]]:
+    def _processes_of(self, dialect: Dialect) -> list[tuple[int, _Process]]:
         """The places of columns whose values the driver does not take as they are, and what it takes."""
         types = [self._table.columns[name].type for name in self._names]
         processes = [
@@ -69,6 +53,59 @@ class Insert:
             for kind in types
         ]
         return [(place, process) for place, process in enumerate(processes) if process is not None]
+
+
+class _Change:
+    """A statement that changes many rows of a table."""
+
+    def __init__(self, table: Table, names: Sequence[str]) -> None:
+        self._rows = _Rows(table, names)
+        self._text = lru_cache(self.text)
+
+    def text(self, dialect: str, rows: int) -> str:
+        """The statement for so many rows, as the driver of this database takes it."""
+        raise NotImplementedError
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """How many rows it has changed. Those that are given have a value for each of its columns."""
+        if not rows:
+            return 0
+        cursor, changed = _cursor(connection), 0
+        for some in _parts(rows):
+            text = self._text(connection.dialect.name, len(some))
+            cursor.execute(text, self._rows.values(connection.dialect, some))
+            changed += cursor.rowcount
+        cursor.close()
+        return changed
+
+
+class Insert(_Change):
+    """Adds rows to a table. ``unless_known`` names the columns of a unique constraint: rows that it would
+    refuse are left out. ``numbered``: the rows have their ``id``; otherwise the database counts it up."""
+
+    def __init__(self, table: Table, *, unless_known: Sequence[str] = (), numbered: bool = True) -> None:
+        names = [name for name in table.columns.keys() if numbered or name != "id"]  # noqa: SIM118
+        super().__init__(table, names)
+        self._into = f"{table.name} ({', '.join(names)})"
+        self._conflict = f" ON CONFLICT ({', '.join(unless_known)}) DO NOTHING" if unless_known else ""
+
+    def text(self, dialect: str, rows: int) -> str:
+        return f"INSERT INTO {self._into} VALUES {self._rows.places(dialect, rows)}{self._conflict}"
+
+
+class Update(_Change):
+    """Sets these columns of the rows that have these numbers (``id``), each of which is given once, as far as
+    they have nothing in the column ``unless``."""
+
+    def __init__(self, table: Table, columns: Sequence[str], *, unless: str) -> None:
+        super().__init__(table, ["id", *columns])
+        values = ", ".join(f"{name} = given.column{place}" for place, name in enumerate(columns, 2))
+        self._set = f"{table.name} SET {values}"
+        self._where = f"{table.name}.id = given.column1 AND {table.name}.{unless} IS NULL"
+
+    def text(self, dialect: str, rows: int) -> str:
+        given = f"(VALUES {self._rows.places(dialect, rows)}) AS given"
+        return f"UPDATE {self._set} FROM {given} WHERE {self._where}"
 
 
 class Find:
@@ -94,8 +131,8 @@ class Find:
 
 
 def take_ids(connection: Connection, table: Table, count: int) -> range:
-    """Numbers for so many new rows. Whoever writes a journal is alone, so they are given out here, and asked for
-    once a connection; those of a transaction that is rolled back are not given again."""
+    """Numbers for so many new rows. Whoever writes a journal is alone, so they are given out here, and the
+    last one is asked for once a connection. What a transaction that is rolled back took is not given again."""
     last = connection.info.get(table.name)
     if last is None:
         last = connection.execute(select(func.max(table.c.id))).scalar() or 0
