@@ -132,7 +132,7 @@ class Find:
 
 def take_ids(connection: Connection, table: Table, count: int) -> range:
     """Numbers for so many new rows. Whoever writes a journal is alone, so they are given out here, and the
-    last one is asked for once a connection. What a transaction that is rolled back took is not given again."""
+    last one is asked for once a connection. What a transaction that is rolled back took is lost."""
     last = connection.info.get(table.name)
     if last is None:
         last = connection.execute(select(func.max(table.c.id))).scalar() or 0
