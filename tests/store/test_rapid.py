@@ -142,7 +142,7 @@ def test_values_of_every_sort_are_written_as_sqlalchemy_writes_them(connection: 
 
 
 def test_rows_without_numbers_are_counted_up_by_the_database(connection: Connection) -> None:
-    added = Insert(words, numbered=False)
+    added = Insert(words, without=["id"])
     assert added.run(connection, [{"word": word} for word in "abc"]) == 3
     assert kept(connection) == {"a": 1, "b": 2, "c": 3}
 
@@ -181,7 +181,7 @@ def test_rows_that_have_nothing_there_are_changed(count: int, connection: Connec
             lambda: Insert(words, unless_known=["word"]),
             "INSERT INTO words (id, word) VALUES (%s, %s), (%s, %s) ON CONFLICT (word) DO NOTHING",
         ),
-        (lambda: Insert(words, numbered=False), "INSERT INTO words (word) VALUES (%s), (%s)"),
+        (lambda: Insert(words, without=["id"]), "INSERT INTO words (word) VALUES (%s), (%s)"),
         (
             lambda: Update(words, ["word"], unless="word"),
             "UPDATE words SET word = given.column2 FROM (VALUES (%s, %s), (%s, %s)) AS given"
