@@ -93,7 +93,7 @@ _KEEP_EFFECT = (
     .values(effect=bindparam("told"))
 )
 _UNANSWERED = select(schema.messages).where(schema.OWED).order_by(schema.messages.c.id)
-_KEEP_ACK = rapid.Update(schema.messages, ["ack", "ack_code", "acked_at"], unless="ack")
+_KEEP_ACK = rapid.Fill(schema.messages, ["ack", "ack_code", "acked_at"], unless="ack")
 _ACKS = select(schema.messages.c.id, schema.messages.c.ack).where(
     schema.messages.c.id.in_(bindparam("messages", expanding=True))
 )

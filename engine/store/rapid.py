@@ -96,7 +96,7 @@ class Insert(_Change):
         return f"INSERT INTO {self._into} VALUES {self._rows.places(dialect, rows)}{self._conflict}"
 
 
-class Update(_Change):
+class Fill(_Change):
     """Sets these columns of the rows that have these numbers (``id``), each of which is given once, as far as
     they have nothing in the column ``unless``."""
 
