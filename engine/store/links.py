@@ -15,7 +15,7 @@ from engine.retrieve.policy import by_hand
 from engine.retrieve.selector import PriorsOfPatient
 from engine.retrieve.task import RetrieveRequest
 from engine.store import criteria, rapid
-from engine.store.rows import task_row
+from engine.store.rows import NOT_YET, task_row
 from engine.store.schema import links, tasks
 
 _SCHEDULED, _IN_PROGRESS = TaskStatus.SCHEDULED.value, TaskStatus.IN_PROGRESS.value
@@ -24,7 +24,7 @@ LIVE = [status.value for status in TaskStatus if not status.final]
 _Key = tuple[str, str, bytes]
 Wanted = tuple[int, RetrieveRequest]  # message, and what it asks for
 
-_ADD = rapid.Insert(tasks)
+_ADD = rapid.Insert(tasks, without=NOT_YET)
 _LINK = rapid.Insert(links, unless_known=["message_id", "task_id"])
 _ALIKE = rapid.Find(
     select(tasks.c.id).where(

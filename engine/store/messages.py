@@ -79,7 +79,7 @@ class Unanswered:
 
 
 _TO_THE_SECOND = re.compile("[0-9]{1,14}")
-_ADD = rapid.Insert(schema.messages, unless_known=["fingerprint"])
+_ADD = rapid.Insert(schema.messages, unless_known=["fingerprint"], without=["effect"])
 _SINCE = select(schema.messages.c.id).where(schema.messages.c.id >= bindparam("start"))
 _KNOWN = select(schema.messages).where(
     schema.messages.c.fingerprint.in_(bindparam("fingerprints", expanding=True))
@@ -93,7 +93,7 @@ _KEEP_EFFECT = (
     .values(effect=bindparam("told"))
 )
 _UNANSWERED = select(schema.messages).where(schema.OWED).order_by(schema.messages.c.id)
-_KEEP_ACK = rapid.Update(schema.messages, ["ack", "ack_code", "acked_at"], unless="ack")
+_KEEP_ACK = rapid.Fill(schema.messages, ["ack", "ack_code", "acked_at"], unless="ack")
 _ACKS = select(schema.messages.c.id, schema.messages.c.ack).where(
     schema.messages.c.id.in_(bindparam("messages", expanding=True))
 )
@@ -185,7 +185,6 @@ def _message_row(number: int, message: NewMessage, now: dt.datetime) -> dict[str
         "version": message.version,
         "raw": message.raw,
         "decision": message.decision,
-        "effect": None,
         "accept_ack": message.accept_ack,
         "application_due": message.application_due,
         "ack": message.ack,

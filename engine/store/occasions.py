@@ -17,7 +17,7 @@ from engine.store.links import LIVE
 from engine.store.rows import end_row, selector_columns, task
 from engine.store.schema import links, merges, occasions, tasks
 
-_ADD = rapid.Insert(occasions, numbered=False)
+_ADD = rapid.Insert(occasions, without=["id", "withdrawn_at"])
 _NAMED = select(occasions).where(
     occasions.c.withdrawn_at.is_(None),
     occasions.c.message_id != bindparam("message"),
@@ -98,7 +98,6 @@ def _row(message_id: int, occasion: Occasion) -> dict[str, object]:
         "other": occasion.other.value,
         "other_giver": occasion.other.giver,
         "patients": json.dumps(occasion.patients),
-        "withdrawn_at": None,
     }
 
 

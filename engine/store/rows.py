@@ -29,11 +29,14 @@ _COUNTERS: TypeAdapter[SubOperations | None] = TypeAdapter(SubOperations | None,
 _CHOICES: TypeAdapter[tuple[Choice, ...]] = TypeAdapter(tuple[Choice, ...], config=_CONFIG)
 _TEXTS: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...], config=_CONFIG)
 
+NOT_YET = ("missing", "outcome", "choices", "progress", "began_at", "expires_at")
+"""The columns in which a task has nothing before its first attempt."""
+
 
 def task_row(
     request: RetrieveRequest, now: dt.datetime, *, message_id: int | None = None, parent_id: int | None = None
 ) -> dict[str, Any]:
-    """The row of a task that waits for its first attempt."""
+    """The row of a task that waits for its first attempt, without what it has `NOT_YET`, and its number."""
     selector = request.selector
     study = selector if isinstance(selector, Study) else Study("")
     return {
@@ -52,10 +55,6 @@ def task_row(
         "patient": request.patient,
         "instances": request.instances,
         "failures": 0,
-        "missing": None,
-        "outcome": None,
-        "choices": None,
-        "progress": None,
         "gate": "",
         "approved": False,
         "expedited": False,
@@ -63,8 +62,6 @@ def task_row(
         "cause": "",
         "appointment": request.due if request.due is not None and request.due > now else None,
         "due_at": request.due or now,
-        "began_at": None,
-        "expires_at": None,
         "cancel_requested": False,
         "created_at": now,
         "updated_at": now,

@@ -26,6 +26,7 @@ from engine.config.models.relevance import BUILTIN
 from engine.retrieve.relevance import Relevance
 from engine.retrieve.selector import PriorCriteria
 from engine.retrieve.task import RetrieveRequest
+from engine.routing.meaning import NO_MEANING, Meaning, Number, Occasion
 from engine.store import NewMessage, Store, fingerprint
 from tests.store import PRIORS, message, request
 
@@ -46,11 +47,12 @@ class Figure:
 
 
 def sample(number: int, *requests: RetrieveRequest) -> NewMessage:
-    """A message of 800 bytes; ten are sent a second."""
+    """A message of 800 bytes; ten are sent a second. One that asks for something does so for an order."""
     raw = f"MSH|^~\\&|RIS|{number}\r".encode().ljust(800, b"x")
-    return message(
-        number, *requests, raw=raw, fingerprint=fingerprint(raw, f"{20240506000000 + number // 10}")
-    )
+    key = fingerprint(raw, f"{20240506000000 + number // 10}")
+    order = Occasion("order", Number(f"P{number}", "RIS"), Number(f"F{number}", "RAD"), (f"ID{number}",))
+    meaning = Meaning(occasions=(order,)) if requests else NO_MEANING
+    return message(number, *requests, raw=raw, fingerprint=key, meaning=meaning)
 
 
 def search(number: int) -> RetrieveRequest:

@@ -218,9 +218,10 @@ def test_of_messages_together_no_statement_reads_more_than_it_needs(connection: 
         said: list[str] = []
         driver.set_trace_callback(said.append)
         with connection.begin():
-            journal(connection, [(message((size, n), request(f"1.{size}.{n}")),) for n in range(size)])
-            journal(connection, [(message((size, -n), request(f"1.{size}.{n}")),) for n in range(size)])
-            keep_ack(connection, [(n + 1, b"MSA|AA", "AA", None) for n in range(size)])
+            of_new = journal(connection, [(message((size, n), request(f"1.{n}")),) for n in range(size)])
+            alike = journal(connection, [(message((-size, n), request(f"1.{n}")),) for n in range(size)])
+            assert [one.task_ids for one in alike] == [one.task_ids for one in of_new]
+            keep_ack(connection, [(one.message_id, b"MSA|AA", "AA", None) for one in of_new])
         driver.set_trace_callback(None)
         asked = [it for it in said if it.startswith(("SELECT", "UPDATE")) and "max(" not in it]
         assert any("alike IN" in it for it in asked)

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 
 from engine.store.dialect import open_engine
-from engine.store.rapid import MOST, Find, Insert, Update, take_ids
+from engine.store.rapid import MOST, Fill, Find, Insert, take_ids
 from engine.store.schema import UtcDateTime, messages, tasks
 
 AROUND = sorted({0, 1, 2, *range(MOST - 1, MOST + 3), *range(2 * MOST - 1, 2 * MOST + 2)})
@@ -142,7 +142,7 @@ def test_values_of_every_sort_are_written_as_sqlalchemy_writes_them(connection: 
 
 
 def test_rows_without_numbers_are_counted_up_by_the_database(connection: Connection) -> None:
-    added = Insert(words, numbered=False)
+    added = Insert(words, without=["id"])
     assert added.run(connection, [{"word": word} for word in "abc"]) == 3
     assert kept(connection) == {"a": 1, "b": 2, "c": 3}
 
@@ -167,7 +167,7 @@ def test_a_row_that_another_constraint_refuses_is_no_known_one(tmp_path: Path) -
 @pytest.mark.parametrize("count", AROUND)
 def test_rows_that_have_nothing_there_are_changed(count: int, connection: Connection) -> None:
     ADD.run(connection, [{"id": n, "word": None if n % 3 else f"word {n}"} for n in range(count)])
-    changed = Update(words, ["word"], unless="word").run(
+    changed = Fill(words, ["word"], unless="word").run(
         connection, [{"id": n, "word": f"new {n}"} for n in range(count + 5)]
     )
     assert changed == sum(n % 3 != 0 for n in range(count))
@@ -181,15 +181,15 @@ def test_rows_that_have_nothing_there_are_changed(count: int, connection: Connec
             lambda: Insert(words, unless_known=["word"]),
             "INSERT INTO words (id, word) VALUES (%s, %s), (%s, %s) ON CONFLICT (word) DO NOTHING",
         ),
-        (lambda: Insert(words, numbered=False), "INSERT INTO words (word) VALUES (%s), (%s)"),
+        (lambda: Insert(words, without=["id"]), "INSERT INTO words (word) VALUES (%s), (%s)"),
         (
-            lambda: Update(words, ["word"], unless="word"),
+            lambda: Fill(words, ["word"], unless="word"),
             "UPDATE words SET word = given.column2 FROM (VALUES (%s, %s), (%s, %s)) AS given"
             " WHERE words.id = given.column1 AND words.word IS NULL",
         ),
     ],
 )
-def test_the_same_is_said_in_postgresql(statement: Callable[[], Insert | Update], said: str) -> None:
+def test_the_same_is_said_in_postgresql(statement: Callable[[], Insert | Fill], said: str) -> None:
     assert statement().text("postgresql", 2) == said
 
 
