@@ -49,6 +49,8 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.bench.bench_routing
 	$(BIN)/python -m tests.bench.bench_store
+	$(BIN)/python -m tests.bench.bench_retrieve
+	$(BIN)/python -m tests.bench.bench_tasks
 	$(BIN)/python -m tests.bench.bench_mcp
 	$(BIN)/python -m tests.bench.bench_mcp_moves
 
