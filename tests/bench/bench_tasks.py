@@ -1,8 +1,8 @@
 """What tasks that may not start cost the intake: ``python -m tests.bench.bench_tasks [seconds]``.
 
-Each message makes a task and is answered at once (`acknowledge: accepted`), beside messages that match no route.
-The tasks are due in an hour, or wait behind a window, or for an archive that is down. All in turns in one run;
-CPU is that of the engine, in µs a message, which other work on the machine changes less than the rate.
+Each message makes a task and is answered at once (`acknowledge: accepted`), beside messages that match no
+route. The tasks are due in an hour, or wait behind a window, or for an archive that is down. All in turns in
+one run; CPU is that of the engine in µs a message, which other work changes less than the rate.
 """
 
 from __future__ import annotations
