@@ -5,6 +5,7 @@ from engine.store.messages import Journaled, NewMessage, Unanswered, fingerprint
 from engine.store.occasions import Effect, Withdrawn
 from engine.store.outbox import Letter, LetterStatus, NewLetter
 from engine.store.patients import patients_of
+from engine.store.queue import Sieve
 from engine.store.reader import (
     Asked,
     Story,
@@ -20,7 +21,6 @@ from engine.store.selection import Selection
 from engine.store.standing import Closure, Queue, Standing, count_causes, queues, standing
 from engine.store.store import Store
 from engine.store.story import Event, Line
-from engine.store.tasks import Sieve
 from engine.store.verbs import Done, operate
 
 __all__ = [

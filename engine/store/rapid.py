@@ -7,13 +7,14 @@ is made once for each number of rows. Tables, and how their values are written, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Boolean, Connection, Dialect, LargeBinary, Select, Table, func, select
+from sqlalchemy import Boolean, Connection, Dialect, LargeBinary, Select, Table, Update, func, select
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from engine.store.dialect import PLACEHOLDER
 
@@ -141,6 +142,64 @@ def take_ids(connection: Connection, table: Table, count: int) -> range:
         last = connection.execute(select(func.max(table.c.id))).scalar() or 0
     connection.info[table.name] = last + count
     return range(last + 1, last + count + 1)
+
+
+class Statement:
+    """A statement with as many parameters each time: no expanding bindparam. Its rows have the names and the
+    types of its columns."""
+
+    def __init__(self, statement: Select[Any] | Update | ReturningUpdate[Any]) -> None:
+        self._statement = statement
+        self._prepared = lru_cache(self._prepare)
+
+    def run(self, connection: Connection, terms: Mapping[str, Any]) -> list[Any]:
+        """The rows that it gives, none where it returns nothing."""
+        text, parameters, columns, row_of = self._prepared(connection.dialect)
+        cursor = _cursor(connection)
+        cursor.execute(text, [value(terms) for value in parameters])
+        rows = cursor.fetchall()
+        cursor.close()
+        for place, process in columns:
+            rows = [(*row[:place], process(row[place]), *row[place + 1 :]) for row in rows]
+        return list(map(row_of, rows))
+
+    def _prepare(self, dialect: Dialect) -> _Prepared:
+        compiled = self._statement.compile(dialect=dialect)
+        if compiled.positiontup is None:
+            raise NotImplementedError(dialect.name)
+        types = {name: bind.type for bind, name in compiled.bind_names.items()}
+        parameters = [
+            _parameter(name, types[name].dialect_impl(dialect).bind_processor(dialect), compiled.params[name])
+            for name in compiled.positiontup
+        ]
+        columns = list(self._statement.exported_columns)
+        processes = [it.type.dialect_impl(dialect).result_processor(dialect, None) for it in columns]
+        processed = [(place, process) for place, process in enumerate(processes) if process is not None]
+        names = [column.name for column in columns]
+        return _Prepared(str(compiled), parameters, processed, _row_of(names))
+
+
+class _Prepared(NamedTuple):
+    """A `Statement` for one database: its text, what makes each parameter of the terms, the places of columns
+    whose values are made of those of the driver, and what makes a row."""
+
+    text: str
+    parameters: list[Callable[[Mapping[str, Any]], Any]]
+    columns: Sequence[tuple[int, _Process]]
+    row_of: Callable[[Iterable[Any]], Any]
+
+
+def _row_of(names: Sequence[str]) -> Callable[[Iterable[Any]], Any]:
+    fields = [(name, Any) for name in names]
+    row: Any = NamedTuple("Row", fields)  # type: ignore[misc]
+    return row._make
+
+
+def _parameter(name: str, process: _Process | None, constant: Any) -> Callable[[Mapping[str, Any]], Any]:
+    """Constants of the statement have names that SQLAlchemy gives, which terms do not use."""
+    if process is None:
+        return lambda terms: terms.get(name, constant)
+    return lambda terms: process(terms.get(name, constant))
 
 
 def _processed(process: _Process, values: Sequence[Any]) -> list[Any]:

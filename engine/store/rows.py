@@ -68,9 +68,12 @@ def task_row(
     }
 
 
+END_COLUMNS = ("status", "cause", "reason", "gate", "expires_at", "outcome", "choices", "updated_at")
+
+
 def end_row(outcome: Outcome, now: dt.datetime, choices: Sequence[Choice] = ()) -> dict[str, Any]:
-    """The columns that change when a task ends. What was stored, where it was counted, is what budgets go
-    by from then on."""
+    """The columns that change when a task ends: `END_COLUMNS`, and ``instances`` where they were counted:
+    what was stored is what budgets go by from then on."""
     counters = outcome.counters
     counted = {"instances": (counters.completed or 0) + (counters.warning or 0)} if counters.stated else {}
     return {

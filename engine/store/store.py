@@ -14,20 +14,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine.errors import StoreError
 from engine.retrieve.outcome import Outcome, SubOperations
 from engine.retrieve.task import Choice, RetrieveRequest, RetrieveTask
-from engine.store import gates, messages, occasions, outbox, retention, schema, tasks
+from engine.store import gates, messages, occasions, outbox, queue, retention, schema, tasks
 from engine.store.criteria import learn
 from engine.store.dialect import BUSY_TIMEOUT, allow_readers, changes, explain, open_engine
 from engine.store.gates import Used
 from engine.store.lock import JournalLock
 from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.outbox import Letter, NewLetter
+from engine.store.queue import EVERYTHING, Sieve
 from engine.store.retention import Pruned
-from engine.store.tasks import EVERYTHING, Sieve
 from engine.store.writer import Writer, each
 
-_WAITING = each(tasks.waiting)
-_NEWER = each(tasks.newer)
-_WAITING_ARCHIVES = each(tasks.waiting_archives)
+_WAITING = each(queue.waiting)
+_NEWER = each(queue.newer)
+_WAITING_ARCHIVES = each(queue.waiting_archives)
 _CLAIM = each(tasks.claim)
 _FINISH = each(tasks.finish)
 _RESOLVE = each(tasks.resolve)
@@ -47,7 +47,7 @@ _RECOVER = each(tasks.recover)
 _TASKS_OF = each(tasks.tasks_of)
 _OPEN_TASKS_OF = each(tasks.open_tasks_of)
 _SETTLED_BY = each(tasks.settled_by)
-_NEXT_DUE = each(tasks.next_due)
+_NEXT_DUE = each(queue.next_due)
 _NOTE_PROGRESS = each(tasks.note_progress)
 _NEWEST = each(tasks.newest)
 _UNANSWERED = each(messages.unanswered)

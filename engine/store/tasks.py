@@ -4,111 +4,35 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
-    Boolean,
-    ColumnElement,
     Connection,
     Integer,
-    Select,
-    and_,
     bindparam,
+    exists,
     func,
     or_,
     select,
-    union_all,
     update,
 )
 
 from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
 from engine.retrieve.plan import uncovered
-from engine.retrieve.task import TRANSITIONS, Choice, Priority, RetrieveRequest, RetrieveTask
+from engine.retrieve.task import TRANSITIONS, Choice, RetrieveRequest, RetrieveTask
+from engine.store import rapid
 from engine.store.gates import AS_SEEN, forget_gates
 from engine.store.links import LIVE, attach, messages_of, settled
-from engine.store.rows import all_texts, counters_text, end_row, task, texts
+from engine.store.rows import END_COLUMNS, counters_text, end_row, task, texts
 from engine.store.schema import links, tasks
 from engine.store.story import Event, tell
 
-_MAY_BECOME = {
-    later: [earlier.value for earlier in TaskStatus if later in TRANSITIONS[earlier]] for later in TaskStatus
-}
 INTERRUPTED = "interrupted by a stop; will be tried again"
 
 
-@dataclass(frozen=True, slots=True)
-class Sieve:
-    """Which waiting tasks are worth a look: ``moves``: C-MOVEs at all, ``unhurried``: also those that nobody
-    has expedited; ``without``: none to these destinations, ``slowed``: only expedited ones to these;
-    ``only``: what is asked for by this one of these routes alone; empty: whoever asks."""
-
-    moves: bool = True
-    unhurried: bool = True
-    without: frozenset[str] = frozenset()
-    slowed: frozenset[str] = frozenset()
-    only: frozenset[str] = frozenset()
-
-
-EVERYTHING = Sieve()
 _THIS = tasks.c.id == bindparam("task")
-_SCHEDULED_AT = (tasks.c.status == TaskStatus.SCHEDULED.value, tasks.c.archive == bindparam("archive"))
-_SIEVED = (
-    or_(
-        bindparam("whoever", type_=Boolean).is_(True),
-        tasks.c.routes.in_(bindparam("only", expanding=True)),
-    ),
-    or_(
-        tasks.c.kind != "study",
-        and_(
-            bindparam("moves", type_=Boolean).is_(True),
-            tasks.c.destination.not_in(bindparam("without", expanding=True)),
-            or_(
-                tasks.c.expedited.is_(True),
-                and_(
-                    bindparam("unhurried", type_=Boolean).is_(True),
-                    tasks.c.destination.not_in(bindparam("slowed", expanding=True)),
-                ),
-            ),
-        ),
-    ),
-)
-
-
-def _waiting(*sieved: ColumnElement[bool]) -> Select[Any]:
-    """The first of each priority, by the index."""
-    due = tasks.c.due_at <= bindparam("now")
-    first = (
-        select(tasks.c.id)
-        .where(*_SCHEDULED_AT, tasks.c.priority == priority.value, due, *sieved)
-        .order_by(tasks.c.due_at, tasks.c.id)
-        .limit(bindparam("limit", type_=Integer))
-        .subquery()
-        for priority in Priority
-    )
-    return select(tasks).where(tasks.c.id.in_(union_all(*(select(one.c.id) for one in first))))
-
-
-_WAITING, _WAITING_SIEVED = _waiting(), _waiting(*_SIEVED)
-_NEWER = (
-    select(tasks)
-    .where(tasks.c.id > bindparam("after"))
-    .order_by(tasks.c.id)
-    .limit(bindparam("limit", type_=Integer))
-)
-_NEXT_ARCHIVE = select(func.min(tasks.c.archive)).where(
-    tasks.c.status == TaskStatus.SCHEDULED.value, tasks.c.archive > bindparam("last")
-)
-_NEXT_OF_EACH = union_all(
-    *(
-        select(func.min(tasks.c.due_at).label("due_at")).where(
-            *_SCHEDULED_AT, tasks.c.priority == priority.value, tasks.c.due_at > bindparam("now")
-        )
-        for priority in Priority
-    )
-).subquery()
-_NEXT_DUE = select(func.min(_NEXT_OF_EACH.c.due_at))
-_CLAIM = (
+_CLAIM = rapid.Statement(
     update(tasks)
     .where(_THIS, AS_SEEN, tasks.c.status == TaskStatus.SCHEDULED.value)
     .values(
@@ -122,11 +46,18 @@ _CLAIM = (
     )
     .returning(tasks)
 )
-_END = (
-    update(tasks)
-    .where(_THIS, AS_SEEN, tasks.c.status.in_(bindparam("earlier", expanding=True)))
-    .returning(tasks.c.id)
-)
+
+
+def _to(end: TaskStatus) -> rapid.Statement:
+    """What ends a task so, if it may. Budgets go by ``counted``, where that is known."""
+    earlier = or_(*(tasks.c.status == it.value for it in TaskStatus if end in TRANSITIONS[it]))
+    changed: dict[str, Any] = {name: bindparam(f"new_{name}") for name in END_COLUMNS}
+    counted = func.coalesce(bindparam("counted", type_=Integer), tasks.c.instances)
+    statement = update(tasks).where(_THIS, AS_SEEN, earlier).values(**changed, instances=counted)
+    return rapid.Statement(statement.returning(tasks.c.id))
+
+
+_END = {status: _to(status) for status in TaskStatus if status.final}
 _BACK = (
     update(tasks)
     .where(tasks.c.status == TaskStatus.IN_PROGRESS.value, tasks.c.cancel_requested.is_(False))
@@ -139,14 +70,24 @@ _NOTE = (
     .where(_THIS, tasks.c.status == TaskStatus.IN_PROGRESS.value)
     .values(progress=bindparam("counters"))
 )
-_TASKS_OF = (
+_LIVE = or_(*(tasks.c.status == it for it in LIVE))
+_OF_MESSAGE = (
     select(tasks)
     .join(links, links.c.task_id == tasks.c.id)
     .where(links.c.message_id == bindparam("message"))
     .order_by(tasks.c.id)
 )
+_TASKS_OF, _OPEN_TASKS_OF = rapid.Statement(_OF_MESSAGE), rapid.Statement(_OF_MESSAGE.where(_LIVE))
+_OTHERS = links.alias()
+_SETTLED_BY = rapid.Statement(
+    select(links.c.message_id).where(
+        links.c.task_id == bindparam("task"),
+        ~exists()
+        .where(_OTHERS.c.message_id == links.c.message_id, tasks.c.id == _OTHERS.c.task_id, _LIVE)
+        .correlate(links),
+    )
+)
 _CHILDREN = select(tasks).where(tasks.c.id.in_(bindparam("new", expanding=True))).order_by(tasks.c.id)
-_OPEN_TASKS_OF = _TASKS_OF.where(tasks.c.status.in_(LIVE))
 _EXPEDITED = select(tasks.c.expedited).where(_THIS)
 _TO_CANCEL = select(tasks.c.id).where(
     tasks.c.status == TaskStatus.IN_PROGRESS.value, tasks.c.cancel_requested.is_(True)
@@ -155,54 +96,10 @@ _TAKEN_BACK = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "the order or visit w
 _CANCELED = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "canceled while forefetch was stopped")
 
 
-def waiting(
-    connection: Connection,
-    archive: str,
-    limit: int,
-    aging: dt.timedelta,
-    sieve: Sieve,
-    due_by: dt.datetime | None,
-) -> list[RetrieveTask]:
-    """SCHEDULED tasks of an archive that are due (by now, or by that time) and that the sieve lets through,
-    at most ``limit`` in their order: each level of priority counts as much as ``aging`` of waiting, so that
-    none waits for ever."""
-    terms = {"archive": archive, "limit": limit, "now": due_by or _now()}
-    if sieve == EVERYTHING:
-        rows = connection.execute(_WAITING, terms).all()
-    else:
-        rows = connection.execute(_WAITING_SIEVED, terms | _terms(sieve)).all()
-    rows = sorted(rows, key=lambda row: (row.due_at + row.priority * aging, row.id))
-    return [task(row) for row in rows[:limit]]
-
-
-def _terms(sieve: Sieve) -> dict[str, Any]:
-    return {
-        "moves": sieve.moves,
-        "unhurried": sieve.unhurried,
-        "without": sorted(sieve.without),
-        "slowed": sorted(sieve.slowed),
-        "whoever": not sieve.only,
-        "only": [all_texts([name]) for name in sorted(sieve.only)],
-    }
-
-
-def newer(connection: Connection, after: int, limit: int) -> list[RetrieveTask]:
-    """The tasks that were added after one of this number, oldest first."""
-    return [task(row) for row in connection.execute(_NEWER, {"after": after, "limit": limit})]
-
-
-def waiting_archives(connection: Connection) -> set[str]:
-    """The archives that have SCHEDULED tasks: one step in the index for each, however many wait."""
-    found: list[str] = []
-    while name := connection.execute(_NEXT_ARCHIVE, {"last": found[-1] if found else ""}).scalar():
-        found.append(name)
-    return set(found)
-
-
 def claim(connection: Connection, task_id: int, seen: dt.datetime | None) -> RetrieveTask | None:
     """SCHEDULED to IN_PROGRESS, one attempt more. ``seen``: only if it has not been updated since then."""
-    row = connection.execute(_CLAIM, {"task": task_id, "seen": seen, "now": _now()}).one_or_none()
-    return None if row is None else task(row)
+    rows = _CLAIM.run(connection, {"task": task_id, "seen": seen, "now": _now()})
+    return task(rows[0]) if rows else None
 
 
 def note_progress(connection: Connection, counted: Mapping[int, SubOperations]) -> None:
@@ -210,11 +107,6 @@ def note_progress(connection: Connection, counted: Mapping[int, SubOperations]) 
     connection.execute(
         _NOTE, [{"task": number, "counters": counters_text(it)} for number, it in counted.items()]
     )
-
-
-def next_due(connection: Connection, archive: str) -> dt.datetime | None:
-    """When the next task of an archive falls due that is not due yet."""
-    return connection.execute(_NEXT_DUE, {"archive": archive, "now": _now()}).scalar()
 
 
 def newest(connection: Connection) -> int:
@@ -239,7 +131,7 @@ def finish(
 
 def settled_by(connection: Connection, task_id: int) -> tuple[int, ...]:
     """The messages of a task all of whose tasks have ended."""
-    return settled(connection, messages_of(connection, task_id))
+    return tuple(row.message_id for row in _SETTLED_BY.run(connection, {"task": task_id}))
 
 
 def resolve(
@@ -308,12 +200,12 @@ def to_cancel(connection: Connection) -> list[int]:
 
 def tasks_of(connection: Connection, message_id: int | None) -> list[RetrieveTask]:
     """The tasks of a message, oldest first; none for no message."""
-    return [task(row) for row in connection.execute(_TASKS_OF, {"message": message_id})]
+    return [task(row) for row in _TASKS_OF.run(connection, {"message": message_id})]
 
 
 def open_tasks_of(connection: Connection, message_id: int) -> list[RetrieveTask]:
     """Those that have not ended."""
-    return [task(row) for row in connection.execute(_OPEN_TASKS_OF, {"message": message_id})]
+    return [task(row) for row in _OPEN_TASKS_OF.run(connection, {"message": message_id})]
 
 
 def _end(
@@ -326,8 +218,10 @@ def _end(
     """Write the outcome if the task may become so. In one statement: nothing can come between."""
     if not outcome.status.final:
         return False
-    terms = {"task": task_id, "earlier": _MAY_BECOME[outcome.status], "seen": seen}
-    return connection.execute(_END.values(end_row(outcome, _now(), choices)), terms).one_or_none() is not None
+    row = end_row(outcome, _now(), choices)
+    terms = {f"new_{name}": row[name] for name in END_COLUMNS}
+    terms |= {"task": task_id, "seen": seen, "counted": row.get("instances")}
+    return bool(_END[outcome.status].run(connection, terms))
 
 
 def _now() -> dt.datetime:

@@ -216,8 +216,8 @@ POINTS = {
     # Gates, and people
     "hold in its transaction": Point(in_transaction("hold"), 1, load="held"),
     "held": Point(after(Store, "hold"), 1, load="held"),
-    "deferral in its transaction": Point(in_transaction("defer_task"), 1, load="closed"),
-    "deferred": Point(after(Store, "defer_task"), 1, load="closed"),
+    "deferral in its transaction": Point(in_transaction("defer_tasks"), 1, load="closed"),
+    "deferred": Point(after(Store, "defer_tasks"), 1, load="closed"),
     "approval seen, not claimed": Point(
         before(Entrance, "enter", lambda task: bool(task.approved)), 1, load="held"
     ),

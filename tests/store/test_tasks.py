@@ -50,10 +50,10 @@ async def test_only_tasks_that_are_due_are_waiting(tmp_path: Path, monkeypatch: 
         assert [task.id for task in await store.waiting("pacs", 10)] == [fourth, third]
         assert await store.next_due("pacs") == soon
         assert await store.waiting_archives() == {"pacs", "other"}
-        monkeypatch.setattr("engine.store.tasks._now", lambda: soon)
+        monkeypatch.setattr("engine.store.queue._now", lambda: soon)
         assert [task.id for task in await store.waiting("pacs", 10)] == [fourth, third, second]
         assert await store.next_due("pacs") == later
-        monkeypatch.setattr("engine.store.tasks._now", lambda: later)
+        monkeypatch.setattr("engine.store.queue._now", lambda: later)
         assert [task.id for task in await store.waiting("pacs", 10)] == [fourth, third, second, first]
         assert await store.next_due("pacs") is None
         dues = [task.request.due for task in await store.tasks_of(kept.message_id)]
