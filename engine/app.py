@@ -23,6 +23,7 @@ from engine.event_loop import fastest_loop
 from engine.intake import Intake
 from engine.listener import Listener, ListenerSettings
 from engine.outbox import Outbox
+from engine.retention import Retention
 from engine.retrieve.gate import SWITCH_REASON, switch_on
 from engine.scu import ArchiveClient, echo
 from engine.signals import stop_event
@@ -51,6 +52,7 @@ class Engine:
         self._store = Store.open(settings.store)
         self._dispatcher = dispatcher_of(config, self._store, switch_on=self._allowed)
         self._outbox = Outbox(self._store, tls={(rule.host, rule.port): rule.tls for rule in config.replies})
+        self._retention = Retention(self._store, settings.store, settings.retention)
         self._intake = Intake(
             config=config,
             store=self._store,
@@ -86,10 +88,12 @@ class Engine:
         await self._dispatcher.start()
         await self._intake.start()
         await self._outbox.start()
+        await self._retention.start()
 
     async def stop(self) -> None:
         """Accept nothing more, answer what was received, let moves end or cancel them, close the store."""
         patience = self._config.engine.drain_timeout
+        await self._retention.stop()
         await self._listener.drain(patience)
         await self._dispatcher.stop(patience)
         await self._intake.stop()
@@ -101,6 +105,7 @@ class Engine:
         try:
             await self.start()
         except BaseException:
+            await self._retention.stop()
             await self._listener.close()
             await self._dispatcher.stop(0)
             await self._intake.stop()

@@ -1,6 +1,16 @@
 """routes.yaml: from text to frozen values, or to complaints that name their place."""
 
 from engine.config.load import load, parse, schema
-from engine.config.values import Config, EngineSettings, GateSettings, ReplyRule, reply_rule
+from engine.config.values import Config, EngineSettings, GateSettings, Limits, ReplyRule, reply_rule
 
-__all__ = ["Config", "EngineSettings", "GateSettings", "ReplyRule", "load", "parse", "reply_rule", "schema"]
+__all__ = [
+    "Config",
+    "EngineSettings",
+    "GateSettings",
+    "Limits",
+    "ReplyRule",
+    "load",
+    "parse",
+    "reply_rule",
+    "schema",
+]

@@ -22,6 +22,9 @@ from engine.routing.rules import MessagePattern
 
 _MESSAGE = re.compile(r"[A-Z0-9*?]{1,3}(?:\^[A-Z0-9*?]{1,3}(?:\^[A-Z0-9_*?]+)?)?")
 
+_SIZE = re.compile(r"(\d{1,9}) ?([MGT]B)", re.IGNORECASE)
+_UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
+
 
 def _word(value: object) -> str:
     """A scalar as written. A list, a mapping or nothing is a mistake, whatever its repr would match."""
@@ -106,6 +109,13 @@ def _receiver(text: object) -> tuple[str, int]:
     return host, port
 
 
+def _size(text: object) -> int:
+    found = _SIZE.fullmatch(_word(text))
+    if found is None or int(found[1]) == 0:
+        raise ValueError("a size such as 500MB or 20GB")
+    return int(found[1]) * _UNITS[found[2].upper()]
+
+
 def _off(text: object) -> str:
     if text != "off":
         raise ValueError("off, or a mapping of settings")
@@ -135,6 +145,8 @@ def _scalar(example: str) -> WithJsonSchema:
 
 Duration = Annotated[dt.timedelta, PlainValidator(duration), _scalar("20s")]
 PositiveDuration = Annotated[dt.timedelta, PlainValidator(_positive_duration), _scalar("20s")]
+Size = Annotated[int, PlainValidator(_size), WithJsonSchema({"type": "string", "examples": ["20GB"]})]
+"""In bytes."""
 Off = Annotated[str, PlainValidator(_off), WithJsonSchema({"enum": ["off", False]})]
 WindowSpan = Annotated[
     Window, PlainValidator(lambda text: Window.parse(_word(text))), _scalar("mon-fri 20:00-06:00")

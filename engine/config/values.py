@@ -17,6 +17,15 @@ from engine.tls import Tls
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of the past is kept: up to this age, so many messages, so many bytes. None: no limit."""
+
+    age: dt.timedelta | None = None
+    messages: int | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EngineSettings:
     """The ``engine`` section. Times are in seconds; ``time_zone`` None means the machine's."""
 
@@ -32,6 +41,7 @@ class EngineSettings:
     idle_timeout: float
     frame_timeout: float
     drain_timeout: float
+    retention: Limits
     tls: Tls | None = None
 
 

@@ -15,6 +15,7 @@ from engine.store.reader import (
     numbers_of,
     story_of,
 )
+from engine.store.retention import Pruned, Stock, stock
 from engine.store.selection import Selection
 from engine.store.standing import Closure, Queue, Standing, count_causes, queues, standing
 from engine.store.store import Store
@@ -34,10 +35,12 @@ __all__ = [
     "Line",
     "NewLetter",
     "NewMessage",
+    "Pruned",
     "Queue",
     "Selection",
     "Sieve",
     "Standing",
+    "Stock",
     "Store",
     "Story",
     "Unanswered",
@@ -55,5 +58,6 @@ __all__ = [
     "patients_of",
     "queues",
     "standing",
+    "stock",
     "story_of",
 ]

@@ -86,6 +86,17 @@ def changes(connection: Connection) -> int:
     return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
 
 
+def size_in_use(connection: Connection) -> int:
+    """Bytes of the database that hold something; those that were freed are used before it grows."""
+    if connection.dialect.name != "sqlite":
+        raise NotImplementedError
+    pages, free, size = (
+        int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
+        for name in ("page_count", "freelist_count", "page_size")
+    )
+    return (pages - free) * size
+
+
 def insert_unless_known(connection: Connection, table: Table) -> Insert:
     """An INSERT that leaves out the rows that a unique constraint would refuse."""
     return _INSERT[connection.dialect.name](table).on_conflict_do_nothing()

@@ -89,8 +89,8 @@ messages = Table(
     Index("messages_owed", "id", **_only_where(OWED)),
 )
 
-# ``message_id`` and ``parent_id`` are numbers of what may have been pruned since, which are never given again;
-# a constraint would need an index of each to let anything be pruned, for which every insert would pay.
+# ``message_id`` and ``parent_id`` are numbers of what may have been pruned since; none is given again. As
+# constraints they would need an index each, for which every insert would pay, to let anything be pruned.
 tasks = Table(
     "tasks",
     metadata,

@@ -14,13 +14,14 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine.errors import StoreError
 from engine.retrieve.outcome import Outcome, SubOperations
 from engine.retrieve.task import Choice, RetrieveRequest, RetrieveTask
-from engine.store import gates, messages, occasions, outbox, schema, tasks
+from engine.store import gates, messages, occasions, outbox, retention, schema, tasks
 from engine.store.criteria import learn
 from engine.store.dialect import BUSY_TIMEOUT, allow_readers, changes, explain, open_engine
 from engine.store.gates import Used
 from engine.store.lock import JournalLock
 from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.outbox import Letter, NewLetter
+from engine.store.retention import Pruned
 from engine.store.tasks import Sieve
 from engine.store.writer import Writer, each
 
@@ -56,6 +57,7 @@ _DELIVERED = each(outbox.delivered)
 _REFUSED = each(outbox.refused)
 _DEFER = each(outbox.defer)
 _GIVE_UP = each(outbox.give_up)
+_PRUNE = each(retention.prune)
 
 DEFAULT_AGING = dt.timedelta(minutes=30)
 EVERYTHING = Sieve()
@@ -287,6 +289,12 @@ class Store:
     async def give_up(self, letter_id: int, reason: str) -> None:
         """WAITING to GIVEN_UP, one attempt more."""
         await self._writer.run(_GIVE_UP, letter_id, reason)
+
+    async def prune(self, after: int, before: dt.datetime, touched: dt.datetime, most: int) -> Pruned:
+        """One step of pruning: the oldest messages behind one of this number that came ``before`` a time, and
+        whose tasks have all ended and were not ``touched`` since another; at most ``most``, and no more than
+        take some milliseconds."""
+        return await self._writer.run(_PRUNE, after, before, touched, most)
 
     async def close(self) -> None:
         """Carry out what is queued and close the file. Every later call raises StoreError."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.running import FOREFETCH
 
 CONFIG = """
-engine: {{listen: "127.0.0.1:0", store: journal.db, ae_title: FOREFETCH}}
+engine: {{listen: "127.0.0.1:0", store: journal.db, ae_title: FOREFETCH{retention}}}
 archives:
   main: {{ae_title: ARCHIVE, host: 127.0.0.1, port: {port}}}
 destinations:
@@ -40,10 +40,13 @@ class Serving:
 
 
 @contextmanager
-def serving(folder: Path, routes: str, *, port: int = 9, allow: bool = False) -> Iterator[Serving]:
+def serving(
+    folder: Path, routes: str, *, port: int = 9, allow: bool = False, retention: str = ""
+) -> Iterator[Serving]:
     """An engine with one archive, at ``port`` of this machine, and these routes; its journal is in the
-    folder."""
-    (folder / "routes.yaml").write_text(CONFIG.format(port=port) + routes)
+    folder. ``retention``: as in `routes.yaml`."""
+    keep = f", retention: {retention}" if retention else ""
+    (folder / "routes.yaml").write_text(CONFIG.format(port=port, retention=keep) + routes)
     with serving_file(folder / "routes.yaml", allow=allow) as engine:
         yield engine
 

@@ -10,7 +10,8 @@ from engine.config.build.security import listener_tls, tls
 from engine.config.models import RoutesFile
 from engine.config.models.engine import EngineSection, IntakeSection
 from engine.config.models.replies import ReplySection
-from engine.config.values import Config, EngineSettings, ReplyRule
+from engine.config.models.retention import RetentionSection
+from engine.config.values import Config, EngineSettings, Limits, ReplyRule
 from engine.routing.admission import Admission, Sender
 
 
@@ -45,8 +46,13 @@ def _engine(section: EngineSection) -> EngineSettings:
         idle_timeout=section.idle_timeout.total_seconds(),
         frame_timeout=section.frame_timeout.total_seconds(),
         drain_timeout=section.drain_timeout.total_seconds(),
+        retention=_retention(section.retention),
         tls=listener_tls(section.tls),
     )
+
+
+def _retention(choice: RetentionSection | str) -> Limits:
+    return Limits() if isinstance(choice, str) else Limits(choice.age, choice.messages, choice.size)
 
 
 def _intake(section: IntakeSection) -> Admission:

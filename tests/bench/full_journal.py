@@ -1,0 +1,154 @@
+"""A journal that is full, for the benches: rows like those that an engine of this version has written itself,
+as many as are asked for.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select
+
+from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
+from engine.store.dialect import open_engine
+from engine.store.rows import end_row
+from engine.store.schema import links, messages, occasions, tasks
+from tests.bench.bench_intake import routes
+from tests.bench.engine import serving
+from tests.bench.load import ORDER, load, order
+
+MATCHING = """
+  - name: priors
+    messages: [ORM^O01]
+    acknowledge: accepted
+    when: [{field: PV1-3.2, equals: SCAN}]
+    studies: [{study: ZDS-1.1}]
+    from: main
+    to: reading
+"""
+# A component of a UID does not begin with a zero
+MATCHED = ORDER.replace("O|RAD^WAITING", "O|RAD^SCAN").replace(".@NUMBER@^FORE", ".1@NUMBER@^FORE")
+_SAMPLE = "0" * 12  # where the numbers of a sample stand
+_AGE = dt.timedelta(days=100)  # of the oldest message
+_AT_ONCE = 10_000
+_ARRIVED = Outcome(
+    TaskStatus.COMPLETED, Cause.ARRIVED, "3 objects arrived", counters=SubOperations(0, 3, 0, 0), arrived=True
+)
+_WAITS = {"status": "SCHEDULED", "gate": "", "reason": "", "cause": "", "outcome": None}
+
+Row = dict[str, Any]
+
+
+def rules() -> str:
+    """Twenty routes that take none of these messages, and one that takes those that are `MATCHED`."""
+    return routes(20) + MATCHING
+
+
+def fill(path: Path, *, number: int, tasked: int, waiting: int) -> None:
+    """Messages, ``tasked`` of which have a task each; the newest ``waiting`` of these are due in an hour, the
+    others have arrived."""
+    samples = _samples(path.parent)
+    with open_engine(path).connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -1000000"):
+            driver.execute(f"PRAGMA {pragma}")
+        with connection.begin():
+            for table, rows in _rows(samples, number, tasked, waiting):
+                connection.execute(insert(table), rows)
+        driver.execute("PRAGMA journal_mode = WAL")
+
+
+def _samples(folder: Path) -> dict[str, list[Row]]:
+    """What an engine keeps of a message that no route takes, and of one that has a task, by table. Leaves
+    an empty journal in the folder."""
+    with serving(folder, rules()) as engine:
+        for salt, text in ((1, ORDER), (2, MATCHED)):
+            load(engine.address, order(salt, text), connections=1, seconds=0, most=1)
+    with open_engine(folder / "journal.db").connect() as connection, connection.begin():
+        found = {table.name: _all(connection, table) for table in (messages, tasks, links, occasions)}
+        for table in (occasions, links, tasks, messages):
+            connection.execute(table.delete())
+    return found
+
+
+def _all(connection: Connection, table: Table) -> list[Row]:
+    return [dict(row._mapping) for row in connection.execute(select(table))]
+
+
+def _rows(
+    samples: Mapping[str, list[Row]], count: int, tasked: int, waiting: int
+) -> Iterator[tuple[Table, list[Row]]]:
+    """In portions that one statement inserts, what is referred to first."""
+    begin, step = dt.datetime.now(dt.UTC) - _AGE, _AGE / count
+    every = count // tasked
+    unmatched, matched = samples[messages.name]
+    numbers = iter(range(1, count + 1))
+    while portion := list(islice(numbers, _AT_ONCE)):
+        times = {number: begin + number * step for number in portion}
+        of_tasks = [number for number in portion if number % every == 0]
+        yield (
+            messages,
+            [_message(unmatched if number % every else matched, number, times[number]) for number in portion],
+        )
+        yield (
+            tasks,
+            [
+                _task(
+                    samples[tasks.name][0],
+                    number,
+                    number // every,
+                    times[number],
+                    waits=number // every > tasked - waiting,
+                )
+                for number in of_tasks
+            ],
+        )
+        yield links, [{"message_id": number, "task_id": number // every} for number in of_tasks]
+        yield (
+            occasions,
+            [
+                {**_numbered(row, number), "id": None, "message_id": number}
+                for number in of_tasks
+                for row in samples[occasions.name]
+            ],
+        )
+
+
+def _message(sample: Row, number: int, at: dt.datetime) -> Row:
+    row = _numbered(sample, number)
+    fingerprint = hashlib.sha256(row["raw"]).digest()
+    return {**row, "id": number, "received_at": at, "fingerprint": fingerprint, "acked_at": at}
+
+
+def _task(sample: Row, message_id: int, number: int, at: dt.datetime, *, waits: bool) -> Row:
+    now = dt.datetime.now(dt.UTC)
+    row = {
+        **_numbered(sample, message_id),
+        "id": number,
+        "message_id": message_id,
+        "created_at": at,
+        "began_at": None if waits else at,
+    }
+    row["alike"] = hashlib.sha256(row["selector"].encode()).digest()
+    return (
+        {**row, **_WAITS, "due_at": now + dt.timedelta(hours=1)}
+        if waits
+        else {**row, **end_row(_ARRIVED, at)}
+    )
+
+
+def _numbered(sample: Row, number: int) -> Row:
+    text = f"{number:012d}"
+    return {name: _replaced(value, text) for name, value in sample.items()}
+
+
+def _replaced(value: Any, text: str) -> Any:
+    if isinstance(value, bytes):
+        return value.replace(_SAMPLE.encode(), text.encode())
+    return value.replace(_SAMPLE, text) if isinstance(value, str) else value
