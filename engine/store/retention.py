@@ -83,7 +83,8 @@ _TASKS: BindParameter[int] = bindparam("tasks", expanding=True)
 _TASKS_OF = select(links.c.task_id).where(links.c.message_id.in_(_MESSAGES)).distinct()
 _STILL_WANTED = select(links.c.task_id).where(links.c.task_id.in_(_TASKS))
 _OF_MESSAGES = [
-    delete(table).where(table.c.message_id.in_(_MESSAGES)) for table in (links, occasions, outbox)
+    *(delete(table).where(table.c.message_id.in_(_MESSAGES)) for table in (links, occasions, outbox)),
+    delete(messages).where(messages.c.id.in_(_MESSAGES)),
 ]
 _OF_TASKS = [delete(story).where(story.c.task_id.in_(_TASKS)), delete(tasks).where(tasks.c.id.in_(_TASKS))]
 
