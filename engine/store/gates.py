@@ -11,7 +11,7 @@ from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store.links import messages_of, settled
 from engine.store.rows import all_texts, end_row
-from engine.store.schema import UtcDateTime, closures, links, occasions, tasks
+from engine.store.schema import AT_GATE, UtcDateTime, closures, links, occasions, tasks
 from engine.store.story import Event, tell
 
 _MOST_ALIKE = 32  # deferred by one statement: as many come together as a lane turns away at once
@@ -59,7 +59,7 @@ _LET_GO = (
 )
 _RECONSIDER = (
     update(tasks)
-    .where(_SCHEDULED, tasks.c.gate != "")
+    .where(_SCHEDULED, AT_GATE)
     .values(gate="", reason="", due_at=func.coalesce(tasks.c.appointment, tasks.c.created_at))
 )
 _EXPIRED = select(tasks.c.id).where(
@@ -79,8 +79,9 @@ _SIBLINGS = (
     .where(links.c.message_id.in_(bindparam("messages", expanding=True)), tasks.c.kind == "study")
     .group_by(links.c.message_id)
 )
+_NOT_GONE = (TaskStatus.SCHEDULED, TaskStatus.HELD, TaskStatus.FAILED, TaskStatus.CANCELED)
 _GONE = and_(
-    tasks.c.status.in_([TaskStatus.IN_PROGRESS.value, TaskStatus.COMPLETED.value, TaskStatus.WARNING.value]),
+    tasks.c.status.not_in([it.value for it in _NOT_GONE]),  # IN would lead SQLite to all that was ever moved
     tasks.c.cause != Cause.ALREADY_THERE.value,
 )
 _COUNTED = (func.count(), func.coalesce(func.sum(tasks.c.instances), 0, type_=Integer))

@@ -56,8 +56,9 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 
 metadata = MetaData()
 
-# The condition of a partial index: a database uses one only for a query that has its very words.
+# Conditions of partial indexes: a database uses one only for a query that has its very words.
 OWED = text("application_due AND ack IS NULL")
+AT_GATE = text("gate <> ''")
 
 
 def _only_where(condition: TextClause) -> dict[str, Any]:
@@ -127,6 +128,7 @@ tasks = Table(
     Column("progress", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Index("tasks_at_gate", "status", **_only_where(AT_GATE)),
     # One archive's waiting tasks of one priority, those due first, without sorting; the last columns are
     # there so that tasks behind a closed gate are passed over without being read.
     Index(
