@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 MEDPLUM := build/peers/.ready
 LOWEST := $(CURDIR)/build/mcp-lowest
 
-.PHONY: demo test crash lowest peers lint bench fuzz clean
+.PHONY: demo test crash lowest peers lint bench bench-scale fuzz clean
 
 demo: $(READY)
 	$(BIN)/forefetch demo
@@ -45,6 +45,10 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The same with a journal of a million messages: some minutes, and some GB where temporary files are.
+bench-scale: $(READY)
+	$(BIN)/python -m tests.bench.bench_scale
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench.bench_routing

@@ -19,7 +19,7 @@ KEPT = dt.timedelta(hours=25)
 """What came or was done within this stays, whatever the limits say: budgets count what was moved today, and a
 day may have so many hours."""
 _REST = 60.0  # seconds between sweeps
-_PAUSE = 3  # times what a step took: then the journal is left to others
+_PAUSE = 2  # times what a step took: then the journal is left to others
 _RESTS = 10  # times what a sweep took, where that is more: much is old and has to stay
 _TOLD_EVERY = 3600.0  # seconds between warnings that a limit cannot be kept
 

@@ -22,8 +22,8 @@ from engine.store.outbox import LetterStatus
 from engine.store.reader import reading
 from engine.store.schema import OWED, UtcDateTime, links, messages, occasions, outbox, story, tasks
 
-_LOOKED_AT = 64  # messages in a step
-_AT_ONCE = 32  # pruned in a step, with their tasks: two or three milliseconds, for which others wait
+_LOOKED_AT = 128  # messages in a step
+_AT_ONCE = 64  # pruned in a step, with their tasks: some three milliseconds, for which others wait
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
-"""The same work on an empty journal and on a full one, side by side: ``python -m tests.bench.bench_scale
-[messages [seconds [directory]]]``.
+"""The same work on an empty journal and on a full one, side by side; then intake beside pruning, and without:
+``python -m tests.bench.bench_scale [messages [seconds [directory]]]``.
 
-A fifth of the messages (1,000,000) have a task, half of these wait. The figures are those of one run each, in
-turns; the journal of a million takes some GB and some minutes.
+A fifth of the messages (1,000,000) have a task, half of these wait. Both sides take turns; medians are told. A
+million takes some GB and some minutes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from itertools import count
 from pathlib import Path
 
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
-from engine.store import Store
+from engine.store import Store, stock
 from tests.bench.engine import serving
 from tests.bench.full_journal import fill, rules
 from tests.bench.load import Load, load, order
@@ -51,7 +52,7 @@ class Taken:
     memory: float
 
 
-def intake(folder: Path, seconds: float, retention: str = "") -> Taken:
+def intake(folder: Path, seconds: float, retention: str = "off") -> Taken:
     """One start, one load, one stop."""
     begin = time.perf_counter()
     with serving(folder, rules(), retention=retention) as engine:
@@ -90,27 +91,32 @@ def verb(folder: Path, *arguments: str) -> float:
     return time.perf_counter() - begin
 
 
-def tell(what: str, unit: str, empty: list[float], full: list[float]) -> None:
-    """Medians."""
-    one, other = statistics.median(empty), statistics.median(full)
+def tell(what: str, unit: str, *sides: list[float]) -> None:
+    """Medians of both."""
+    one, other = map(statistics.median, sides)
     print(f"{what:44} {one:9.2f} {other:9.2f} {unit:5} {other / one:6.2f}", flush=True)
 
 
-def side_by_side(empty: Path, full: Path, seconds: float) -> None:
-    taken = [(intake(empty, seconds), intake(full, seconds)) for _ in range(ROUNDS)]
-    one, other = zip(*taken, strict=True)
-    print(f"{'':44} {'empty':>9} {'full':>9} {'':5} {'ratio':>6}")
+def head(one: str, other: str) -> None:
+    print(f"{'':44} {one:>9} {other:>9} {'':5} {'ratio':>6}")
+
+
+def tell_taken(pairs: list[tuple[Taken, Taken]]) -> None:
+    one, other = zip(*pairs, strict=True)
     tell("intake, 64 connections", "/s", [it.load.rate for it in one], [it.load.rate for it in other])
     for part in (50, 99):
         times = [[it.load.percentile(part) for it in side] for side in (one, other)]
-        tell(f"intake, 64 connections, p{part}", "ms", *times)
+        tell(f"  answered within, {part} of 100", "ms", *times)
     tell("start to listening", "s", [it.started for it in one], [it.started for it in other])
     tell("start to the first answer", "s", [it.answered for it in one], [it.answered for it in other])
     tell("most memory", "MB", [it.memory for it in one], [it.memory for it in other])
-    rates = [
-        (asyncio.run(claims(empty / "journal.db")), asyncio.run(claims(full / "journal.db")))
-        for _ in range(ROUNDS)
-    ]
+
+
+def side_by_side(empty: Path, full: Path, seconds: float) -> None:
+    head("empty", "full")
+    tell_taken([(intake(empty, seconds), intake(full, seconds)) for _ in range(ROUNDS)])
+    journals = [folder / "journal.db" for folder in (empty, full)]
+    rates = [[asyncio.run(claims(journal)) for journal in journals] for _ in range(ROUNDS)]
     tell("asked for, claimed and finished", "/s", *map(list, zip(*rates, strict=True)))
     for arguments in VERBS:
         times = [[verb(folder, *arguments) for _ in range(ROUNDS)] for folder in (empty, full)]
@@ -118,15 +124,15 @@ def side_by_side(empty: Path, full: Path, seconds: float) -> None:
 
 
 def pruning(full: Path, seconds: float, keep: int) -> None:
-    """In turns, each start goes on where the last one was stopped."""
-    taken = [(intake(full, seconds), intake(full, seconds, f"{{messages: {keep}}}")) for _ in range(ROUNDS)]
-    without, during = zip(*taken, strict=True)
-    print(f"{'':44} {'without':>9} {'pruning':>9} {'':5} {'ratio':>6}")
-    tell("intake, 64 connections", "/s", [it.load.rate for it in without], [it.load.rate for it in during])
-    for part in (50, 99):
-        times = [[it.load.percentile(part) for it in side] for side in (without, during)]
-        tell(f"intake, 64 connections, p{part}", "ms", *times)
-    tell("most memory", "MB", [it.memory for it in without], [it.memory for it in during])
+    """Each start goes on where the last one was stopped; then how long it takes with nothing else to do."""
+    head("without", "pruning")
+    limits = f"{{messages: {keep}}}"
+    tell_taken([(intake(full, seconds), intake(full, seconds, limits)) for _ in range(ROUNDS)])
+    before = stock(full / "journal.db").messages
+    with serving(full, rules(), retention=limits):
+        time.sleep(seconds)
+    gone = before - stock(full / "journal.db").messages
+    print(f"pruned with nothing else to do: {gone / seconds:.0f} messages/s")
 
 
 def main() -> None:
@@ -139,6 +145,7 @@ def main() -> None:
             one.mkdir()
         begin = time.perf_counter()
         fill(full / "journal.db", number=number, tasked=number // 5, waiting=number // 10)
+        os.sync()
         size = (full / "journal.db").stat().st_size / 1e9
         print(f"{number} messages, {number // 5} tasks: {size:.1f} GB in {time.perf_counter() - begin:.0f} s")
         side_by_side(empty, full, seconds)
