@@ -1,8 +1,8 @@
 """The same work on an empty journal and on a full one, side by side; then intake beside pruning, and without:
 ``python -m tests.bench.bench_scale [messages [seconds [directory]]]``.
 
-A fifth of the messages (1,000,000) have a task, half of these wait. Both sides take turns; medians are told. A
-million takes some GB and some minutes.
+A fifth of the messages (1,000,000) have a task, half of these wait. Both sides take turns; medians are told.
+A million takes some GB and some minutes.
 """
 
 from __future__ import annotations
