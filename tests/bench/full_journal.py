@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select
 
 from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
+from engine.store import fingerprint
 from engine.store.dialect import open_engine
 from engine.store.rows import end_row
 from engine.store.schema import links, messages, occasions, tasks
@@ -33,7 +34,7 @@ MATCHING = """
 """
 # A component of a UID does not begin with a zero
 MATCHED = ORDER.replace("O|RAD^WAITING", "O|RAD^SCAN").replace(".@NUMBER@^FORE", ".1@NUMBER@^FORE")
-_SAMPLE = "0" * 12  # where the numbers of a sample stand
+_NUMBER, _TIME = "0" * 12, "20000101000000"  # of a sample, in whatever is kept of it
 _AGE = dt.timedelta(days=100)  # of the oldest message
 _AT_ONCE = 10_000
 _ARRIVED = Outcome(
@@ -69,7 +70,7 @@ def _samples(folder: Path) -> dict[str, list[Row]]:
     an empty journal in the folder."""
     with serving(folder, rules()) as engine:
         for salt, text in ((1, ORDER), (2, MATCHED)):
-            load(engine.address, order(salt, text), connections=1, seconds=0, most=1)
+            load(engine.address, order(salt, text.replace("{time}", _TIME)), connections=1, seconds=0, most=1)
     with open_engine(folder / "journal.db").connect() as connection, connection.begin():
         found = {table.name: _all(connection, table) for table in (messages, tasks, links, occasions)}
         for table in (occasions, links, tasks, messages):
@@ -121,9 +122,10 @@ def _rows(
 
 
 def _message(sample: Row, number: int, at: dt.datetime) -> Row:
-    row = _numbered(sample, number)
-    fingerprint = hashlib.sha256(row["raw"]).digest()
-    return {**row, "id": number, "received_at": at, "fingerprint": fingerprint, "acked_at": at}
+    row, time = _numbered(sample, number), f"{at:%Y%m%d%H%M%S}"
+    raw = row["raw"].replace(_TIME.encode(), time.encode())
+    known_by = fingerprint(raw, time)
+    return {**row, "id": number, "received_at": at, "raw": raw, "fingerprint": known_by, "acked_at": at}
 
 
 def _task(sample: Row, message_id: int, number: int, at: dt.datetime, *, waits: bool) -> Row:
@@ -150,5 +152,5 @@ def _numbered(sample: Row, number: int) -> Row:
 
 def _replaced(value: Any, text: str) -> Any:
     if isinstance(value, bytes):
-        return value.replace(_SAMPLE.encode(), text.encode())
-    return value.replace(_SAMPLE, text) if isinstance(value, str) else value
+        return value.replace(_NUMBER.encode(), text.encode())
+    return value.replace(_NUMBER, text) if isinstance(value, str) else value
