@@ -44,9 +44,8 @@ def numbers_of(path: str | Path, selection: Selection) -> list[int]:
 
 def count_tasks(path: str | Path, selection: Selection = EVERY) -> dict[TaskStatus, int]:
     """How many tasks of a selection have each status, zeros included. StoreError as for `list_tasks`."""
-    status = tasks.c.status.concat(
-        ""
-    )  # by the column itself SQLite would read row by row, in an index's order
+    # By the column itself SQLite would read row after row in the order of an index
+    status = tasks.c.status.concat(literal_column("''"))
     query = select(status, func.count()).where(*selection.conditions()).group_by(status)
     with reading(path) as connection:
         found = {name: number for name, number in connection.execute(query)}  # noqa: C416  types of rows
