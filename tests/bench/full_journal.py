@@ -8,7 +8,6 @@ import datetime as dt
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -89,36 +88,21 @@ def _rows(
     begin, step = dt.datetime.now(dt.UTC) - _AGE, _AGE / count
     every = count // tasked
     unmatched, matched = samples[messages.name]
-    numbers = iter(range(1, count + 1))
-    while portion := list(islice(numbers, _AT_ONCE)):
-        times = {number: begin + number * step for number in portion}
-        of_tasks = [number for number in portion if number % every == 0]
-        yield (
-            messages,
-            [_message(unmatched if number % every else matched, number, times[number]) for number in portion],
-        )
-        yield (
-            tasks,
-            [
-                _task(
-                    samples[tasks.name][0],
-                    number,
-                    number // every,
-                    times[number],
-                    waits=number // every > tasked - waiting,
-                )
-                for number in of_tasks
-            ],
-        )
-        yield links, [{"message_id": number, "task_id": number // every} for number in of_tasks]
-        yield (
-            occasions,
-            [
-                {**_numbered(row, number), "id": None, "message_id": number}
-                for number in of_tasks
-                for row in samples[occasions.name]
-            ],
-        )
+    for first in range(1, count + 1, _AT_ONCE):
+        portion: dict[Table, list[Row]] = {messages: [], tasks: [], links: [], occasions: []}
+        for number in range(first, min(first + _AT_ONCE, count + 1)):
+            at, (task_id, left) = begin + number * step, divmod(number, every)
+            portion[messages].append(_message(unmatched if left else matched, number, at))
+            if left == 0:
+                waits = task_id > tasked - waiting
+                portion[tasks].append(_task(samples[tasks.name][0], number, task_id, at, waits=waits))
+                portion[links].append({"message_id": number, "task_id": task_id})
+                portion[occasions] += _occasions(samples[occasions.name], number)
+        yield from ((table, rows) for table, rows in portion.items() if rows)
+
+
+def _occasions(of_sample: list[Row], number: int) -> Iterator[Row]:
+    return ({**_numbered(row, number), "id": None, "message_id": number} for row in of_sample)
 
 
 def _message(sample: Row, number: int, at: dt.datetime) -> Row:
@@ -138,11 +122,9 @@ def _task(sample: Row, message_id: int, number: int, at: dt.datetime, *, waits: 
         "began_at": None if waits else at,
     }
     row["alike"] = hashlib.sha256(row["selector"].encode()).digest()
-    return (
-        {**row, **_WAITS, "due_at": now + dt.timedelta(hours=1)}
-        if waits
-        else {**row, **end_row(_ARRIVED, at)}
-    )
+    if waits:
+        return {**row, **_WAITS, "due_at": now + dt.timedelta(hours=1)}
+    return {**row, **end_row(_ARRIVED, at)}
 
 
 def _numbered(sample: Row, number: int) -> Row:
