@@ -18,6 +18,7 @@ _log = logging.getLogger(__name__)
 KEPT = dt.timedelta(hours=25)
 """What came or was done within this stays, whatever the limits say: budgets count what was moved today, and a
 day may have so many hours."""
+ALL = 2**62  # more messages than there are
 _REST = 60.0  # seconds between sweeps
 _PAUSE = 2  # times what a step took: then the journal is left to others
 _RESTS = 10  # times what a sweep took, where that is more: much is old and has to stay
@@ -38,9 +39,9 @@ def excess(limits: Limits, held: Stock, now: dt.datetime) -> Excess | None:
     if limits.messages is not None and held.messages > limits.messages:
         return Excess(f"messages: {limits.messages}", now - KEPT, held.messages - limits.messages)
     if limits.size is not None and held.size > limits.size:
-        return Excess(f"size: {limits.size / 1e9:g}GB", now - KEPT, held.messages)
+        return Excess(f"size: {limits.size / 1e9:g}GB", now - KEPT, ALL)
     if limits.age is not None:
-        return Excess("age", now - max(limits.age, KEPT), held.messages)
+        return Excess("age", now - max(limits.age, KEPT), ALL)
     return None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.config import Limits
-from engine.retention import KEPT, Excess, Retention, excess
+from engine.retention import ALL, KEPT, Excess, Retention, excess
 from engine.store import Stock, Store, stock
 from tests.store import RECEIVED, message, opened, request
 from tests.store.test_retention import ended
@@ -24,15 +24,15 @@ LONG_AFTER = RECEIVED + 10 * DAY
     ("limits", "expected"),
     [
         (Limits(), None),
-        (Limits(age=90 * DAY), Excess("age", NOW - 90 * DAY, 1000)),
-        (Limits(age=dt.timedelta(hours=1)), Excess("age", NOW - KEPT, 1000)),
+        (Limits(age=90 * DAY), Excess("age", NOW - 90 * DAY, ALL)),
+        (Limits(age=dt.timedelta(hours=1)), Excess("age", NOW - KEPT, ALL)),
         (Limits(messages=1000), None),
         (Limits(messages=999), Excess("messages: 999", NOW - KEPT, 1)),
         (Limits(size=20_000_000), None),
-        (Limits(size=10_000_000), Excess("size: 0.01GB", NOW - KEPT, 1000)),
+        (Limits(size=10_000_000), Excess("size: 0.01GB", NOW - KEPT, ALL)),
         (Limits(age=90 * DAY, messages=900), Excess("messages: 900", NOW - KEPT, 100)),
-        (Limits(age=90 * DAY, messages=1000, size=10**9), Excess("age", NOW - 90 * DAY, 1000)),
-        (Limits(messages=1000, size=10**7), Excess("size: 0.01GB", NOW - KEPT, 1000)),
+        (Limits(age=90 * DAY, messages=1000, size=10**9), Excess("age", NOW - 90 * DAY, ALL)),
+        (Limits(messages=1000, size=10**7), Excess("size: 0.01GB", NOW - KEPT, ALL)),
     ],
 )
 def test_the_first_limit_that_is_exceeded_says_what_goes(limits: Limits, expected: Excess | None) -> None:

@@ -8,13 +8,13 @@ import datetime as dt
 import hashlib
 import sqlite3
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select
 
 from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
+from engine.store import fingerprint
 from engine.store.dialect import open_engine
 from engine.store.rows import end_row
 from engine.store.schema import links, messages, occasions, tasks
@@ -33,7 +33,7 @@ MATCHING = """
 """
 # A component of a UID does not begin with a zero
 MATCHED = ORDER.replace("O|RAD^WAITING", "O|RAD^SCAN").replace(".@NUMBER@^FORE", ".1@NUMBER@^FORE")
-_SAMPLE = "0" * 12  # where the numbers of a sample stand
+_NUMBER, _TIME = "0" * 12, "20000101000000"  # of a sample, in whatever is kept of it
 _AGE = dt.timedelta(days=100)  # of the oldest message
 _AT_ONCE = 10_000
 _ARRIVED = Outcome(
@@ -69,7 +69,7 @@ def _samples(folder: Path) -> dict[str, list[Row]]:
     an empty journal in the folder."""
     with serving(folder, rules()) as engine:
         for salt, text in ((1, ORDER), (2, MATCHED)):
-            load(engine.address, order(salt, text), connections=1, seconds=0, most=1)
+            load(engine.address, order(salt, text.replace("{time}", _TIME)), connections=1, seconds=0, most=1)
     with open_engine(folder / "journal.db").connect() as connection, connection.begin():
         found = {table.name: _all(connection, table) for table in (messages, tasks, links, occasions)}
         for table in (occasions, links, tasks, messages):
@@ -88,42 +88,28 @@ def _rows(
     begin, step = dt.datetime.now(dt.UTC) - _AGE, _AGE / count
     every = count // tasked
     unmatched, matched = samples[messages.name]
-    numbers = iter(range(1, count + 1))
-    while portion := list(islice(numbers, _AT_ONCE)):
-        times = {number: begin + number * step for number in portion}
-        of_tasks = [number for number in portion if number % every == 0]
-        yield (
-            messages,
-            [_message(unmatched if number % every else matched, number, times[number]) for number in portion],
-        )
-        yield (
-            tasks,
-            [
-                _task(
-                    samples[tasks.name][0],
-                    number,
-                    number // every,
-                    times[number],
-                    waits=number // every > tasked - waiting,
-                )
-                for number in of_tasks
-            ],
-        )
-        yield links, [{"message_id": number, "task_id": number // every} for number in of_tasks]
-        yield (
-            occasions,
-            [
-                {**_numbered(row, number), "id": None, "message_id": number}
-                for number in of_tasks
-                for row in samples[occasions.name]
-            ],
-        )
+    for first in range(1, count + 1, _AT_ONCE):
+        portion: dict[Table, list[Row]] = {messages: [], tasks: [], links: [], occasions: []}
+        for number in range(first, min(first + _AT_ONCE, count + 1)):
+            at, (task_id, left) = begin + number * step, divmod(number, every)
+            portion[messages].append(_message(unmatched if left else matched, number, at))
+            if left == 0:
+                waits = task_id > tasked - waiting
+                portion[tasks].append(_task(samples[tasks.name][0], number, task_id, at, waits=waits))
+                portion[links].append({"message_id": number, "task_id": task_id})
+                portion[occasions] += _occasions(samples[occasions.name], number)
+        yield from ((table, rows) for table, rows in portion.items() if rows)
+
+
+def _occasions(of_sample: list[Row], number: int) -> Iterator[Row]:
+    return ({**_numbered(row, number), "id": None, "message_id": number} for row in of_sample)
 
 
 def _message(sample: Row, number: int, at: dt.datetime) -> Row:
-    row = _numbered(sample, number)
-    fingerprint = hashlib.sha256(row["raw"]).digest()
-    return {**row, "id": number, "received_at": at, "fingerprint": fingerprint, "acked_at": at}
+    row, time = _numbered(sample, number), f"{at:%Y%m%d%H%M%S}"
+    raw = row["raw"].replace(_TIME.encode(), time.encode())
+    known_by = fingerprint(raw, time)
+    return {**row, "id": number, "received_at": at, "raw": raw, "fingerprint": known_by, "acked_at": at}
 
 
 def _task(sample: Row, message_id: int, number: int, at: dt.datetime, *, waits: bool) -> Row:
@@ -136,11 +122,9 @@ def _task(sample: Row, message_id: int, number: int, at: dt.datetime, *, waits: 
         "began_at": None if waits else at,
     }
     row["alike"] = hashlib.sha256(row["selector"].encode()).digest()
-    return (
-        {**row, **_WAITS, "due_at": now + dt.timedelta(hours=1)}
-        if waits
-        else {**row, **end_row(_ARRIVED, at)}
-    )
+    if waits:
+        return {**row, **_WAITS, "due_at": now + dt.timedelta(hours=1)}
+    return {**row, **end_row(_ARRIVED, at)}
 
 
 def _numbered(sample: Row, number: int) -> Row:
@@ -150,5 +134,5 @@ def _numbered(sample: Row, number: int) -> Row:
 
 def _replaced(value: Any, text: str) -> Any:
     if isinstance(value, bytes):
-        return value.replace(_SAMPLE.encode(), text.encode())
-    return value.replace(_SAMPLE, text) if isinstance(value, str) else value
+        return value.replace(_NUMBER.encode(), text.encode())
+    return value.replace(_NUMBER, text) if isinstance(value, str) else value
