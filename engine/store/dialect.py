@@ -6,11 +6,9 @@ SQLite is run so that a commit is on the disk when it returns: write-ahead log w
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import BigInteger, Connection, Engine, Insert, Integer, NullPool, Table, create_engine, event
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import StatementError
 
 BUSY_TIMEOUT = 5.0
@@ -21,11 +19,6 @@ Identity = BigInteger().with_variant(Integer, "sqlite")
 
 PLACEHOLDER = {"sqlite": "?", "postgresql": "%s"}
 """How the driver's statements name a value by its position."""
-
-_INSERT: dict[str, Callable[[Table], sqlite.Insert | postgresql.Insert]] = {
-    "sqlite": sqlite.insert,
-    "postgresql": postgresql.insert,
-}
 
 _CURES = {
     "SQLITE_NOTADB": "it is a file of something else; name another one for the journal",
@@ -88,7 +81,13 @@ def changes(connection: Connection) -> int:
 
 def insert_unless_known(connection: Connection, table: Table) -> Insert:
     """An INSERT that leaves out the rows that a unique constraint would refuse."""
-    return _INSERT[connection.dialect.name](table).on_conflict_do_nothing()
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table).on_conflict_do_nothing()
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 def explain(error: Exception) -> str:

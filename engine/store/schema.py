@@ -61,7 +61,9 @@ OWED = text("application_due AND ack IS NULL")
 
 
 def _only_where(condition: TextClause) -> dict[str, Any]:
-    return {"sqlite_where": condition, "postgresql_where": condition}
+    """For SQLite. To name PostgreSQL here imports its dialect with every start, for an index that is right
+    without a condition too."""
+    return {"sqlite_where": condition}
 
 
 meta = Table("meta", metadata, Column("schema_version", Integer, primary_key=True, autoincrement=False))

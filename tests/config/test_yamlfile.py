@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from engine.config.yamlfile import read
 from engine.errors import Complaint, ConfigError
+
+ROOT = Path(__file__).parents[2]
 
 
 def complaints(text: str) -> tuple[Complaint, ...]:
@@ -85,3 +90,13 @@ def test_what_cannot_be_meant_is_a_complaint_with_its_place(
 
 def test_every_double_key_is_told_at_once() -> None:
     assert [one.where for one in complaints("a: 1\na: 2\nb: {c: 1, c: 2}\n")] == ["a", "b.c"]
+
+
+@pytest.mark.parametrize("name", ["routes.yaml", "engine/config/vocabularies.yaml"])
+def test_values_and_places_are_the_same_where_pyyaml_has_no_libyaml(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / name).read_text() + "nothing:\nflow: {a: , b:, c: ~}\nlist:\n  -\n  - x\n"
+    fast = read(text, name)
+    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+    assert fast == read(text, name)
