@@ -49,7 +49,7 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m tests.bench.bench_routing
 	$(BIN)/python -m tests.bench.bench_store
-	$(BIN)/python -m tests.bench.bench_mcp
+	$(BIN)/python -m tests.bench.bench_start
 	$(BIN)/python -m tests.bench.bench_mcp_moves
 
 # Each target for FUZZ_SECONDS; atheris has wheels for Linux, and for no Python newer than it knows.
