@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 
 import pytest
 
 from engine.event_loop import fastest_loop
 from tests.certificates import Certificates
+
+# The processes that tests start would compile the engine anew, each of them: a fifth of a second of theirs.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _ON_BOTH_LOOPS = {"test_listener.py", "test_tls_mllp.py"}
 

@@ -11,7 +11,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from tests.nursery import forked
+
 FOREFETCH = (sys.executable, "-c", "from engine.cli import main; main()")
+"""As anybody starts it."""
 
 
 class Running:
@@ -69,10 +72,11 @@ class Running:
 
 @contextmanager
 def running(
-    *words: str, environment: Mapping[str, str], program: Sequence[str] = FOREFETCH
+    *words: str, environment: Mapping[str, str], program: Sequence[str] | None = None
 ) -> Iterator[Running]:
-    """``words`` of the command line; the rest of the environment is that of the tests."""
-    process = Running([*program, *words], environment)
+    """``words`` of the command line; the rest of the environment is that of the tests. ``program``: unless it
+    is given, a ``forefetch`` from the nursery."""
+    process = Running([*(program or forked()), *words], environment)
     try:
         yield process
     finally:

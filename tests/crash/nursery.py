@@ -7,6 +7,7 @@ is on. Standard error carries the log of each life, and ``@ended STATUS`` behind
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -25,6 +26,7 @@ _SIGNALS = {b"KILL": signal.SIGKILL, b"TERM": signal.SIGTERM}
 
 def main() -> None:
     """Until standard input ends."""
+    gc.freeze()  # so that no life copies it to look at it
     # Not buffered: a line that was read ahead would not wake select
     with open(0, "rb", buffering=0, closefd=False) as commands:
         while line := commands.readline():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,9 +14,8 @@ from mcp.types import CallToolResult, Implementation, TextContent
 from engine.config import load
 from engine.mcp.desk import Desk
 from engine.mcp.server import build
+from tests.nursery import forked
 
-COMMAND = [sys.executable, "-c", "from engine.cli import main; main()"]
-ROOT = Path(__file__).resolve().parents[2]
 ALLOW_ALL = {f"DICOM_HL7_PACS_ALLOW_{what}": "true" for what in ("RETRIEVE", "TASKS", "SEND", "PATIENT_DATA")}
 
 
@@ -31,10 +29,9 @@ async def assistant(
 ) -> AsyncIterator[Client]:
     """``environment`` are the switches. ``legacy``: the handshake of the protocol up to 2025-11-25, which has
     ping; otherwise the newest that both know. ``name``: what the client says that it is."""
+    program, *words = forked()
     parameters = StdioServerParameters(
-        command=COMMAND[0],
-        args=[*COMMAND[1:], "mcp", "--config", str(routes), *options],
-        env={**environment, "PYTHONPATH": f"{ROOT}:{':'.join(path for path in sys.path if path)}"},
+        command=program, args=[*words, "mcp", "--config", str(routes), *options], env=dict(environment)
     )
     with (routes.parent / "mcp.log").open("a") as log:
         transport = stdio_client(parameters, errlog=log)

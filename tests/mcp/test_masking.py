@@ -7,7 +7,6 @@ import datetime as dt
 import json
 import os
 import re
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -32,9 +31,10 @@ from engine.simulator import SimulatedArchive, SimulatedDestination
 from engine.simulator.faults import Fault
 from engine.simulator.studies import GeneratedSeries, GeneratedStudy
 from tests.hospital import unused_port
-from tests.mcp.assistant import ALLOW_ALL, COMMAND, ROOT, assistant, at_desk, content
+from tests.mcp.assistant import ALLOW_ALL, assistant, at_desk, content
 from tests.mcp.engine import engine
 from tests.mcp.patients import PATIENTS, Patient, strings_in
+from tests.nursery import forked
 from tests.routing.test_router import route
 
 MASKED = {name: "true" for name in ALLOW_ALL if "PATIENT" not in name}
@@ -390,15 +390,14 @@ async def test_requests_that_are_none_are_not_repeated(tmp_path: Path) -> None:
     """Below what any client would send: arguments that are no object, and no JSON at all."""
     patient = PATIENTS[0]
     message = patient.message("ORM^O01", "NW", "C-NW")
-    path = ":".join([str(ROOT), *filter(None, sys.path)])
     with ward(tmp_path, patient) as routes:
         server = await asyncio.create_subprocess_exec(
-            *[*COMMAND, "mcp", "--config", str(routes)],
+            *(*forked(), "mcp", "--config", str(routes)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             limit=2**20,  # bytes of a line: the list of tools is one
-            env={**os.environ, **MASKED, "PYTHONPATH": path},
+            env={**os.environ, **MASKED},
         )
         assert server.stdin is not None
         assert server.stdout is not None

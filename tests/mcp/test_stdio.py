@@ -7,7 +7,7 @@ import json
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from tests.mcp.assistant import ALLOW_ALL
 from tests.mcp.clinic import SLOW, Clinic, clinic
 from tests.mcp.conftest import Cancels
 from tests.mcp.over_http import LINE
+from tests.nursery import forked
 from tests.running import FOREFETCH
 
 INITIALIZE = {
@@ -88,15 +89,15 @@ class Wire:
 
 
 @asynccontextmanager
-async def wired(routes: Path, environment: Mapping[str, str] = ALLOW_ALL) -> AsyncIterator[Wire]:
-    """A server that has not been spoken to. What it logs has the engine's format."""
+async def wired(
+    routes: Path, environment: Mapping[str, str] = ALLOW_ALL, program: Sequence[str] = ()
+) -> AsyncIterator[Wire]:
+    """A server that has not been spoken to. What it logs has the engine's format. ``program``: unless it is
+    given, a ``forefetch`` from the nursery."""
     log = routes.parent / "mcp.log"
     with log.open("w") as errors:
         process = await asyncio.create_subprocess_exec(
-            *FOREFETCH,
-            "mcp",
-            "--config",
-            str(routes),
+            *(*(program or forked()), "mcp", "--config", str(routes)),
             stdin=PIPE,
             stdout=PIPE,
             stderr=errors,
@@ -189,7 +190,7 @@ async def test_it_ends_by_the_end_of_its_input_or_a_signal(
     tmp_path: Path, number: signal.Signals | None, begun: bool
 ) -> None:
     with clinic(tmp_path) as site:
-        async with wired(site.routes) as server:
+        async with wired(site.routes, program=FOREFETCH) as server:
             if begun:
                 await server.begin()
             else:
