@@ -97,16 +97,19 @@ class _Record:
     level: str
     attributes: Attributes
 
-    def response(self, identifier: Dataset) -> Dataset | None:
-        """The keys of the identifier with this record's values, or None where they do not match."""
-        keys = [key for key in identifier if key.keyword in self.attributes]
-        if not all(matches(key, self.attributes[key.keyword]) for key in keys):
-            return None
+    def satisfies(self, keys: Sequence[DataElement]) -> bool:
+        """Whether it matches those of the keys that it supports."""
+        known = self.attributes
+        return all(matches(key, known[key.keyword]) for key in keys if key.keyword in known)
+
+    def response(self, identifier: Dataset) -> Dataset:
+        """The keys of the identifier with this record's values."""
         response = Dataset()
         response.SpecificCharacterSet = "ISO_IR 192"
         response.QueryRetrieveLevel = self.level
-        for key in keys:
-            response.add(copy(self.attributes[key.keyword]))
+        for key in identifier:
+            if key.keyword in self.attributes:
+                response.add(copy(self.attributes[key.keyword]))
         return response
 
 
@@ -128,9 +131,10 @@ class Catalogue:
         """
         level = _level(levels, identifier)
         _keys_above(levels, level, identifier)
+        keys = [key for key in identifier if any(texts(key))]  # an empty one is satisfied by everything
         for record in self._records:
-            if record.level == level and (response := record.response(identifier)) is not None:
-                yield response
+            if record.level == level and record.satisfies(keys):
+                yield record.response(identifier)
 
     def select(self, levels: Sequence[str], identifier: Dataset) -> tuple[HeldObject, ...]:
         """The objects that a C-MOVE identifier means (PS3.4 C.4.2.2.1): one value in the unique key of each
