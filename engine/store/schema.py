@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -19,7 +18,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    TextClause,
     TypeDecorator,
     insert,
     inspect,
@@ -56,15 +54,9 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 
 metadata = MetaData()
 
-# The condition of a partial index: a database uses one only for a query that has its very words.
+# The condition of a partial index: a database uses one only for a query that has its very words. SQLite alone
+# is told of conditions, since the name of PostgreSQL would import its dialect with every start.
 OWED = text("application_due AND ack IS NULL")
-
-
-def _only_where(condition: TextClause) -> dict[str, Any]:
-    """For SQLite. To name PostgreSQL here imports its dialect with every start, for an index that is right
-    without a condition too."""
-    return {"sqlite_where": condition}
-
 
 meta = Table("meta", metadata, Column("schema_version", Integer, primary_key=True, autoincrement=False))
 
@@ -88,7 +80,7 @@ messages = Table(
     Column("ack", LargeBinary),
     Column("ack_code", Text),
     Column("acked_at", UtcDateTime),
-    Index("messages_owed", "id", **_only_where(OWED)),
+    Index("messages_owed", "id", sqlite_where=OWED),
 )
 
 tasks = Table(
@@ -142,8 +134,8 @@ tasks = Table(
     ),
     # Digests lie anywhere in an index: a new task touches the part of those that wait, not that of all.
     Index("tasks_alike", "status", "alike"),
-    Index("tasks_of_patient", "patient", "began_at", **_only_where(text("began_at IS NOT NULL"))),
-    Index("tasks_expiring", "expires_at", **_only_where(text("expires_at IS NOT NULL"))),
+    Index("tasks_of_patient", "patient", "began_at", sqlite_where=text("began_at IS NOT NULL")),
+    Index("tasks_expiring", "expires_at", sqlite_where=text("expires_at IS NOT NULL")),
 )
 
 # What searches judge by, under the digests by which the selectors of tasks name it.
