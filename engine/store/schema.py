@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 from sqlalchemy import (
     Boolean,
@@ -19,7 +18,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    TextClause,
     TypeDecorator,
     insert,
     inspect,
@@ -56,14 +54,10 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 
 metadata = MetaData()
 
-# Conditions of partial indexes: a database uses one only for a query that has its very words.
+# Conditions of partial indexes: a database uses one only for a query that has its very words. SQLite alone is
+# told of conditions, since the name of PostgreSQL would import its dialect with every start.
 OWED = text("application_due AND ack IS NULL")
 AT_GATE = text("gate <> ''")
-
-
-def _only_where(condition: TextClause) -> dict[str, Any]:
-    return {"sqlite_where": condition}
-
 
 meta = Table("meta", metadata, Column("schema_version", Integer, primary_key=True, autoincrement=False))
 
@@ -87,7 +81,7 @@ messages = Table(
     Column("ack", LargeBinary),
     Column("ack_code", Text),
     Column("acked_at", UtcDateTime),
-    Index("messages_owed", "id", **_only_where(OWED)),
+    Index("messages_owed", "id", sqlite_where=OWED),
 )
 
 # ``message_id`` and ``parent_id`` are numbers of what may have been pruned since; none is given again. As
@@ -128,7 +122,7 @@ tasks = Table(
     Column("progress", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
-    Index("tasks_at_gate", "status", **_only_where(AT_GATE)),
+    Index("tasks_at_gate", "status", sqlite_where=AT_GATE),
     # One archive's waiting tasks of one priority, those due first, without sorting; the last columns are
     # there so that tasks behind a closed gate are passed over without being read.
     Index(
@@ -144,8 +138,8 @@ tasks = Table(
     ),
     # Digests lie anywhere in an index: a new task touches the part of those that wait, not that of all.
     Index("tasks_alike", "status", "alike"),
-    Index("tasks_of_patient", "patient", "began_at", **_only_where(text("began_at IS NOT NULL"))),
-    Index("tasks_expiring", "expires_at", **_only_where(text("expires_at IS NOT NULL"))),
+    Index("tasks_of_patient", "patient", "began_at", sqlite_where=text("began_at IS NOT NULL")),
+    Index("tasks_expiring", "expires_at", sqlite_where=text("expires_at IS NOT NULL")),
 )
 
 # What searches judge by, under the digests by which the selectors of tasks name it.
