@@ -1,17 +1,18 @@
-"""What an engine asks at its start, again and again, or for each task finds its rows by an index: of a million
-messages it must not read all, nor all tasks that wait or have ended."""
+"""What an engine asks at its start, again and again, or for each task finds its rows by an index.
+
+Of a million messages it must not read all, nor all tasks that wait or have ended."""
 
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
-from engine.store import gates, messages, outbox, retention, tasks
+from engine.store import gates, messages, outbox, queue, retention, tasks
 from engine.store.dialect import open_engine
 
 from . import message, opened, request
@@ -22,7 +23,7 @@ ALL_OF_A_STATUS = "(status=?)"
 
 
 def used(connection: Connection) -> object:
-    (task,) = tasks.newer(connection, 0, 1)
+    (task,) = queue.newer(connection, 0, 1)
     return gates.used(connection, task, NOW - DAY)
 
 
@@ -32,18 +33,14 @@ def prune(connection: Connection) -> object:
 
 def plans(connection: Connection, ask: Callable[[Connection], object]) -> list[str]:
     """How SQLite finds the rows of each statement."""
-    found: list[str] = []
-
-    def explain(_: object, __: object, statement: str, values: Any, *___: object) -> None:
-        if statement.startswith(("SELECT", "UPDATE", "DELETE")):
-            driver = connection.connection.driver_connection
-            assert driver is not None
-            found.extend(row[3] for row in driver.execute(f"EXPLAIN QUERY PLAN {statement}", values))
-
-    event.listen(connection, "before_cursor_execute", explain)
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    said: list[str] = []
+    driver.set_trace_callback(said.append)
     ask(connection)
-    event.remove(connection, "before_cursor_execute", explain)
-    return found
+    driver.set_trace_callback(None)
+    asked = [it for it in said if it.startswith(("SELECT", "UPDATE", "DELETE"))]
+    return [row[3] for it in asked for row in driver.execute(f"EXPLAIN QUERY PLAN {it}")]
 
 
 @pytest.mark.parametrize(
@@ -51,11 +48,11 @@ def plans(connection: Connection, ask: Callable[[Connection], object]) -> list[s
     [
         tasks.recover,
         tasks.newest,
-        tasks.waiting_archives,
+        queue.waiting_archives,
         tasks.to_cancel,
         messages.unanswered,
         gates.expire,
-        lambda connection: tasks.next_due(connection, "pacs"),
+        lambda connection: queue.next_due(connection, "pacs"),
         lambda connection: outbox.due_letters(connection, NOW, 10),
         used,
         prune,
