@@ -151,7 +151,7 @@ def timed(work: Callable[..., object], *arguments: object) -> float:
 
 
 async def one_by_one(folder: Path, port: int, rounds: int) -> None:
-    """movescu, the client and the dispatcher in turns, for a small and a large study; each begins as often."""
+    """movescu, the client and the dispatcher in turns, of a small and a large study, each as often first."""
     client = ArchiveClient(Archive("main", "ORTHANC", "127.0.0.1", port))
     async with dispatching(folder, port, 2) as (journal, dispatcher):
         # The others in threads: the loop of the dispatcher is not to catch up after them
