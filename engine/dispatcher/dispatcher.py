@@ -67,7 +67,7 @@ class Dispatcher:
         probes = {name: place.probe for name, place in places.items() if place.probe is not None}
         self._meters = Meters(policy, archive_probes, probes)
         self._breakers = Breakers(store, self._meters, self._wake_all)
-        self._entrance = Entrance(store, policy, self._meters, self._waiters, self._refuse)
+        self._entrance = Entrance(store, policy, self._meters, self._waiters, self._refuse, self._came_free)
         moves = {BY_HAND} if policy.switch_on else set()
         only = frozenset({REHEARSAL, *moves}) if by_hand else frozenset()
         self._lanes = {
@@ -240,8 +240,12 @@ class Dispatcher:
             lane.running.pop(task.id, None)
             self._meters.end(task, dry_run=admitted.dry_run)
             self._waiters.ended(task.id)
-            for other in self._lanes.values():  # it may have been the one too many at its destination
-                other.came_free(here=other is lane)
+            self._came_free(lane)
+
+    def _came_free(self, lane: Lane | None = None) -> None:
+        """A task has ended, in this lane: it may have been the one too many, also at its destination."""
+        for other in self._lanes.values():
+            other.came_free(here=other is lane)
 
     def _count(self, admitted: Admitted, result: Result) -> None:
         """Rates go by what was sent, as soon as that is known."""

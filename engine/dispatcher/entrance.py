@@ -44,13 +44,16 @@ class Entrance:
         meters: Meters,
         waiters: Waiters,
         refuse: Callable[[RetrieveTask, str], Awaitable[None]],
+        came_free: Callable[[], None],
     ) -> None:
-        """``refuse`` ends a task that is not allowed."""
+        """``refuse`` ends a task that is not allowed; ``came_free`` is called when a place was taken in vain,
+        for which another archive's task may have been turned away."""
         self._store = store
         self._policy = policy
         self._meters = meters
         self._waiters = waiters
         self._refuse = refuse
+        self._came_free = came_free
         self._one_at_a_time = asyncio.Lock()  # what one task uses up, the next one must see
         self._entering = 0  # tasks whose place is taken and whose claim is not made yet
         self.earlier = 0  # the newest task of earlier runs
@@ -172,6 +175,7 @@ class Entrance:
         finally:
             if claimed is None:
                 self._meters.take_back(task, now, dry_run=verdict.dry_run)
+                self._came_free()
             self._entering -= 1
             if not self.unsure:
                 self._waiters.sure()

@@ -102,6 +102,6 @@ class PromptProvider(DULServiceProvider):
             time.sleep(_NOT_CONNECTED)
         elif self.state_machine.current_state != _CLOSING and not transport.ready:
             with suppress(OSError, ValueError):  # closed meanwhile, as will be noticed
-                select.select([transport.socket, self._ear], [], [], _LONGEST)
-            with suppress(OSError):  # it has not rung
-                self._ear.recv(64)
+                ready, _, _ = select.select([transport.socket, self._ear], [], [], _LONGEST)
+                if self._ear in ready:
+                    self._ear.recv(64)

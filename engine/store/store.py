@@ -98,7 +98,7 @@ class Store:
             raise StoreError(f"journal {path}: {explain(exc)}") from exc
         except StoreError as exc:
             raise StoreError(f"journal {path}: {exc}") from exc
-        return cls(engine, Writer(connection), Writer(reader), lock)
+        return cls(engine, Writer(connection), Writer(reader, name="journal-reads"), lock)
 
     @property
     def wanted(self) -> bool:

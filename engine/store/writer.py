@@ -45,12 +45,12 @@ class Writer:
     """Runs operations for one event loop; at most ``batch_limit`` share a transaction. As many are queued as
     there are callers that wait."""
 
-    def __init__(self, connection: Connection, *, batch_limit: int = 256) -> None:
+    def __init__(self, connection: Connection, *, batch_limit: int = 256, name: str = "journal") -> None:
         self._connection = connection
         self._batch_limit = batch_limit
         self._queue: SimpleQueue[_Call | None] = SimpleQueue()  # None, the last entry: closed
         self._closed = False
-        self._thread = Thread(target=self._serve, name="journal", daemon=True)
+        self._thread = Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
     async def run(self, operation: Operation[*Ts, R], *arguments: *Ts) -> R:

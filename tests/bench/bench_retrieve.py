@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -151,21 +151,24 @@ def timed(work: Callable[..., object], *arguments: object) -> float:
 
 
 async def one_by_one(folder: Path, port: int, rounds: int) -> None:
-    """movescu, the client and the dispatcher in turns, for a small and a large study."""
+    """movescu, the client and the dispatcher in turns, of a small and a large study, each as often first."""
     client = ArchiveClient(Archive("main", "ORTHANC", "127.0.0.1", port))
     async with dispatching(folder, port, 2) as (journal, dispatcher):
+        # The others in threads: the loop of the dispatcher is not to catch up after them
+        ways: dict[str, Callable[[str], Awaitable[float]]] = {
+            "movescu": lambda uid: asyncio.to_thread(timed, movescu, port, uid),
+            "its start alone": lambda _: asyncio.to_thread(timed, process_start),
+            "ArchiveClient.move": lambda uid: asyncio.to_thread(timed, client.move, uid, "READING"),
+            "dispatcher": lambda uid: carried_out(journal, dispatcher, uid),
+        }
         for objects, turns in ((SMALL, rounds), (LARGE, max(5, rounds // 4))):
-            spent: dict[str, list[float]] = {}
+            spent: dict[str, list[float]] = {name: [] for name in ways}
             for turn in range(turns + 1):  # the first opens the associations and is left out
                 uid = study(STUDIES if objects == LARGE else turn % STUDIES, objects).study_uid
-                figures = {  # in threads: the dispatcher's loop is not to catch up after the others
-                    "movescu": await asyncio.to_thread(timed, movescu, port, uid),
-                    "its start alone": await asyncio.to_thread(timed, process_start),
-                    "ArchiveClient.move": await asyncio.to_thread(timed, client.move, uid, "READING"),
-                    "dispatcher": await carried_out(journal, dispatcher, uid),
-                }
-                for name, seconds in figures.items():
-                    spent.setdefault(name, []).extend([seconds] if turn else [])
+                for place in range(len(ways)):
+                    name = list(ways)[(turn + place) % len(ways)]
+                    seconds = await ways[name](uid)
+                    spent[name] += [seconds] if turn else []
             tell(f"{objects} objects, {turns} times", spent)
     client.close()
 
