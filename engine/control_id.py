@@ -9,9 +9,10 @@ _BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def control_ids(start: int) -> Iterator[str]:
-    """MSH-10 values of our own: unique across restarts, since each run begins at its own time (nanoseconds
-    since 1970) and counts at less than one a microsecond. 13 characters of 20 (HL7 v2 ch. 2.14.9.10)."""
-    return (f"FF{_base36(number)}" for number in itertools.count(start // 1000))
+    """MSH-10 values of our own: the time of the run (``start``, nanoseconds since 1970, told in microseconds),
+    and a count. At most 20 characters (HL7 v2 ch. 2.14.9.10) for the first 4 billion of a run."""
+    run = f"FF{_base36(start // 1000)}"
+    return (f"{run}{number:X}" for number in itertools.count())
 
 
 def _base36(number: int) -> str:

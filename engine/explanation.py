@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pydantic_core import to_json
+
 from engine.hl7.message import Located, Message
 from engine.retrieve.plan import PlanProblem
 from engine.retrieve.selector import PriorsOfPatient
@@ -16,9 +18,7 @@ from engine.routing.relevance import in_words
 from engine.routing.router import Decision, RouteTrace, plan_of, routes_of
 from engine.routing.table import OtherValue, RuledOut
 
-_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _MOST_TOLD = 20  # values of one check, and fields that ruled routes out
-_JSON = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
 
 def as_dict(message: Message, decision: Decision) -> dict[str, Any]:
@@ -47,8 +47,9 @@ def as_dict(message: Message, decision: Decision) -> dict[str, Any]:
 
 
 def as_json(message: Message, decision: Decision) -> str:
-    """The same as text, for the store."""
-    return _JSON.encode(as_dict(message, decision))
+    """The same as text, without what is empty, for the store."""
+    told = {name: value for name, value in as_dict(message, decision).items() if value}
+    return to_json(told).decode()
 
 
 def _meaning(meaning: Meaning) -> Iterator[str]:

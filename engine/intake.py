@@ -370,7 +370,13 @@ def _carried_out(received: _Received) -> Meaning:
 
 
 def _log_kept(received: _Received, kept: Journaled) -> None:
-    _log.info(
+    """What asks for nothing is most of a feed, and no news."""
+    asks = bool(kept.task_ids or received.problems or kept.withdrawn.canceled or kept.withdrawn.running)
+    level = logging.INFO if asks else logging.DEBUG
+    if not _log.isEnabledFor(level):
+        return
+    _log.log(
+        level,
         "message %d (%s) from %s %s: %s, %d tasks",
         kept.message_id,
         received.header.message_type,

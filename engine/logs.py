@@ -26,7 +26,7 @@ class _Lines(logging.Formatter):
     _second = -1
     _words = ""
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
         second = int(record.created)
         if second != self._second:
             self._second, self._words = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))

@@ -70,7 +70,7 @@ def test_the_json_is_the_same_and_keeps_letters() -> None:
     by_name = replace(ROUTES[0], condition=OneOf(FieldPath.parse("PID-5"), ("Mäkelä",)))
     decision = decide(ORDER, RouteTable([by_name, *ROUTES]), NOW)
     text = as_json(ORDER, decision)
-    assert json.loads(text) == as_dict(ORDER, decision)
+    assert json.loads(text) == {name: value for name, value in as_dict(ORDER, decision).items() if value}
     assert '"PID-5":"Mäkelä"' in text
 
 

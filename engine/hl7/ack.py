@@ -157,9 +157,9 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split("."))) if _VERSION.fullmatch(version) else _USUAL_VERSION
 
 
-def _message_type(header: Header, version: tuple[int, ...], response: str) -> list[str]:
+def _message_type(trigger: str, version: tuple[int, ...], response: str) -> list[str]:
     """MSH-9: ``ACK^O01^ACK`` or the response asked for, with the structure where the version has it."""
-    code, _, event = (response or f"ACK^{_echo(header.trigger)}").partition("^")
+    code, _, event = (response or f"ACK^{trigger}").partition("^")
     if not event:
         return [code]
     structure = [f"{code}_{event}" if response else code] if version >= (2, 3, 1) else []
@@ -168,7 +168,7 @@ def _message_type(header: Header, version: tuple[int, ...], response: str) -> li
 
 def _msh(header: Header, version: tuple[int, ...], envelope: Envelope) -> str:
     mark = header.delimiters
-    kind = _message_type(header, version, envelope.response)
+    kind = _message_type(_echo(header.trigger), version, envelope.response)
     encoding = mark.component + mark.repetition + mark.escape + mark.subcomponent  # all that is used here
     fields = [f"MSH{mark.field}{encoding}{mark.encoding[4:]}"]
     fields += [_echo(header.receiving_application), _echo(header.receiving_facility)]
@@ -262,13 +262,15 @@ def _number(text: str | None) -> str:
 
 
 def _field(text: str, header: Header, length: int | None = None) -> str:
-    """Escaped text, cut before escaping so that no escape sequence is cut in two.
+    """Escaped text, cut before escaping so that no escape sequence is cut in two."""
+    return _escaped(text, header.delimiters, header.codec, length)
 
-    What the character set does not have is replaced before that: Shift JIS, for one, writes a yen sign with
-    the byte of the escape character.
-    """
-    mark = header.delimiters
-    text = text.encode(header.codec, "replace").decode(header.codec, "replace")
+
+@lru_cache(maxsize=256)
+def _escaped(text: str, mark: Delimiters, codec: str, length: int | None) -> str:
+    """What the character set does not have is replaced first: Shift JIS, for one, writes a yen sign with the
+    byte of the escape character."""
+    text = text.encode(codec, "replace").decode(codec, "replace")
     escaped = escape(text, mark)
     if length is None or len(escaped) <= length:
         return escaped

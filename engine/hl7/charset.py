@@ -133,8 +133,10 @@ def decode(raw: bytes, declared: Sequence[str] = (), default: str = "UNICODE UTF
     codecs, unreadable = _codecs(tuple(declared) if any(declared) else (default,))
     read = _by_escapes if b"\x1b" in raw and _switches(raw, codecs) else _by_label
     text, used, complaint = read(raw, codecs)
+    if not unreadable and not complaint:
+        return Decoded(text, used)
     complaints = [it for it in (unreadable, complaint) if it]
-    return Decoded(text, used, f"{'; '.join(complaints)}; read as {used}" if complaints else "")
+    return Decoded(text, used, f"{'; '.join(complaints)}; read as {used}")
 
 
 def _switches(raw: bytes, codecs: dict[str, str]) -> bool:
@@ -265,7 +267,7 @@ def declared_sets(raw: bytes, default: str = "UNICODE UTF-8") -> tuple[str, ...]
 
 
 def _msh_18(line: str) -> tuple[str, ...]:
-    fields = line.split(line[3])
-    if len(fields) < 18:
+    if line.count(line[3]) < 17:
         return ()
+    fields = line.split(line[3])
     return tuple(name.strip() for name in fields[17][:_MOST_OF_MSH_18].split(fields[1][1:2] or "~"))

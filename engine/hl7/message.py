@@ -9,6 +9,7 @@ import re
 import string
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 from engine.errors import ErrorCode, MessageError
 from engine.hl7.charset import declared_sets, decode
@@ -22,8 +23,7 @@ _MSA = re.compile(rb"(?:^|[\r\n])[ \t]*MSA[^A-Za-z0-9\s]")
 _BEFORE_MSH = b"\xef\xbb\xbf \t\r\n"  # a UTF-8 byte order mark is no part of the message
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """MSH, its fields as sent (undecoded escapes, all components)."""
 
     delimiters: Delimiters = STANDARD_DELIMITERS

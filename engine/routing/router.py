@@ -57,11 +57,12 @@ class Unmatched:
 
 
 Decision = Matched | Unmatched
+_NOTHING = RetrievePlan()
 
 
 def plan_of(decision: Decision) -> RetrievePlan:
     """The plan of a decision; that of no route is empty."""
-    return decision.plan if isinstance(decision, Matched) else RetrievePlan()
+    return decision.plan if isinstance(decision, Matched) else _NOTHING
 
 
 def routes_of(decision: Decision) -> tuple[str, ...]:

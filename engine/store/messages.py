@@ -7,8 +7,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -21,8 +21,7 @@ from engine.store.occasions import NO_EFFECT, NOTHING_WITHDRAWN, Effect, Withdra
 from engine.store.outbox import NewLetter, post
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
+class NewMessage(NamedTuple):
     """A message as it came, what was decided on it and what it asks for.
 
     ``fingerprint`` says which messages are the same one: `fingerprint`, over sender, MSH-10 and content.
@@ -49,8 +48,7 @@ class NewMessage:
     meaning: Meaning = NO_MEANING
 
 
-@dataclass(frozen=True, slots=True)
-class Journaled:
+class Journaled(NamedTuple):
     """Where a message is kept. ``new`` is false where it was known: then the acknowledgments and ``task_ids``
     (in order, with those that its questions led to) are what the first one has got so far. ``withdrawn`` are
     the tasks of earlier messages that this one has taken back. ``decision`` is the explanation of a known
@@ -221,7 +219,7 @@ def _effect(
     )
     connection.execute(_KEEP_EFFECT, {"message": message_id, "told": json.dumps(asdict(effect))})
     kept = _attach(connection, [(message_id, message)], now)
-    return {key: replace(one, withdrawn=withdrawn, effect=effect) for key, one in kept.items()}
+    return {key: one._replace(withdrawn=withdrawn, effect=effect) for key, one in kept.items()}
 
 
 def _attach(

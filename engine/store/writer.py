@@ -48,7 +48,9 @@ class Writer:
     def __init__(self, connection: Connection, *, batch_limit: int = 256, name: str = "journal") -> None:
         self._connection = connection
         self._batch_limit = batch_limit
-        self._queue: SimpleQueue[_Call | None] = SimpleQueue()  # None, the last entry: closed
+        self._gathered: list[_Call] = []  # by the event loop
+        self._left: list[_Call] = []  # by the thread, for the next transaction
+        self._queue: SimpleQueue[list[_Call]] = SimpleQueue()  # an empty list, the last entry: closed
         self._closed = False
         self._thread = Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
@@ -65,15 +67,26 @@ class Writer:
         closed."""
         if self._closed:
             raise StoreError("the journal is closed")
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Call(operation, arguments, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[R] = loop.create_future()
+        if not self._gathered:
+            loop.call_soon(self._hand_over)
+        self._gathered.append(_Call(operation, arguments, future))
         return future
+
+    def _hand_over(self) -> None:
+        """What one turn of the event loop has submitted, at once: the thread would begin on the first call
+        alone, and fight for the interpreter with those who are about to make the others."""
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._queue.put(gathered)
 
     async def close(self) -> None:
         """Carry out what is queued and close the connection."""
         if not self._closed:
             self._closed = True
-            self._queue.put(None)
+            self._hand_over()
+            self._queue.put([])
         await asyncio.to_thread(self._thread.join)
 
     def _serve(self) -> None:
@@ -84,15 +97,16 @@ class Writer:
                     batch[0].future.get_loop().call_soon_threadsafe(self._settle, batch, results)
 
     def _next_batch(self) -> list[_Call]:
-        """Wait for one call and take those behind it; none at all: closed."""
-        batch: list[_Call] = []
-        while call := self._queue.get():
-            batch.append(call)
-            if self._queue.empty() or len(batch) == self._batch_limit:
-                return batch
-        if batch:
-            self._queue.put(None)  # seen behind the last calls; the next turn ends
-        return batch
+        """Wait for calls and take those behind them; none at all: closed."""
+        batch = self._left or self._queue.get()
+        while batch and len(batch) < self._batch_limit and not self._queue.empty():
+            more = self._queue.get()
+            if not more:
+                self._queue.put(more)  # seen behind the last calls; the next turn ends
+                break
+            batch = batch + more
+        self._left = batch[self._batch_limit :]
+        return batch[: self._batch_limit]
 
     def _attempt(self, batch: list[_Call]) -> list[Any]:
         """One result or StoreError a call. Where one call is at fault, the others are run again without it;
