@@ -9,8 +9,8 @@ _BASE36 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def control_ids(start: int) -> Iterator[str]:
-    """MSH-10 values of our own: the time of the run (``start``, nanoseconds since 1970, told in microseconds),
-    and a count. At most 20 characters (HL7 v2 ch. 2.14.9.10) for the first 4 billion of a run."""
+    """MSH-10 values of our own: the time of the run (``start``, nanoseconds since 1970, in microseconds), and
+    a count. At most 20 characters (HL7 v2 ch. 2.14.9.10) for the first 4 billion of a run."""
     run = f"FF{_base36(start // 1000)}"
     return (f"{run}{number:X}" for number in itertools.count())
 

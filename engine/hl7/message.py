@@ -166,10 +166,13 @@ class Message:
 
     def _repetitions(self, field: str, path: FieldPath) -> list[tuple[int, str]]:
         """Those that the path names, with their numbers."""
+        every = path.repetition is None and not path.chosen
+        if every and self.header.delimiters.repetition not in field:
+            return [(1, field)]
         repetitions = list(enumerate(field.split(self.header.delimiters.repetition), 1))
         if len(repetitions) > MOST_VALUES:
             raise _too_many(f"{path.segment}-{path.field}", len(repetitions))
-        if path.repetition is None and not path.chosen:
+        if every:
             return repetitions
         return [
             (number, repetition)
