@@ -107,6 +107,36 @@ async def test_a_task_that_is_due_soon_starts_when_it_is(tmp_path: Path) -> None
         assert dt.datetime.now(dt.UTC) >= soon
 
 
+async def test_a_task_that_falls_due_while_its_lane_goes_round_is_not_overlooked(
+    tmp_path: Path, looks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    next_due, soon = Store.next_due, dt.datetime.now(dt.UTC) + dt.timedelta(seconds=0.5)
+
+    async def slow(store: Store, *arguments: Any) -> Any:
+        if (wait := (soon - dt.datetime.now(dt.UTC)).total_seconds()) > 0:
+            await asyncio.sleep(wait)
+        return await next_due(store, *arguments)
+
+    async with running(tmp_path, main=Scripted()) as (store, dispatcher):
+        await settle(store, looks)
+        monkeypatch.setattr(Store, "next_due", slow)
+        kept = await keep(store, request(Study("1.1"), due=soon))
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(kept.message_id, 5)
+
+
+async def test_what_an_answer_has_pulled_forward_starts_at_once(tmp_path: Path, looks: list[str]) -> None:
+    tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    priors = PriorsOfPatient("P1", PriorCriteria(), NOW.date())
+    async with running(tmp_path, main=Scripted()) as (store, dispatcher):
+        planned = [request(Study(uid), due=tomorrow) for uid in ("1.2.1", "1.2.2")]
+        first = await take(store, dispatcher, *planned)
+        await settle(store, looks)
+        asked = await take(store, dispatcher, request(priors))
+        assert await dispatcher.settled(asked.message_id, 5)
+        assert await dispatcher.settled(first.message_id, 5)
+
+
 async def test_messages_beyond_what_the_archive_may_have_wait_for_an_end(
     tmp_path: Path, looks: list[str]
 ) -> None:
