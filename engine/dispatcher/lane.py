@@ -152,7 +152,7 @@ class Lane:
         elif request.due is not None and request.due > _now():
             if request.due < self._looks_at:
                 self.wake.set()
-        elif not self._shut.holds(request):
+        elif not self._shut.holds(request) or self.entrance.rehearses(request):
             self.wake.set()
 
     def came_free(self, *, here: bool) -> None:

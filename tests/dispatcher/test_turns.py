@@ -12,7 +12,7 @@ import pytest
 from engine.dispatcher import Dispatcher
 from engine.retrieve.policy import NodeRule, RouteRule
 from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, Study
-from engine.retrieve.task import RetrieveRequest
+from engine.retrieve.task import Priority, RetrieveRequest
 from engine.store import Journaled, Store
 from tests.dispatcher import NOW, Scripted, keep, request, running
 from tests.dispatcher.test_gates import Blocked, begun, closed_now
@@ -73,6 +73,16 @@ async def test_a_question_goes_on_where_only_moves_are_held(tmp_path: Path, look
         assert not await dispatcher.settled(kept.message_id, 20)  # its studies wait for the window
         children = [task for task in await store.tasks_of(kept.message_id) if task.is_move]
     assert len(children) == 2
+
+
+async def test_a_dry_run_goes_on_where_only_moves_are_held(tmp_path: Path, looks: list[str]) -> None:
+    policy = {"routes": {"r": RouteRule(), "dry": RouteRule(dry_run=True)}}
+    async with running(tmp_path, archive=SHUT, policy=policy, main=Scripted()) as (store, dispatcher):
+        await take(store, dispatcher, request(Study("1.1")))
+        await settle(store, looks)
+        told = request(Study("1.2"), route="dry", priority=Priority.HIGH)
+        kept = await take(store, dispatcher, told)
+        assert await dispatcher.settled(kept.message_id, 5)
 
 
 async def test_one_destination_that_is_shut_holds_no_task_for_another(tmp_path: Path) -> None:
