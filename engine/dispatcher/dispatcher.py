@@ -336,7 +336,7 @@ class Dispatcher:
         children, settled = kept
         _log.info("task %d: %s", task.id, resolution.outcome.text)
         self.wake(child.request.archive for child in children if child.expedited)
-        self.expect(child.request for child in children)
+        self.expect(found)  # also what was there already, and may have been pulled forward
         self._waiters.settle(settled)
 
     async def _finish(self, task: RetrieveTask, outcome: Outcome, seen: dt.datetime | None = None) -> None:

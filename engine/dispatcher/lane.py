@@ -130,8 +130,9 @@ class Lane:
             self._shut = None
             try:
                 self.tidy()
+                began = _now()
                 shut = await self._start_waiting(run)
-                self._looks_at = await self._next_look(shut)
+                self._looks_at = await self._next_look(shut, began)
                 self._shut = shut
             except Exception:  # noqa: BLE001  see above
                 _log.exception("archive %s: tasks could not be started; trying again", self.archive.name)
@@ -151,7 +152,7 @@ class Lane:
         elif request.due is not None and request.due > _now():
             if request.due < self._looks_at:
                 self.wake.set()
-        elif not self._shut.holds(request):
+        elif not self._shut.holds(request) or self.entrance.rehearses(request):
             self.wake.set()
 
     def came_free(self, *, here: bool) -> None:
@@ -169,12 +170,12 @@ class Lane:
         """The archive serves us."""
         self._pause = _BACK_OFF
 
-    async def _next_look(self, shut: Shut) -> dt.datetime:
-        """When there may be something to do of itself: a task falls due, a gate opens, an association has
-        been unused for long."""
+    async def _next_look(self, shut: Shut, began: dt.datetime) -> dt.datetime:
+        """When there may be something to do of itself: a task falls due, or has done so since the turn
+        began; a gate opens; an association has been unused for long."""
         times = [_now() + dt.timedelta(seconds=self.archive.idle), shut.opens]
         if self._free > 0 or not self._more:
-            times.append(await self.store.next_due(self.archive.name))
+            times.append(await self.store.next_due(self.archive.name, began))
         return min(time for time in times if time is not None)
 
     async def _start_waiting(self, run: Run) -> Shut:

@@ -96,8 +96,11 @@ class NodeAssociation:
                 ext_neg=list(negotiation_items(self._node)),
                 evt_handlers=self._negotiation.observers(),
             )
-        except (OSError, UnicodeError) as exc:
+        except (socket.gaierror, UnicodeError) as exc:
             text = f"the host name {self._node.host} cannot be resolved"
+            raise NodeUnreachable(self._node.name, text) from exc
+        except OSError as exc:
+            text = f"no connection could be made: {exc.strerror}"
             raise NodeUnreachable(self._node.name, text) from exc
 
     @property

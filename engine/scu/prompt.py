@@ -31,10 +31,15 @@ class PromptEntity(AE):
     def _create_socket(
         self, assoc: Association, address: AddressInformation, tls_args: tuple[SSLContext, str] | None
     ) -> AssociationSocket:
-        """The first that is done with an association, before its threads are started."""
-        assoc.dul = PromptProvider(assoc)
+        """The first that is done with an association, before its threads are started. OSError: there is no
+        room for another socket; in the thread it would leave who waits for the association waiting."""
+        assoc.dul = provider = PromptProvider(assoc)
         assoc.acse_timeout, assoc.network_timeout = self.acse_timeout, self.network_timeout  # it keeps them
-        return super()._create_socket(assoc, address, tls_args)
+        try:
+            return super()._create_socket(assoc, address, tls_args)
+        except BaseException:
+            provider.close_bell()
+            raise
 
 
 class PromptProvider(DULServiceProvider):
@@ -43,8 +48,9 @@ class PromptProvider(DULServiceProvider):
     def __init__(self, association: Association) -> None:
         super().__init__(association)
         self._run_loop_delay = 0.0
-        self._bell: socket.socket | None = None  # of a pair; None before the thread runs
-        self._ear: socket.socket
+        self._bell, self._ear = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ear.setblocking(False)
         self._unused = False  # whether no operation is under way
 
     def begin_operation(self) -> None:
@@ -67,20 +73,20 @@ class PromptProvider(DULServiceProvider):
 
     def run_reactor(self) -> None:
         """The thread."""
-        bell, self._ear = socket.socketpair()
-        with bell, self._ear:
-            bell.setblocking(False)
-            self._ear.setblocking(False)
-            self._bell = bell
-            try:
-                super().run_reactor()
-            finally:
-                self._rouse(ended=True)
+        try:
+            super().run_reactor()
+        finally:
+            self.close_bell()
+            self._rouse(ended=True)
+
+    def close_bell(self) -> None:
+        """For the thread that has ended, or does not begin."""
+        self._bell.close()
+        self._ear.close()
 
     def _ring(self) -> None:
-        if self._bell is not None:
-            with suppress(OSError):  # it rings already, or the thread has ended
-                self._bell.send(b"\0")
+        with suppress(OSError):  # it rings already, or the thread has ended
+            self._bell.send(b"\0")
 
     def _is_transport_event(self) -> bool:
         """Called when there is nothing to send."""

@@ -76,7 +76,10 @@ def changes(connection: Connection) -> int:
     """A number that differs from the last one where another connection has written to the database."""
     if connection.dialect.name != "sqlite":
         raise NotImplementedError
-    return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+    cursor = connection.connection.cursor()  # every message pays for this
+    (version,) = cursor.execute("PRAGMA data_version").fetchall()[0]
+    cursor.close()
+    return int(version)
 
 
 def size_in_use(connection: Connection) -> int:

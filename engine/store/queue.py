@@ -143,9 +143,9 @@ def waiting_archives(connection: Connection) -> set[str]:
     return set(found)
 
 
-def next_due(connection: Connection, archive: str) -> dt.datetime | None:
-    """When the next task of an archive falls due that is not due yet."""
-    ((due,),) = _NEXT_DUE.run(connection, {"archive": archive, "now": _now()})
+def next_due(connection: Connection, archive: str, since: dt.datetime | None) -> dt.datetime | None:
+    """When the next task of an archive falls due that is not due yet, or was not at that time."""
+    ((due,),) = _NEXT_DUE.run(connection, {"archive": archive, "now": since or _now()})
     return due  # type: ignore[no-any-return]
 
 

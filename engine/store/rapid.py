@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Boolean, Connection, Dialect, LargeBinary, Select, Table, Update, func, select
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from engine.store.dialect import PLACEHOLDER
+from engine.store.dialect import PLACEHOLDER, changes
 
 MOST = 64
 """Rows, or keys, of one statement: SQLite takes 32,766 values, and the driver keeps every text's program."""
@@ -135,12 +135,14 @@ class Find:
 
 
 def take_ids(connection: Connection, table: Table, count: int) -> range:
-    """Numbers for so many new rows. Whoever writes a journal is alone, so they are given out here, and the
-    last one is asked for once a connection. What a transaction that is rolled back took is lost."""
-    last = connection.info.get(table.name)
-    if last is None:
+    """Numbers for so many new rows. They are given out here; the last one is asked for once a connection, and
+    again where another process has written meanwhile: it may have given out some as well. To be called in a
+    transaction that writes, so that none does until it ends. What one takes that is rolled back is lost."""
+    version = changes(connection)
+    seen, last = connection.info.get(table.name, (None, 0))
+    if seen != version:
         last = connection.execute(select(func.max(table.c.id))).scalar() or 0
-    connection.info[table.name] = last + count
+    connection.info[table.name] = version, last + count
     return range(last + 1, last + count + 1)
 
 

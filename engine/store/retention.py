@@ -98,16 +98,19 @@ def stock(path: str | Path) -> Stock:
 
 def prune(connection: Connection, after: int, before: dt.datetime, touched: dt.datetime, most: int) -> Pruned:
     """Take out the oldest messages behind one of this number, at most ``most`` and never many, that came
-    ``before`` a time and whose tasks were not ``touched`` since another."""
-    began = time.monotonic()
+    ``before`` a time and whose tasks were not ``touched`` since another. Those that came while the clock was
+    ahead stay until it is as late, and do not keep what is behind them."""
+    began, now = time.monotonic(), dt.datetime.now(dt.UTC)
     rows = connection.execute(_OLDEST, {"after": after}).all()
     old = [row.id for row in rows if row.received_at < before]
+    passed = [row.id for row in rows if row.received_at < before or row.received_at > now]
     going: dict[int, int] = _may_go(connection, old, touched) if old else {}
     taken = _few(going)[:most]
     tasks_gone = _take_out(connection, taken) if taken else 0
-    seen = taken if len(taken) < len(going) else old
+    seen = taken if len(taken) < len(going) else passed
+    position, ended = max(seen, default=after), not passed
     spent = time.monotonic() - began
-    return Pruned(max(seen, default=after), len(taken), tasks_gone, size_in_use(connection), not old, spent)
+    return Pruned(position, len(taken), tasks_gone, size_in_use(connection), ended, spent)
 
 
 def _may_go(connection: Connection, old: Sequence[int], touched: dt.datetime) -> dict[int, int]:

@@ -151,9 +151,9 @@ class Store:
         """How far the C-MOVEs of these tasks (by number) have come, for those who look at them."""
         await self._writer.run(_NOTE_PROGRESS, counted)
 
-    async def next_due(self, archive: str) -> dt.datetime | None:
-        """When the next task of an archive falls due that is not due yet."""
-        return await self._reader.run(_NEXT_DUE, archive)
+    async def next_due(self, archive: str, since: dt.datetime | None = None) -> dt.datetime | None:
+        """When the next task of an archive falls due that is not due yet, or was not at that time."""
+        return await self._reader.run(_NEXT_DUE, archive, since)
 
     async def newest_task(self) -> int:
         """The number of the newest task, 0 where there is none."""

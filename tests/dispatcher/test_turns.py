@@ -12,7 +12,7 @@ import pytest
 from engine.dispatcher import Dispatcher
 from engine.retrieve.policy import NodeRule, RouteRule
 from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, Study
-from engine.retrieve.task import RetrieveRequest
+from engine.retrieve.task import Priority, RetrieveRequest
 from engine.store import Journaled, Store
 from tests.dispatcher import NOW, Scripted, keep, request, running
 from tests.dispatcher.test_gates import Blocked, begun, closed_now
@@ -75,6 +75,16 @@ async def test_a_question_goes_on_where_only_moves_are_held(tmp_path: Path, look
     assert len(children) == 2
 
 
+async def test_a_dry_run_goes_on_where_only_moves_are_held(tmp_path: Path, looks: list[str]) -> None:
+    policy = {"routes": {"r": RouteRule(), "dry": RouteRule(dry_run=True)}}
+    async with running(tmp_path, archive=SHUT, policy=policy, main=Scripted()) as (store, dispatcher):
+        await take(store, dispatcher, request(Study("1.1")))
+        await settle(store, looks)
+        told = request(Study("1.2"), route="dry", priority=Priority.HIGH)
+        kept = await take(store, dispatcher, told)
+        assert await dispatcher.settled(kept.message_id, 5)
+
+
 async def test_one_destination_that_is_shut_holds_no_task_for_another(tmp_path: Path) -> None:
     client = Scripted()
     async with running(tmp_path, destinations={"ws": SHUT, "open": NodeRule()}, main=client) as (
@@ -105,6 +115,36 @@ async def test_a_task_that_is_due_soon_starts_when_it_is(tmp_path: Path) -> None
         kept = await take(store, dispatcher, request(Study("1.1"), due=soon))
         assert await dispatcher.settled(kept.message_id, 20)
         assert dt.datetime.now(dt.UTC) >= soon
+
+
+async def test_a_task_that_falls_due_while_its_lane_goes_round_is_not_overlooked(
+    tmp_path: Path, looks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    next_due, soon = Store.next_due, dt.datetime.now(dt.UTC) + dt.timedelta(seconds=0.5)
+
+    async def slow(store: Store, *arguments: Any) -> Any:
+        if (wait := (soon - dt.datetime.now(dt.UTC)).total_seconds()) > 0:
+            await asyncio.sleep(wait)
+        return await next_due(store, *arguments)
+
+    async with running(tmp_path, main=Scripted()) as (store, dispatcher):
+        await settle(store, looks)
+        monkeypatch.setattr(Store, "next_due", slow)
+        kept = await keep(store, request(Study("1.1"), due=soon))
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(kept.message_id, 5)
+
+
+async def test_what_an_answer_has_pulled_forward_starts_at_once(tmp_path: Path, looks: list[str]) -> None:
+    tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
+    priors = PriorsOfPatient("P1", PriorCriteria(), NOW.date())
+    async with running(tmp_path, main=Scripted()) as (store, dispatcher):
+        planned = [request(Study(uid), due=tomorrow) for uid in ("1.2.1", "1.2.2")]
+        first = await take(store, dispatcher, *planned)
+        await settle(store, looks)
+        asked = await take(store, dispatcher, request(priors))
+        assert await dispatcher.settled(asked.message_id, 5)
+        assert await dispatcher.settled(first.message_id, 5)
 
 
 async def test_messages_beyond_what_the_archive_may_have_wait_for_an_end(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import threading
+from typing import NoReturn
 
 import pytest
 
 from engine.dicom.node import Timeouts
+from engine.errors import NodeUnreachable
 from engine.scu.association import NodeAssociation
 from engine.scu.prompt import PromptProvider
 from tests.dicom_peers import SUCCESS, answer, eventually, scripted_scp
@@ -50,3 +53,16 @@ def test_the_node_s_abort_ends_the_threads_of_an_association_that_nobody_uses(co
         assert eventually(lambda: requestor_threads() == [])
         assert not association.is_established
         association.abort()
+
+
+def test_where_no_file_may_be_opened_any_more_nobody_waits_for_an_association(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with scripted_scp(answer(SUCCESS)) as scp:
+        monkeypatch.setattr("engine.scu.prompt.socket.socketpair", full)
+        with pytest.raises(NodeUnreachable, match="Too many open files"):
+            NodeAssociation(archive(scp.port), "FOREFETCH", Timeouts())
+        assert requestor_threads() == []

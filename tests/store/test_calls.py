@@ -11,8 +11,9 @@ import pytest
 from engine.errors import StoreError
 from engine.retrieve.outcome import Cause, SubOperations, TaskStatus
 from engine.retrieve.policy import BY_HAND, REHEARSAL
+from engine.retrieve.selector import Study
 from engine.retrieve.task import Priority
-from engine.store import Sieve, story_of
+from engine.store import Sieve, list_tasks, story_of
 from engine.store.calls import ask, keep_answer, standing_of, take_back
 
 from . import ARRIVED, message, opened, request
@@ -50,6 +51,29 @@ async def test_every_call_is_a_new_one(tmp_path: Path) -> None:
         second = ask(path, CALL, "mcp")
     assert first.message_id != second.message_id
     assert standing_of(path, second).id == 2
+
+
+async def test_an_engine_gives_no_number_to_a_message_or_a_task_that_a_call_has(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    async with opened(path) as store:
+        await store.journal(message(1, request("1.1")))
+        call = ask(path, CALL, "mcp")
+        known, new = await asyncio.gather(
+            store.journal(message(1, request("1.1"))), store.journal(message(2, request("2.2")))
+        )
+        ask(path, request("9.9", routes=(BY_HAND,)), "mcp")
+        last = await store.journal(message(3, request("3.3")))
+    assert (known.message_id, known.new, known.task_ids) == (1, False, (1,))
+    assert new.new
+    assert last.new
+    assert call.message_id == 2
+    assert [(it.id, it.request.selector) for it in list_tasks(path)] == [
+        (5, Study("3.3")),
+        (4, Study("9.9")),
+        (3, Study("2.2")),
+        (2, Study("1.2.3")),
+        (1, Study("1.1")),
+    ]
 
 
 async def test_what_waits_ends_when_it_is_taken_back_and_what_is_under_way_is_to_be_canceled(

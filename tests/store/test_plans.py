@@ -52,7 +52,7 @@ def plans(connection: Connection, ask: Callable[[Connection], object]) -> list[s
         tasks.to_cancel,
         messages.unanswered,
         gates.expire,
-        lambda connection: queue.next_due(connection, "pacs"),
+        lambda connection: queue.next_due(connection, "pacs", None),
         lambda connection: outbox.due_letters(connection, NOW, 10),
         used,
         prune,

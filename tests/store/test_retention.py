@@ -270,6 +270,16 @@ async def test_what_stays_among_the_oldest_is_passed_over(tmp_path: Path) -> Non
         assert await prune(store) == 1
 
 
+async def test_what_came_while_the_clock_was_ahead_is_passed_over(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        ahead = dt.datetime.now(dt.UTC) + dt.timedelta(days=365)
+        await asyncio.gather(*(store.journal(message(it, received_at=ahead)) for it in range(150)))
+        await asyncio.gather(*(store.journal(message(150 + it)) for it in range(10)))
+        await newest(store)
+        assert await prune(store) == 10
+    assert rows(tmp_path / "journal")["messages"] == 151
+
+
 async def test_who_reads_meanwhile_sees_the_journal_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     async with opened(path) as store:
