@@ -138,7 +138,9 @@ class Connection(asyncio.Protocol):
         self._end_reading()
 
     def cut_off(self) -> None:
-        """Close at once. What has no answer yet gets none."""
+        """Close at once. What has no answer yet gets none, and what waits for room is not begun."""
+        self._next = None
+        self._decoder = Decoder(self._settings.max_message_bytes)
         self._outgoing.window.cancel()
         self._lost = True
         self._transport.abort()
@@ -161,7 +163,8 @@ class Connection(asyncio.Protocol):
         if self._phase is not _Phase.READING:
             return
         first, self._began = not self._began, True
-        self._heard = self._loop.time()
+        if self._outgoing.taking:  # else it is awaited that an answer is taken, whatever comes
+            self._heard = self._loop.time()
         if first and self._settings.tls is None and looks_like_tls(data):
             self.give_up(
                 "it speaks TLS, which this port is not for; set it to plain MLLP, or give engine.tls"
@@ -169,10 +172,6 @@ class Connection(asyncio.Protocol):
             return
         self._decoder.receive_data(data)
         self._take_blocks()
-        if not self._decoder.in_block:
-            self._block_began = None
-        elif self._block_began is None:
-            self._block_began = self._heard
         self._set_watch()
 
     def eof_received(self) -> bool:
@@ -208,6 +207,7 @@ class Connection(asyncio.Protocol):
         while (event := self._next or self._decoder.next_event()) is not NEED_DATA:
             match event:
                 case BlockReceived(payload=kept) | BlockFault(head=kept):
+                    self._block_began = None
                     if not self._outgoing.window.has_room(len(kept)):
                         self._next = event
                         self._read_on(False)
@@ -219,6 +219,10 @@ class Connection(asyncio.Protocol):
                 case ResyncFailed(size):
                     logger.warning("%s sent %d bytes without an end block; closing", self.peer, size)
                     self._end_reading()
+        if not self._decoder.in_block:
+            self._block_began = None
+        elif self._block_began is None:
+            self._block_began = self._loop.time()
 
     def _begin(self, block: BlockReceived | BlockFault, size: int) -> None:
         answer: Awaited
@@ -286,9 +290,12 @@ class Connection(asyncio.Protocol):
             self._take_blocks()
             if self._next is None:
                 self._read_on(True)
-        if self._phase is _Phase.READING or self._next is not None or self._outgoing.window.pending:
+                self._set_watch()  # what has come may end in the middle of a block
+        if self._next is not None or self._outgoing.window.pending:
             return
-        if self._phase is _Phase.CLOSED:
+        if self._phase is _Phase.READING and self._outgoing.taking:
+            self._heard = self._loop.time()  # it is idle from now on
+        elif self._phase is _Phase.CLOSED:
             self._end()
         elif self._phase is _Phase.ANSWERING and self._outgoing.taking and not self._lost:
             if not self._outgoing.awaits_later:

@@ -81,6 +81,7 @@ class Intake:
         self._profiles = profiles or {}
         self._control_ids = control_ids(time.time_ns())
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # at hl7apy
+        self._batches: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # whose messages begin
         self._pending: set[asyncio.Task[bytes | None]] = set()
 
     async def start(self) -> None:
@@ -104,11 +105,17 @@ class Intake:
     async def receive(self, payload: bytes, peer: str) -> Answer:
         """The acknowledgments of a block, whatever it is and whatever happens here."""
         if not is_batch(payload):
+            if peer in self._batches:
+                async with self._batches[peer]:
+                    pass
             return await self._receive(payload, peer)
         messages = messages_of_batch(payload)
         if not messages:
             return self._turned_down(payload, _nak(MessageError("the batch is empty", reject=True)))
-        answers = await asyncio.gather(*(self._receive(it, peer) for it in messages))
+        async with self._batches.setdefault(peer, asyncio.Lock()):
+            answering = asyncio.gather(*(self._receive(it, peer) for it in messages))
+            await asyncio.sleep(0)  # each has its place in the journal before what comes behind the batch
+        answers = await answering
         return Answer(
             tuple(block for answer in answers for block in answer.now),
             tuple(later for answer in answers for later in answer.later),

@@ -261,6 +261,18 @@ async def test_a_task_that_falls_due_is_carried_out_without_another_message(tmp_
             assert await asyncio.to_thread(site.reading.wait_for, 5, 20.0, CHEST_CT)
 
 
+async def test_a_cancel_right_behind_a_batch_is_kept_behind_its_orders(tmp_path: Path) -> None:
+    in_two_days = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)
+    batch = b"FHS|^~\\&|HIS\rBHS|^~\\&|HIS\r" + appointment(in_two_days)
+    with hospital(tmp_path, SCHEDULED) as site:
+        async with Engine(site.config, ALLOWED) as engine, line(engine) as connection:
+            connection.writer.write(frame(batch) + frame(order("CA", control_id="C1")))
+            await connection.block()
+            assert field(await connection.block(), "MSA-3") == "1 retrieve canceled"
+        (task,) = list_tasks(site.config.engine.store)
+    assert task.status is TaskStatus.CANCELED
+
+
 @pytest.mark.parametrize("control", ["CA", "DC", "OC"])
 async def test_a_cancel_ends_what_waits_for_its_order(tmp_path: Path, control: str) -> None:
     in_two_days = dt.datetime.now(dt.UTC) + dt.timedelta(days=2)

@@ -9,7 +9,7 @@ import socket
 import struct
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -236,6 +236,45 @@ async def test_fs_without_cr_gets_its_answer() -> None:
         assert await client.answer() == b"ACK two"
 
 
+async def test_a_sender_that_never_sends_cr_is_not_idle_sooner_than_others() -> None:
+    async with house(frame_timeout=0.05) as h:
+        client = await h.client()
+        for payload in (b"one", b"two"):
+            await client.send(b"\x0b" + payload + b"\x1c")
+            assert await client.answer() == b"ACK " + payload
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await client.reader.read()
+
+
+async def test_a_block_has_its_own_time_though_every_chunk_ends_in_the_middle_of_one() -> None:
+    async with house(frame_timeout=0.05) as h:
+        client = await h.client()
+        for number in range(80):  # longer than one block may take
+            await client.send(b"\x0b%d" % number if number == 0 else b"\x1c\r\x0b%d" % number)
+            await asyncio.sleep(0.01)
+        await client.send(b"\x1c\r")
+        assert [await client.answer() for _ in range(80)] == [b"ACK %d" % number for number in range(80)]
+
+
+async def test_fs_without_cr_behind_a_full_window_gets_its_answer() -> None:
+    async with house(window=1) as h:
+        h.ward.hold(b"one")
+        client = await h.client()
+        await client.send(frame(b"one") + frame(b"two") + b"\x0bthree\x1c")
+        await h.ward.until(lambda: h.ward.running == 1)
+        h.ward.let_go()
+        assert [await client.answer() for _ in range(3)] == [b"ACK one", b"ACK two", b"ACK three"]
+
+
+async def test_silence_in_a_block_behind_a_full_window_gets_a_nak() -> None:
+    async with house(window=1, frame_timeout=0.05) as h:
+        client = await h.client()
+        await client.send(frame(b"one") + frame(b"two") + b"\x0bMSH|half")
+        assert [await client.answer(), await client.answer()] == [b"ACK one", b"ACK two"]
+        assert (await client.answer()).startswith(b"NAK MSH|half no byte for 0.05 s")
+
+
 async def test_an_oversize_message_gets_a_nak_in_its_place_and_the_next_one_an_ack() -> None:
     async with house(max_message_bytes=10) as h:
         h.ward.hold(b"one")
@@ -301,6 +340,33 @@ async def test_a_connection_that_awaits_an_answer_is_not_idle() -> None:
         h.ward.let_go()
         assert [await client.answer(), await client.answer()] == [b"ACK slow", b"ACK two"]
         assert await client.rest() == b""
+
+
+async def test_a_connection_is_idle_since_its_last_answer() -> None:
+    async with house(idle_timeout=0.5) as h:
+        h.ward.hold(b"slow")
+        client = await h.client()
+        await client.send(frame(b"slow"))
+        await asyncio.sleep(0.9)
+        h.ward.let_go()
+        assert await client.answer() == b"ACK slow"
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.3):
+                await client.reader.read()
+
+
+async def test_a_sender_that_takes_no_answer_gains_no_time_by_sending(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with house(frame_timeout=0.3, window=500) as h:
+        client = await h.client(limit=1)
+        await client.send(b"".join(frame(b"%d" % number + b"x" * 60_000) for number in range(250)) + b"\x0b")
+        with suppress(OSError):
+            async with asyncio.timeout(HANG):
+                while not client.writer.transport.is_closing():
+                    await client.send(b"x")
+                    await asyncio.sleep(0.05)
+    assert "no answer was taken for 0.3 s (frame_timeout)" in caplog.text
 
 
 async def test_silence_in_a_block_gets_a_nak_and_the_connection_closes() -> None:
@@ -449,6 +515,18 @@ async def test_drain_cuts_off_what_is_not_answered_in_time(caplog: pytest.LogCap
         assert h.ward.done == []
         assert await client.rest() == b""
     assert "closing 1 connections" in caplog.text
+
+
+async def test_what_waits_for_room_is_not_begun_when_it_is_cut_off() -> None:
+    async with house(window=1) as h:
+        h.ward.hold(b"one", b"two", b"three")
+        client = await h.client()
+        await client.send(frame(b"one") + frame(b"two") + frame(b"three"))
+        await h.ward.until(lambda: h.ward.running == 1)
+        async with asyncio.timeout(HANG):
+            await h.listener.drain(0.01)
+        assert h.ward.begun == [b"one"]
+        assert await client.rest() == b""
 
 
 async def test_accepted_sockets_send_at_once_and_notice_peers_that_are_gone() -> None:

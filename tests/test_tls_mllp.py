@@ -202,6 +202,43 @@ async def test_drain_does_not_wait_for_a_handshake(
     assert "closing 1 connections" not in caplog.text
 
 
+async def test_a_handshake_that_goes_on_while_the_engine_stops_is_no_fault(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    outgoing = ssl.MemoryBIO()
+    session = trusting(certificates).wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="127.0.0.1")
+    with pytest.raises(ssl.SSLWantReadError):
+        session.do_handshake()
+    hello = outgoing.read()
+    async with house(tls=listening(certificates)) as h:
+        client = await h.client()
+        await client.send(hello[:50])
+        await send(*h.listener.address, [b"one"], tls=Tls(certificates.ca))  # accepted later, and done
+        draining = asyncio.create_task(h.listener.drain(HANG))
+        await client.rest()  # our side is shut down
+        await client.send(hello[50:])
+        client.writer.close()
+        await draining
+    assert [record for record in caplog.records if record.levelname != "INFO"] == []
+
+
+async def test_noise_after_the_last_answer_does_not_reset_the_connection(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house(tls=listening(certificates)) as h:
+        client = await h.client(ssl=trusting(certificates))
+        await client.send(frame(b"one"))
+        await h.ward.until(lambda: h.ward.done == [b"one"])
+        draining = asyncio.create_task(h.listener.drain(HANG))
+        await asyncio.sleep(0)  # our side is shut down
+        raw: Any = client.writer.get_extra_info("socket")
+        with socket.socket(fileno=os.dup(raw.fileno())) as beneath:
+            beneath.send(b"\x17\x03\x03\x00\x20" + b"z" * 32)
+        assert await client.answer() == b"ACK one"
+        await draining
+    assert "reading failed" not in caplog.text
+
+
 async def test_noise_after_the_handshake_costs_the_connection_only(
     certificates: Certificates, caplog: pytest.LogCaptureFixture
 ) -> None:

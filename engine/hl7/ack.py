@@ -80,6 +80,7 @@ _VERSION = re.compile(r"2(\.\d{1,2}){1,2}", re.ASCII)
 _USUAL_VERSION = (2, 5, 1)
 _MSA_3_LENGTH = 80  # ST 80 wherever MSA-3 exists
 _ERR_8_LENGTH = 250
+_LONGEST_KNOWN = 1000  # characters of a text that is remembered: one may quote a field of any size
 
 
 class AckCode(StrEnum):
@@ -263,10 +264,10 @@ def _number(text: str | None) -> str:
 
 def _field(text: str, header: Header, length: int | None = None) -> str:
     """Escaped text, cut before escaping so that no escape sequence is cut in two."""
-    return _escaped(text, header.delimiters, header.codec, length)
+    escaped = _known if len(text) <= _LONGEST_KNOWN else _escaped
+    return escaped(text, header.delimiters, header.codec, length)
 
 
-@lru_cache(maxsize=256)
 def _escaped(text: str, mark: Delimiters, codec: str, length: int | None) -> str:
     """What the character set does not have is replaced first: Shift JIS, for one, writes a yen sign with the
     byte of the escape character."""
@@ -278,3 +279,6 @@ def _escaped(text: str, mark: Delimiters, codec: str, length: int | None) -> str
     while len(escape(cut, mark)) > length:
         cut = cut[:-4] + "..."
     return escape(cut, mark)
+
+
+_known = lru_cache(maxsize=256)(_escaped)

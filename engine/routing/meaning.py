@@ -4,7 +4,7 @@ identifiers it merges (HL7 v2 ch. 3.3, ch. 4.5.1 and table 0119)."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from engine.dicom.identifiers import valid_key
@@ -215,8 +215,9 @@ def _merges(message: Message) -> Iterator[Merge]:
 
 
 def _identifiers(message: Message, field: FieldPath, position: int) -> Iterator[PatientIdentifier]:
-    for number in _numbers(message, replace(field, occurrence=position), _CX_AUTHORITY):
-        yield PatientIdentifier(number.value, number.giver)
+    for value in present(message, field):
+        if value.occurrence == position:
+            yield PatientIdentifier(value.text, message.beside(value, field, _CX_AUTHORITY))
 
 
 def authority_of(message: Message, path: FieldPath, value: Located) -> str:

@@ -36,7 +36,8 @@ class TlsChannel(asyncio.Protocol):
         self._above = above
         self._patience = patience
         self._timer: asyncio.TimerHandle | None = None
-        self._over = False
+        self._over = False  # nothing that comes has a meaning any more
+        self._shut = False  # our side
 
     # What the transport calls
 
@@ -89,6 +90,7 @@ class TlsChannel(asyncio.Protocol):
         """Shut down our side (close_notify, then TCP's FIN); the peer may go on."""
         self._session.shut_down()
         self._flush()
+        self._shut = True
         self._transport.write_eof()
 
     def abort(self) -> None:
@@ -110,7 +112,8 @@ class TlsChannel(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=high)
 
     def _flush(self) -> None:
-        if words := self._session.to_send():
+        words = self._session.to_send()
+        if words and not self._shut:
             self._transport.write(words)
 
     def _too_slow(self) -> None:
@@ -120,7 +123,9 @@ class TlsChannel(asyncio.Protocol):
     def _fail(self, fault: OSError) -> None:
         self._over = True
         self._stop_waiting()
-        if self._session.established:
+        if self._shut:
+            pass  # to reset the connection may cost the peer the last answers
+        elif self._session.established:
             self._above.lose(f"reading failed ({type(fault).__name__})")
         elif isinstance(fault, NoTls):
             self._above.give_up(

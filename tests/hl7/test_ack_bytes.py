@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 
 import hl7
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.hl7 import ack as ack_module
 from engine.hl7.ack import AckCode, AckError, Envelope, Reply, Severity, acknowledge
 from engine.hl7.message import Header, Message
 
@@ -88,3 +90,12 @@ def test_python_hl7_finds_each_field_of_an_ack_again(
         assert read.extract_field("ERR", 1, 3, 1, 1, 1) == "207"
         told = [read.unescape(str(read["ERR"][0][number])) for number in (7, 8)]
         assert told == [diagnostics.replace("\x7f", " "), text.replace("\x7f", " ").rstrip()]  # by hl7.parse
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_long_text_is_remembered(version: str) -> None:
+    text = f"MSH-1 and MSH-2 {'x' * 100_000!r} are not distinct punctuation"  # of a field of any size
+    error = AckError(Severity.ERROR, 102, text, "MSH-2", diagnostics=text)
+    acknowledge(header(version), Reply(AckCode.AE, text, (error,)), Envelope("FF1", NOW))
+    remembered = gc.get_referents(*gc.get_referents(ack_module._known))
+    assert not any(text in part for part in remembered if isinstance(part, str | tuple))

@@ -240,6 +240,14 @@ def test_several_merges_of_one_message_are_not_mixed_up() -> None:
     assert found == (merge("1", "2", "A"), merge("10", "20", "A"), merge("11", "20", "A"))
 
 
+def test_the_fields_of_a_merge_are_read_once_however_many_patients_it_names() -> None:
+    pairs = ((f"PID|{number}||{number}^^^A", f"MRG|old{number}^^^A") for number in range(1, 51))
+    many = message("ADT^A40", *(segment for pair in pairs for segment in pair))
+    assert len(meaning_of(many).merges) == 50
+    assert {str(path) for path in many._found} == {"PID-3.1", "MRG-1.1"}
+    assert len(many._found) == 2
+
+
 @pytest.mark.parametrize(
     "segments",
     [("PID|1||2^^^A", "MRG|FF-99*^^^A"), ("PID|1||2\\E\\1^^^A", "MRG|1^^^A"), ("PID|1||2^^^A", "MRG|1")],
