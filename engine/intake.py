@@ -7,7 +7,7 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -16,46 +16,24 @@ from engine.config import Config, ReplyRule, reply_rule
 from engine.control_id import control_ids
 from engine.dispatcher import Dispatcher
 from engine.errors import ErrorCode, MessageError, StoreError
-from engine.explanation import as_json, problems_of
+from engine.explanation import problems_of
 from engine.hl7.ack import AckCode, AckError, Envelope, Reply, Severity, acknowledge
 from engine.hl7.batch import is_batch, messages_of_batch
 from engine.hl7.message import Header, Message, best_header, has_msa, is_acknowledgment
-from engine.hl7.mode import Mode, accept_code, mode_of
+from engine.hl7.mode import accept_code, mode_of
 from engine.hl7.validation import require_valid
 from engine.outbox import Outbox
+from engine.received import Received, immediate, record
 from engine.retrieve import reply
-from engine.retrieve.plan import PlanProblem
 from engine.routing.admission import examine
-from engine.routing.meaning import Meaning
-from engine.routing.router import Decision, Matched, decide, plan_of, routes_of
+from engine.routing.router import Matched, decide, plan_of, routes_of
 from engine.routing.rules import Acknowledge
-from engine.store import Effect, Journaled, NewLetter, NewMessage, Store, fingerprint
+from engine.store import Effect, Journaled, NewLetter, Store
 
 _log = logging.getLogger(__name__)
 _NOT_KEPT = "the message could not be kept; send it again later"
 _NOT_TOLD = "the message is kept and carried out, but its outcome cannot be told now; send it again for it"
 _FAULT = "fault in forefetch; send it again later (a message that was kept is not carried out twice)"
-
-
-@dataclass(frozen=True, slots=True)
-class _Received:
-    """A message that could be read, and what was decided on it."""
-
-    message: Message
-    decision: Decision
-    mode: Mode
-    peer: str
-    at: dt.datetime
-    problems: tuple[PlanProblem, ...]
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def header(self) -> Header:
-        return self.message.header
-
-    @property
-    def response(self) -> str:
-        return self.decision.response if isinstance(self.decision, Matched) else ""
 
 
 class Intake:
@@ -150,13 +128,13 @@ class Intake:
             _log.exception("message from %s failed by a fault of forefetch", peer)
             return self._turned_down(payload, _rejected(_FAULT))
 
-    def _read(self, payload: bytes, peer: str, at: dt.datetime) -> _Received:
+    def _read(self, payload: bytes, peer: str, at: dt.datetime) -> Received:
         message = Message(payload, self._config.engine.default_charset)
         decision = decide(message, self._config.table, at)
         mode = mode_of(message.header)
-        return _Received(message, decision, mode, peer, at, plan_of(decision).problems)
+        return Received(message, decision, mode, peer, at, plan_of(decision).problems)
 
-    async def _validate(self, received: _Received) -> None:
+    async def _validate(self, received: Received) -> None:
         """MessageError for what is not valid where a route asks. Messages are kept in the order in which they
         came: those behind one that hl7apy looks at wait for it."""
         decision = received.decision
@@ -181,24 +159,24 @@ class Intake:
             return Answer((self._ack(header, _accept(answer)),))
         return Answer((self._ack(header, answer),) if mode.application.wants(success=False) else ())
 
-    async def _keep(self, received: _Received) -> Journaled:
+    async def _keep(self, received: Received) -> Journaled:
         """Journal a message with what can be answered at once."""
         mode, header = received.mode, received.header
-        accept = immediate = None
+        accept = answer = None
         if mode.enhanced:
             if mode.accept.wants(success=True):
                 accept = self._ack(header, Reply(AckCode.CA, "kept"))
         else:
-            immediate = _immediate(received.decision)
-        ack = self._ack(header, immediate, received.response) if immediate is not None else None
-        kept = await self._store.journal(_record(received, ack, immediate, accept))
+            answer = immediate(received.decision)
+        ack = self._ack(header, answer, received.response) if answer is not None else None
+        kept = await self._store.journal(record(received, ack, answer, accept))
         _log_kept(received, kept)
         if kept.new:
             await self._dispatcher.withdraw(kept.withdrawn)
             self._dispatcher.expect(plan_of(received.decision).requests)
         return kept
 
-    async def _answer(self, received: _Received, kept: Journaled) -> Answer:
+    async def _answer(self, received: Received, kept: Journaled) -> Answer:
         """What to say of a message that is on the disk."""
         try:
             return await self._acknowledgments(received, kept)
@@ -206,7 +184,7 @@ class Intake:
             _log.error("message %d: its outcome cannot be read or kept: %s", kept.message_id, error)
             return Answer((self._ack(received.header, _rejected(_NOT_TOLD)),))
 
-    async def _acknowledgments(self, received: _Received, kept: Journaled) -> Answer:
+    async def _acknowledgments(self, received: Received, kept: Journaled) -> Answer:
         """A message that was known and has no acknowledgment yet is answered by what was decided then."""
         if not kept.new:
             received = replace(received, problems=problems_of(kept.decision))
@@ -225,7 +203,7 @@ class Intake:
             )
         return Answer(now, () if self._reply_rule(received.header) else (told,))
 
-    async def _outcome(self, received: _Received, kept: Journaled) -> bytes:
+    async def _outcome(self, received: Received, kept: Journaled) -> bytes:
         """Original mode: wait for the tasks, at most to the deadline. The first answer that is kept is the
         only one."""
         requests = plan_of(received.decision).requests
@@ -237,7 +215,7 @@ class Intake:
         ack = self._ack(received.header, answer, received.response)
         return await self._keep_ack(kept.message_id, ack, answer)
 
-    async def _application(self, received: _Received, message_id: int, effect: Effect) -> bytes | None:
+    async def _application(self, received: Received, message_id: int, effect: Effect) -> bytes | None:
         """Enhanced mode: the application acknowledgment, once every task has ended; None where its outcome is
         not asked for, or cannot be told now (then it is owed, and taken up at the next start)."""
         try:
@@ -246,11 +224,11 @@ class Intake:
             _log.error("message %d is owed its application acknowledgment: %s", message_id, error)
             return None
 
-    async def _told(self, received: _Received, message_id: int, effect: Effect) -> bytes | None:
+    async def _told(self, received: Received, message_id: int, effect: Effect) -> bytes | None:
         accepted = isinstance(received.decision, Matched) and (
             received.decision.acknowledge is Acknowledge.ACCEPTED
         )
-        answer = _immediate(received.decision) if accepted else None
+        answer = immediate(received.decision) if accepted else None
         if answer is None:
             await self._dispatcher.settled(message_id, None)
             answer = await self._settled(received, message_id, effect)
@@ -266,7 +244,7 @@ class Intake:
     def _reply_rule(self, header: Header) -> ReplyRule | None:
         return reply_rule(self._config.replies, header.application, header.facility)
 
-    async def _post(self, received: _Received, message_id: int, answer: Reply, rule: ReplyRule) -> None:
+    async def _post(self, received: Received, message_id: int, answer: Reply, rule: ReplyRule) -> None:
         """An application acknowledgment that has an address of its own goes there, until it is taken."""
         condition = "AL" if rule.wait_for_accept else "NE"
         envelope = Envelope(next(self._control_ids), self._clock(), received.response, condition)
@@ -284,7 +262,7 @@ class Intake:
         await self._keep_ack(message_id, ack, answer, letter)
         self._outbox.wake()
 
-    async def _settled(self, received: _Received, message_id: int, effect: Effect) -> Reply:
+    async def _settled(self, received: Received, message_id: int, effect: Effect) -> Reply:
         tasks = [self._dispatcher.as_held(task) for task in await self._store.tasks_of(message_id)]
         meaning = received.decision.meaning
         if tasks or received.problems:
@@ -317,19 +295,6 @@ def _unacknowledged(peer: str) -> Answer:
     return Answer()
 
 
-def _immediate(decision: Decision) -> Reply | None:
-    """The answer that needs no outcome, or None."""
-    plan = plan_of(decision)
-    if not plan.requests:
-        if plan.problems:
-            return reply.settled((), plan.problems)
-        meaning = decision.meaning
-        return None if meaning.cancels or meaning.withdrawn or meaning.merges else reply.no_route()
-    if isinstance(decision, Matched) and decision.acknowledge is Acknowledge.ACCEPTED:
-        return reply.accepted(len(plan.requests), plan.problems)
-    return None
-
-
 def _nak(error: MessageError) -> Reply:
     code = AckCode.AR if error.reject else AckCode.AE
     line = AckError(Severity.ERROR, error.code, error.text, error.location)
@@ -344,39 +309,7 @@ def _accept(answer: Reply) -> Reply:
     return Reply(accept_code(answer.code), answer.text, answer.errors)
 
 
-def _record(
-    received: _Received, ack: bytes | None, answer: Reply | None, accept_ack: bytes | None
-) -> NewMessage:
-    header, message = received.header, received.message
-    return NewMessage(
-        received_at=received.at,
-        peer=received.peer,
-        fingerprint=fingerprint(message.raw, header.time),  # sender and MSH-10 are part of the content
-        sending_application=header.sending_application,
-        sending_facility=header.sending_facility,
-        control_id=header.control_id,
-        message_type=header.message_type,
-        version=header.version,
-        raw=message.raw,
-        decision=as_json(message, received.decision),
-        requests=plan_of(received.decision).requests,
-        ack=ack,
-        ack_code=answer.code.value if answer is not None else "",
-        accept_ack=accept_ack,
-        application_due=received.mode.enhanced and received.mode.application.value != "NE",
-        meaning=_carried_out(received),
-    )
-
-
-def _carried_out(received: _Received) -> Meaning:
-    """What is done of a message's meaning: a message that can ask for nothing new takes nothing back."""
-    meaning = received.decision.meaning
-    if received.problems and not plan_of(received.decision).requests:
-        return replace(meaning, withdrawn=(), merges=())
-    return meaning
-
-
-def _log_kept(received: _Received, kept: Journaled) -> None:
+def _log_kept(received: Received, kept: Journaled) -> None:
     """What asks for nothing is most of a feed, and no news."""
     asks = bool(kept.task_ids or received.problems or kept.withdrawn.canceled or kept.withdrawn.running)
     level = logging.INFO if asks else logging.DEBUG
