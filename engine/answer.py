@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """``now``: blocks to send at once, in the order of the messages; none where none is asked for, and none
     for an acknowledgment. ``later``: application acknowledgments of enhanced mode, each sent on the same
     connection when it is ready; None where it takes another way."""

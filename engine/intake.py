@@ -7,8 +7,7 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 from weakref import WeakValueDictionary
 
 from engine.answer import Answer
@@ -26,7 +25,7 @@ from engine.outbox import Outbox
 from engine.received import Received, immediate, record
 from engine.retrieve import reply
 from engine.routing.admission import examine
-from engine.routing.router import Matched, decide, plan_of, routes_of
+from engine.routing.router import Decision, Matched, decide, plan_of, routes_of
 from engine.routing.rules import Acknowledge
 from engine.store import Effect, Journaled, NewLetter, Store
 
@@ -71,7 +70,7 @@ class Intake:
                 number = owed.message_id
                 _log.error("message %d cannot be read as it was; no acknowledgment: %d", number, error.code)
                 continue
-            received = replace(received, problems=problems_of(owed.decision))
+            received = received._replace(problems=problems_of(owed.decision))
             self._in_background(self._application(received, owed.message_id, owed.effect))
 
     async def stop(self) -> None:
@@ -83,7 +82,7 @@ class Intake:
     async def receive(self, payload: bytes, peer: str) -> Answer:
         """The acknowledgments of a block, whatever it is and whatever happens here."""
         if not is_batch(payload):
-            if peer in self._batches:
+            if self._batches and peer in self._batches:
                 async with self._batches[peer]:
                     pass
             return await self._receive(payload, peer)
@@ -114,8 +113,12 @@ class Intake:
             if received.header.type_code == "ACK":
                 return _unacknowledged(peer)
             examine(received.header, self._config.intake, self._config.table)
-            await self._validate(received)
-            return await self._answer(received, await self._keep(received))
+            if _validates(received.decision) or (self._turns and peer in self._turns):
+                await self._validate(received)
+            kept = await self._keep(received)
+            if kept.ack is not None and not received.mode.enhanced:
+                return Answer((kept.ack,))
+            return await self._answer(received, kept)
         except MessageError as error:
             _log.warning(
                 "message from %s refused: HL7 error %d at %s", peer, error.code, error.location or "MSH"
@@ -132,17 +135,14 @@ class Intake:
         message = Message(payload, self._config.engine.default_charset)
         decision = decide(message, self._config.table, at)
         mode = mode_of(message.header)
-        return Received(message, decision, mode, peer, at, plan_of(decision).problems)
+        return Received(message, decision, mode, peer, at, plan_of(decision).problems, time.monotonic())
 
     async def _validate(self, received: Received) -> None:
         """MessageError for what is not valid where a route asks. Messages are kept in the order in which they
         came: those behind one that hl7apy looks at wait for it."""
         decision = received.decision
-        wanted = isinstance(decision, Matched) and decision.validate
-        if not wanted and received.peer not in self._turns:
-            return
         async with self._turns.setdefault(received.peer, asyncio.Lock()):
-            if isinstance(decision, Matched) and decision.validate:
+            if _validates(decision):
                 profiles = [self._profiles.get(profile) for profile in decision.profiles or ("",)]
                 await asyncio.to_thread(require_valid, received.message, profiles)
 
@@ -165,10 +165,10 @@ class Intake:
         accept = answer = None
         if mode.enhanced:
             if mode.accept.wants(success=True):
-                accept = self._ack(header, Reply(AckCode.CA, "kept"))
+                accept = self._ack(header, Reply(AckCode.CA, "kept"), at=received.at)
         else:
             answer = immediate(received.decision)
-        ack = self._ack(header, answer, received.response) if answer is not None else None
+        ack = None if answer is None else self._ack(header, answer, received.response, at=received.at)
         kept = await self._store.journal(record(received, ack, answer, accept))
         _log_kept(received, kept)
         if kept.new:
@@ -187,10 +187,10 @@ class Intake:
     async def _acknowledgments(self, received: Received, kept: Journaled) -> Answer:
         """A message that was known and has no acknowledgment yet is answered by what was decided then."""
         if not kept.new:
-            received = replace(received, problems=problems_of(kept.decision))
+            received = received._replace(problems=problems_of(kept.decision))
         mode = received.mode
         if not mode.enhanced:
-            return Answer((kept.ack or await self._outcome(received, kept),))
+            return Answer((await self._outcome(received, kept),))
         now = (kept.accept_ack,) if kept.accept_ack is not None else ()
         if not mode.application.wants(success=True) and not mode.application.wants(success=False):
             return Answer(now)
@@ -285,9 +285,21 @@ class Intake:
         task.add_done_callback(self._pending.discard)
         return asyncio.shield(task)
 
-    def _ack(self, header: Header, answer: Reply, response: str = "", accept_condition: str = "") -> bytes:
-        envelope = Envelope(next(self._control_ids), self._clock(), response, accept_condition)
+    def _ack(
+        self,
+        header: Header,
+        answer: Reply,
+        response: str = "",
+        accept_condition: str = "",
+        at: dt.datetime | None = None,
+    ) -> bytes:
+        """``at``: its MSH-7, where the time is known already."""
+        envelope = Envelope(next(self._control_ids), at or self._clock(), response, accept_condition)
         return acknowledge(header, answer, envelope)
+
+
+def _validates(decision: Decision) -> TypeGuard[Matched]:
+    return isinstance(decision, Matched) and decision.validate
 
 
 def _unacknowledged(peer: str) -> Answer:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import time
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from engine.explanation import as_json
 from engine.hl7.ack import Reply
@@ -18,9 +17,8 @@ from engine.routing.rules import Acknowledge
 from engine.store import NewMessage, fingerprint
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A message that could be read, and what was decided on it."""
+class Received(NamedTuple):
+    """A message that could be read, and what was decided on it. ``began``: when, by the monotonic clock."""
 
     message: Message
     decision: Decision
@@ -28,7 +26,7 @@ class Received:
     peer: str
     at: dt.datetime
     problems: tuple[PlanProblem, ...]
-    began: float = field(default_factory=time.monotonic)
+    began: float
 
     @property
     def header(self) -> Header:
@@ -82,5 +80,5 @@ def _carried_out(received: Received) -> Meaning:
     """What is done of a message's meaning: a message that can ask for nothing new takes nothing back."""
     meaning = received.decision.meaning
     if received.problems and not plan_of(received.decision).requests:
-        return replace(meaning, withdrawn=(), merges=())
+        return meaning._replace(withdrawn=(), merges=())
     return meaning

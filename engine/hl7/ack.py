@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 from engine.errors import ErrorCode
 from engine.hl7.encoding import Delimiters, escape
@@ -119,8 +120,7 @@ class AckError:
     diagnostics: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What an acknowledgment says: MSA-1, a sentence, and a line for each study or fault."""
 
     code: AckCode
@@ -128,8 +128,7 @@ class Reply:
     errors: tuple[AckError, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What an acknowledgment says of itself. ``control_id`` is our own MSH-10 (at most 20 characters) and
     ``time`` our own MSH-7. ``response``: MSH-9 code and event such as ``ORR^O02``; empty is a plain ACK.
     ``accept_condition``: MSH-15, where this acknowledgment is an exchange of its own (ch. 2.9.3.2)."""
@@ -144,7 +143,7 @@ def acknowledge(header: Header, reply: Reply, envelope: Envelope) -> bytes:
     """The ACK of one message as bytes in the message's own character set and version."""
     version = version_tuple(header.version)
     others = [_msa(header, reply, version), *_err(reply.errors, header, version)]
-    segments = [_msh(header, version, envelope), *map(header.delimiters.field.join, others)]
+    segments = [_msh(header, envelope), *map(header.delimiters.field.join, others)]
     return ("\r".join(segments) + "\r").encode(header.codec, "replace")
 
 
@@ -167,28 +166,42 @@ def _message_type(trigger: str, version: tuple[int, ...], response: str) -> list
     return [code, event, *structure]
 
 
-def _msh(header: Header, version: tuple[int, ...], envelope: Envelope) -> str:
-    mark = header.delimiters
-    kind = _message_type(_echo(header.trigger), version, envelope.response)
+def _msh(header: Header, envelope: Envelope) -> str:
+    shared = header.shared
+    parts = _parts if sum(map(len, shared)) <= _LONGEST_KNOWN else _parts_of
+    before, between, after, with_offset = parts(shared, envelope.response, envelope.accept_condition)
+    moment, offset = _digits(envelope.time.isoformat(timespec="seconds"))
+    return f"{before}{moment}{offset if with_offset else ''}{between}{envelope.control_id}{after}"
+
+
+def _parts_of(shared: tuple[Any, ...], response: str, accept_condition: str) -> tuple[str, str, str, bool]:
+    """What stands before MSH-7, between it and MSH-10, and behind that; and whether MSH-7, a TS, has an
+    offset, as from 2.2 on."""
+    header = Header(*shared)
+    mark, version = header.delimiters, version_tuple(header.version)
     encoding = mark.component + mark.repetition + mark.escape + mark.subcomponent  # all that is used here
-    fields = [f"MSH{mark.field}{encoding}{mark.encoding[4:]}"]
-    fields += [_echo(header.receiving_application), _echo(header.receiving_facility)]
-    fields += [_echo(header.sending_application), _echo(header.sending_facility)]
-    fields += [_time(envelope.time, version), "", mark.component.join(kind), envelope.control_id]
-    fields += [_echo(header.processing_id) or "P", _echo(header.version_id) or "2.5.1"]
-    never = "NE" if envelope.accept_condition else ""  # an acknowledgment has no application acknowledgment
-    fields += ["", "", envelope.accept_condition, never, "", _echo(header.character_set)]
-    while not fields[-1]:
-        fields.pop()
-    return mark.field.join(fields)
+    before = [f"MSH{mark.field}{encoding}{mark.encoding[4:]}"]
+    before += [_echo(header.receiving_application), _echo(header.receiving_facility)]
+    before += [_echo(header.sending_application), _echo(header.sending_facility), ""]
+    kind = _message_type(_echo(header.trigger), version, response)
+    after = ["", _echo(header.processing_id) or "P", _echo(header.version_id) or "2.5.1"]
+    never = "NE" if accept_condition else ""  # an acknowledgment has no application acknowledgment
+    after += ["", "", accept_condition, never, "", _echo(header.character_set)]
+    while not after[-1]:
+        after.pop()
+    between = ["", "", mark.component.join(kind), ""]
+    join = mark.field.join
+    return join(before), join(between), join(after), version >= (2, 2)
 
 
-def _time(time: dt.datetime, version: tuple[int, ...]) -> str:
-    """MSH-7, a TS: ``20261124083015+0200``; 2.1 has no offset."""
-    iso = time.isoformat(timespec="seconds")  # strftime takes twice as long
-    moment, offset = iso[:19], iso[19:].replace(":", "")
-    digits = moment.replace("-", "").replace("T", "").replace(":", "")
-    return digits + offset if version >= (2, 2) else digits
+_parts = lru_cache(maxsize=256)(_parts_of)
+
+
+@lru_cache(maxsize=64)
+def _digits(iso: str) -> tuple[str, str]:
+    """``20261124083015`` and ``+0200``."""
+    digits = re.sub("[-T:]", "", iso[:19])
+    return digits, iso[19:].replace(":", "")
 
 
 def _msa(header: Header, reply: Reply, version: tuple[int, ...]) -> list[str]:

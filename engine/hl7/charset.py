@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 # Table 0211 to Python codecs. CNS 11643-1992 has none; UTF-16 and UTF-32 cannot travel in MLLP, whose
 # delimiters are single bytes. Shift JIS holds JIS X 0201 (ISO IR14) as its single bytes, and reads 5C and 7E
@@ -99,8 +99,7 @@ _MOST_OF_MSH_18 = 400  # characters that are looked at: what they mean is rememb
 _WITH_DELIMITERS_INSIDE = ("cp932", "gb18030", "cp950")  # as second bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(NamedTuple):
     """Text of a message, the Python codec to answer it in, and what was odd about it."""
 
     text: str

@@ -7,6 +7,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 import hl7
 
@@ -15,8 +16,7 @@ from engine.hl7.charset import DESIGNATIONS, TO_ASCII, decode_run
 NULL = '""'  # ch. 2.5.3.2: the value is known to be empty
 
 
-@dataclass(frozen=True, slots=True)
-class Delimiters:
+class Delimiters(NamedTuple):
     """MSH-1 and MSH-2 as sent."""
 
     field: str = "|"

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import re
 import string
-from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine.errors import ErrorCode, MessageError
 from engine.hl7.charset import declared_sets, decode
@@ -24,23 +23,29 @@ _BEFORE_MSH = b"\xef\xbb\xbf \t\r\n"  # a UTF-8 byte order mark is no part of th
 
 
 class Header(NamedTuple):
-    """MSH, its fields as sent (undecoded escapes, all components)."""
+    """MSH, its fields as sent (undecoded escapes, all components). The last two are a message's own; those
+    before them are the same for most messages of a sender."""
 
     delimiters: Delimiters = STANDARD_DELIMITERS
     sending_application: str = ""
     sending_facility: str = ""
     receiving_application: str = ""
     receiving_facility: str = ""
-    time: str = ""
     type_code: str = ""
     trigger: str = ""
-    control_id: str = ""
     processing_id: str = ""
     version_id: str = ""
     accept_condition: str = ""
     application_condition: str = ""
     character_set: str = ""
     codec: str = "utf_8"
+    time: str = ""
+    control_id: str = ""
+
+    @property
+    def shared(self) -> tuple[Any, ...]:
+        """All but what is a message's own."""
+        return self[:-2]
 
     @property
     def version(self) -> str:
@@ -63,14 +68,13 @@ class Header(NamedTuple):
         return f"{self.type_code}^{self.trigger}" if self.trigger else self.type_code
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
+class Located(NamedTuple):
     """A value and the exact place where it stands, such as ``PID-3(2).1``."""
 
     text: str
     location: str
-    occurrence: int = field(default=1, compare=False)
-    repetition: int = field(default=1, compare=False)
+    occurrence: int = 1
+    repetition: int = 1
 
 
 class Message:
@@ -90,7 +94,7 @@ class Message:
         self._switches = not self._literal and may_change_character_set(decoded.text, mark)
         self._lines: dict[str, list[str]] = {}
         self._split: dict[str, list[list[str]]] = {}
-        self._found: dict[FieldPath, tuple[Located, ...]] = {}
+        self._found: dict[str, tuple[Located, ...]] = {}  # by the text of the path
         self._index(lines)
         _require(self.header)
 
@@ -120,9 +124,9 @@ class Message:
     def values(self, path: FieldPath) -> tuple[Located, ...]:
         """Every non-empty value that the path names, unescaped, in order of the message. MessageError where
         there are more than MOST_VALUES places to look at."""
-        found = self._found.get(path)
+        found = self._found.get(path.text)
         if found is None:
-            found = self._found[path] = tuple(self._read(path))
+            found = self._found[path.text] = tuple(self._read(path))
         return found
 
     def first(self, path: FieldPath) -> str:
@@ -211,23 +215,9 @@ def _header(line: str, codec: str) -> Header:
     delimiters = _delimiters(separator, encoding)
     fields = [field.strip(" ") for field in fields] + [""] * (17 - len(fields))
     kind = [part.strip(" ") for part in fields[6].split(delimiters.component)]
-    return Header(
-        delimiters=delimiters,
-        sending_application=fields[0],
-        sending_facility=fields[1],
-        receiving_application=fields[2],
-        receiving_facility=fields[3],
-        time=fields[4],
-        type_code=kind[0],
-        trigger=kind[1] if len(kind) > 1 else "",
-        control_id=fields[7],
-        processing_id=fields[8],
-        version_id=fields[9],
-        accept_condition=fields[12],
-        application_condition=fields[13],
-        character_set=fields[15],
-        codec=codec,
-    )
+    trigger = kind[1] if len(kind) > 1 else ""
+    shared = [*fields[:4], kind[0], trigger, fields[8], fields[9], fields[12], fields[13], fields[15], codec]
+    return Header._make([delimiters, *shared, fields[4], fields[7]])
 
 
 @lru_cache(maxsize=64)

@@ -29,12 +29,12 @@ def veiled_decision(decision: Decision, veil: Veil) -> Decision:
     trace = tuple(_trace(one, veil) for one in decision.trace)
     meaning, others = _meaning(decision.meaning, veil), _ruled_out(decision.ruled_out, veil)
     if not isinstance(decision, Matched):
-        return replace(decision, trace=trace, meaning=meaning, ruled_out=others)
+        return decision._replace(trace=trace, meaning=meaning, ruled_out=others)
     plan = RetrievePlan(
         tuple(_request(request, veil) for request in decision.plan.requests),
         tuple(_problem(problem, veil) for problem in decision.plan.problems),
     )
-    return replace(decision, trace=trace, meaning=meaning, ruled_out=others, plan=plan)
+    return decision._replace(trace=trace, meaning=meaning, ruled_out=others, plan=plan)
 
 
 def veiled_resolution(answer: Resolution, veil: Veil) -> Resolution:
@@ -100,14 +100,14 @@ def _problem(problem: PlanProblem, veil: Veil) -> PlanProblem:
 
 def _trace(trace: RouteTrace, veil: Veil) -> RouteTrace:
     condition = None if trace.condition is None else _check(trace.condition, veil)
-    return replace(trace, type_check=_check(trace.type_check, veil), condition=condition)
+    return trace._replace(type_check=_check(trace.type_check, veil), condition=condition)
 
 
 def _ruled_out(others: RuledOut, veil: Veil) -> RuledOut:
     fields = tuple(
-        replace(field, found=tuple(_located(value, veil) for value in field.found)) for field in others.fields
+        field._replace(found=tuple(_located(value, veil) for value in field.found)) for field in others.fields
     )
-    return replace(others, fields=fields)
+    return others._replace(fields=fields)
 
 
 def _check(check: Check, veil: Veil) -> Check:
@@ -115,17 +115,16 @@ def _check(check: Check, veil: Veil) -> Check:
     would tell it otherwise."""
     text = veil.literals(check.text) if about_patient(check.text) else veil.quotes(check.text)
     found = tuple(_located(value, veil) for value in check.found)
-    return replace(check, text=text, found=found, parts=tuple(_check(part, veil) for part in check.parts))
+    return check._replace(text=text, found=found, parts=tuple(_check(part, veil) for part in check.parts))
 
 
 def _located(value: Located, veil: Veil) -> Located:
     hide = veil.value if about_patient(value.location) else veil.unless_his
-    return replace(value, text=hide(value.text))
+    return value._replace(text=hide(value.text))
 
 
 def _meaning(meaning: Meaning, veil: Veil) -> Meaning:
-    return replace(
-        meaning,
+    return meaning._replace(
         occasions=tuple(_occasion(occasion, veil) for occasion in meaning.occasions),
         withdrawn=tuple(_occasion(occasion, veil) for occasion in meaning.withdrawn),
         merges=tuple(Merge(_identifier(it.old, veil), _identifier(it.new, veil)) for it in meaning.merges),
@@ -140,11 +139,11 @@ def _identifier(identifier: PatientIdentifier, veil: Veil) -> PatientIdentifier:
 def _occasion(occasion: Occasion, veil: Veil) -> Occasion:
     """The numbers of an order are nobody's data, unless a patient's are used for it; a visit's are his."""
     number, other = (_number(it, veil, occasion.kind != "order") for it in (occasion.number, occasion.other))
-    return replace(
-        occasion, number=number, other=other, patients=tuple(veil.value(it) for it in occasion.patients)
+    return occasion._replace(
+        number=number, other=other, patients=tuple(veil.value(it) for it in occasion.patients)
     )
 
 
 def _number(number: Number, veil: Veil, patients: bool) -> Number:
     hide = veil.value if patients else veil.unless_his
-    return replace(number, value=hide(number.value))
+    return number._replace(value=hide(number.value))

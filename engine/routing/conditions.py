@@ -10,6 +10,7 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from engine.hl7.encoding import NULL, parse_time
 from engine.hl7.message import Located, Message
@@ -97,8 +98,7 @@ class AnyOf:
 Condition = OneOf | Matches | Exists | Dated | Not | All | AnyOf
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One condition on one message: did it hold, what was asked, what stood there."""
 
     held: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from engine.dicom.identifiers import valid_key
 from engine.errors import IdentifierError
@@ -32,8 +32,7 @@ _PRIOR = FieldPath.parse("MRG-1.1")
 _EI_NAMESPACE, _CX_AUTHORITY = 2, 4
 
 
-@dataclass(frozen=True, slots=True)
-class Number:
+class Number(NamedTuple):
     """A number and who gave it: entity ID and namespace (EI-1, EI-2), or ID and authority (CX-1, CX-4)."""
 
     value: str = ""
@@ -50,8 +49,7 @@ class Number:
 NO_NUMBER = Number()
 
 
-@dataclass(frozen=True, slots=True)
-class Occasion:
+class Occasion(NamedTuple):
     """The order (``number`` of the placer, ``other`` of the filler) or the visit (``number``; ``other`` is
     the patient ID) that a retrieve is for, and the IDs of its patient; or a call by hand, which has a
     ``number`` of its own.
@@ -105,8 +103,7 @@ class Merge:
     new: PatientIdentifier
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(NamedTuple):
     """``occasions``: what this message's own retrieves are for. ``withdrawn``: occasions whose retrieves are
     taken back; ``replaced`` says that this message asks anew for them, ``cancels`` that it is a cancel, which
     asks for nothing, whatever its routes. ``fault``: why the merge that is asked for cannot be made."""

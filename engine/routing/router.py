@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from engine.errors import ErrorCode, MessageError
 from engine.hl7.message import Located, Message
@@ -19,8 +19,7 @@ from engine.routing.table import RouteTable, RuledOut
 _NONE = RuledOut()
 
 
-@dataclass(frozen=True, slots=True)
-class RouteTrace:
+class RouteTrace(NamedTuple):
     """How one route fared: the check of the message type, and of the conditions where the type was right."""
 
     route: str
@@ -30,8 +29,7 @@ class RouteTrace:
     condition: Check | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Matched:
+class Matched(NamedTuple):
     """At least one route applies. ``acknowledge`` and ``deadline`` are the strictest of the routes'.
     ``trace``: of the routes that were tried; ``ruled_out``: of the others, together."""
 
@@ -47,8 +45,7 @@ class Matched:
     ruled_out: RuledOut = _NONE
 
 
-@dataclass(frozen=True, slots=True)
-class Unmatched:
+class Unmatched(NamedTuple):
     """No route applies; nothing is asked."""
 
     trace: tuple[RouteTrace, ...]
@@ -96,7 +93,7 @@ def decide(message: Message, table: RouteTable, now: dt.datetime) -> Decision:
 def explain(message: Message, table: RouteTable, now: dt.datetime) -> Decision:
     """The same decision with the trace of every route, also of those that `decide` need not try."""
     decision = decide(message, table, now)
-    return replace(decision, trace=tuple(_fared(it, message, now) for it in table.routes), ruled_out=_NONE)
+    return decision._replace(trace=tuple(_fared(it, message, now) for it in table.routes), ruled_out=_NONE)
 
 
 def _fared(route: Route, message: Message, now: dt.datetime) -> RouteTrace:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import NamedTuple
 
 from engine.hl7.message import Header, Located, Message
 from engine.hl7.path import FieldPath
@@ -23,8 +24,7 @@ _TYPES, _KINDS = 256, 32  # that are remembered
 _LONGEST_TYPE = 64  # characters of one that is remembered: senders can make up any
 
 
-@dataclass(frozen=True, slots=True)
-class OtherValue:
+class OtherValue(NamedTuple):
     """How many routes want another value than those that were ``found`` in a field."""
 
     path: FieldPath
@@ -32,8 +32,7 @@ class OtherValue:
     routes: int
 
 
-@dataclass(frozen=True, slots=True)
-class RuledOut:
+class RuledOut(NamedTuple):
     """Why routes were not tried: how many are for other types of message, how many for this one are
     disabled, and the fields where the others want another value."""
 

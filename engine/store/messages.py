@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -76,7 +77,7 @@ class Unanswered:
     effect: Effect = NO_EFFECT
 
 
-_TO_THE_SECOND = re.compile("[0-9]{1,14}")
+_DIGITS = re.compile("[0-9]+")
 _ADD = rapid.Insert(schema.messages, unless_known=["fingerprint"], without=["effect"])
 _SINCE = select(schema.messages.c.id).where(schema.messages.c.id >= bindparam("start"))
 _KNOWN = select(schema.messages).where(
@@ -101,9 +102,13 @@ def fingerprint(raw: bytes, time: str) -> bytes:
     """Of a message: ``time``, MSH-7 as it was sent, to the second (zeros for what it does not say), and the
     SHA-256 of its bytes. Digests alone lie anywhere in an index, and of a million messages each would write a
     page of its own; so those of one time lie together."""
-    digits = _TO_THE_SECOND.match(time)
-    sent = int(digits[0].ljust(14, "0")) if digits else 0
-    return sent.to_bytes(8, "big") + hashlib.sha256(raw).digest()
+    return _sent(time[:14]) + hashlib.sha256(raw).digest()
+
+
+@lru_cache(maxsize=64)
+def _sent(time: str) -> bytes:
+    digits = _DIGITS.match(time)
+    return int(digits[0].ljust(14, "0") if digits else 0).to_bytes(8, "big")
 
 
 def journal(connection: Connection, calls: Sequence[tuple[NewMessage]]) -> Sequence[Journaled]:

@@ -124,7 +124,7 @@ def test_every_part_is_checked_so_that_all_can_be_explained() -> None:
 
 def test_a_check_shows_what_was_asked_and_what_stood_there() -> None:
     assert check(OneOf(OBR_4, ("US", "CT")), MESSAGE, NOW) == Check(
-        True, "OBR-4 is 'US' or 'CT'", (Located("CT", "OBR-4"), Located("MR", "OBR(2)-4"))
+        True, "OBR-4 is 'US' or 'CT'", (Located("CT", "OBR-4"), Located("MR", "OBR(2)-4", 2))
     )
     assert check(Not(TRUE), MESSAGE, NOW).text == "not"
 

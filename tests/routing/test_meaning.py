@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from engine.hl7.message import Message
@@ -139,7 +137,7 @@ def test_a_visit_is_what_its_retrieves_are_for(event: str) -> None:
 
 
 def of_kind(kind: Kind, number: str = "V1", patient: str = "4711") -> Occasion:
-    return replace(visit(number, patient), kind=kind)
+    return visit(number, patient)._replace(kind=kind)
 
 
 def test_a_canceled_admission_takes_back_its_visit_and_a_canceled_pre_admission_that() -> None:

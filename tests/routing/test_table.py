@@ -84,7 +84,7 @@ _message = st.builds(
 
 
 def without_trace(decision: Decision) -> Decision:
-    return replace(decision, trace=(), ruled_out=RuledOut())
+    return decision._replace(trace=(), ruled_out=RuledOut())
 
 
 @settings(deadline=None, max_examples=300)
