@@ -59,7 +59,7 @@ def record(
     return NewMessage(
         received_at=received.at,
         peer=received.peer,
-        fingerprint=fingerprint(message.raw, header.time),  # sender and MSH-10 are part of the content
+        fingerprint=fingerprint(message.raw, header),  # sender and MSH-10 are part of the content
         sending_application=header.sending_application,
         sending_facility=header.sending_facility,
         control_id=header.control_id,

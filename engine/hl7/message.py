@@ -193,10 +193,10 @@ class Message:
         """One part; a text without separators is its own first part, and the rest are empty (HL7 v2 ch.
         2.14.1)."""
         mark = self.header.delimiters
-        components = repetition.split(mark.component)
+        components = repetition.split(mark.component, component)
         if component > len(components):
             return ""
-        parts = components[component - 1].split(mark.subcomponent)
+        parts = components[component - 1].split(mark.subcomponent, subcomponent)
         if subcomponent > len(parts):
             return ""
         if self._literal:

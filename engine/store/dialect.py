@@ -11,6 +11,9 @@ from pathlib import Path
 from sqlalchemy import BigInteger, Connection, Engine, Insert, Integer, NullPool, Table, create_engine, event
 from sqlalchemy.exc import StatementError
 
+_PAGES_AHEAD = 8000
+"""Pages (of 4 kB) that the log may have before they are copied into the file: commits wait meanwhile, and
+most pages are written again soon."""
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that holds the file."""
 
@@ -48,6 +51,7 @@ def open_engine(path: Path, *, read_only: bool = False, busy_timeout: float = BU
         try:
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_AHEAD}")
         except BaseException:
             connection.close()
             raise

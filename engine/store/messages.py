@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, bindparam, select, update
 
 from engine.errors import StoreError
+from engine.hl7.message import Header
 from engine.retrieve.task import RetrieveRequest
 from engine.routing.meaning import NO_MEANING, Meaning
 from engine.store import occasions, rapid, schema
@@ -98,11 +99,12 @@ _ACKS = select(schema.messages.c.id, schema.messages.c.ack).where(
 )
 
 
-def fingerprint(raw: bytes, time: str) -> bytes:
-    """Of a message: ``time``, MSH-7 as it was sent, to the second (zeros for what it does not say), and the
-    SHA-256 of its bytes. Digests alone lie anywhere in an index, and of a million messages each would write a
-    page of its own; so those of one time lie together."""
-    return _sent(time[:14]) + hashlib.sha256(raw).digest()
+def fingerprint(raw: bytes, header: Header) -> bytes:
+    """Of a message: MSH-7 to the second (zeros for what it does not say), the beginning of MSH-10, and the
+    SHA-256 of its bytes. Digests alone lie anywhere in an index, and each message would write a page of its
+    own; so those of one time lie together, in the order in which most senders number them."""
+    number = header.control_id[:20].encode("utf-8", "replace")
+    return _sent(header.time[:14]) + number + hashlib.sha256(raw).digest()
 
 
 @lru_cache(maxsize=64)

@@ -29,7 +29,7 @@ from sqlalchemy import (
 from engine.errors import StoreError
 from engine.store.dialect import Identity
 
-VERSION = 5
+VERSION = 6
 
 
 class UtcDateTime(TypeDecorator[dt.datetime]):

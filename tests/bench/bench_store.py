@@ -23,6 +23,7 @@ from pathlib import Path
 
 from engine.config.build.relevance import vocabularies
 from engine.config.models.relevance import BUILTIN
+from engine.hl7.message import Header
 from engine.retrieve.relevance import Relevance
 from engine.retrieve.selector import PriorCriteria
 from engine.retrieve.task import RetrieveRequest
@@ -49,7 +50,7 @@ class Figure:
 def sample(number: int, *requests: RetrieveRequest) -> NewMessage:
     """A message of 800 bytes; ten are sent a second. One that asks for something does so for an order."""
     raw = f"MSH|^~\\&|RIS|{number}\r".encode().ljust(800, b"x")
-    key = fingerprint(raw, f"{20240506000000 + number // 10}")
+    key = fingerprint(raw, Header(time=f"{20240506000000 + number // 10}", control_id=str(number)))
     order = Occasion("order", Number(f"P{number}", "RIS"), Number(f"F{number}", "RAD"), (f"ID{number}",))
     meaning = Meaning(occasions=(order,)) if requests else NO_MEANING
     return message(number, *requests, raw=raw, fingerprint=key, meaning=meaning)

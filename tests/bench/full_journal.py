@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select
 
+from engine.hl7.message import Header
 from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
 from engine.store import fingerprint
 from engine.store.dialect import open_engine
@@ -108,7 +109,7 @@ def _occasions(of_sample: list[Row], number: int) -> Iterator[Row]:
 def _message(sample: Row, number: int, at: dt.datetime) -> Row:
     row, time = _numbered(sample, number), f"{at:%Y%m%d%H%M%S}"
     raw = row["raw"].replace(_TIME.encode(), time.encode())
-    known_by = fingerprint(raw, time)
+    known_by = fingerprint(raw, Header(time=time, control_id=row["control_id"]))
     return {**row, "id": number, "received_at": at, "raw": raw, "fingerprint": known_by, "acked_at": at}
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine
 
 from engine.errors import StoreError
+from engine.hl7.message import Header
 from engine.store import Unanswered, fingerprint
 from engine.store.dialect import open_engine
 from engine.store.messages import journal, keep_ack
@@ -253,8 +254,15 @@ def test_what_is_owed_an_acknowledgment_is_found_by_its_index(connection: Connec
     ],
 )
 def test_messages_of_one_time_have_neighbouring_fingerprints(time: str, sent: int) -> None:
-    of_one, of_other = fingerprint(b"one", time), fingerprint(b"other", time)
+    header = Header(time=time, control_id="FF47111")
+    of_one, of_other = fingerprint(b"one", header), fingerprint(b"other", header)
     assert int.from_bytes(of_one[:8], "big") == int.from_bytes(of_other[:8], "big") == sent
+    assert of_one[8:15] == of_other[8:15] == b"FF47111"
     assert of_one != of_other
-    assert of_one == fingerprint(b"one", time)
-    assert len(of_one) == 40
+    assert of_one == fingerprint(b"one", header)
+    assert len(of_one) == 47
+
+
+def test_a_control_id_of_any_length_and_script_makes_a_short_fingerprint() -> None:
+    for control_id in ("9" * 10_000, "\udc80" * 20, "日" * 40, ""):
+        assert len(fingerprint(b"one", Header(control_id=control_id))) <= 100
