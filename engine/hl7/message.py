@@ -139,9 +139,9 @@ class Message:
             return [Located(value, path.text)] if value else []
         found = []
         for occurrence, fields in enumerate(self._fields_of(path.segment), 1):
-            named = path.field < len(fields) and path.occurrence in (None, occurrence)
-            if named and fields[path.field]:
-                for repetition, content in self._repetitions(fields[path.field], path):
+            field = fields[path.field] if path.field < len(fields) else ""
+            if field and path.occurrence in (None, occurrence):
+                for repetition, content in self._repetitions(field, path):
                     text = self._text(content, path.component, path.subcomponent)
                     if text:
                         place = path.at(occurrence, repetition)
@@ -193,6 +193,8 @@ class Message:
         """One part; a text without separators is its own first part, and the rest are empty (HL7 v2 ch.
         2.14.1)."""
         mark = self.header.delimiters
+        if self._literal and component == subcomponent == 1:
+            return repetition.partition(mark.component)[0].partition(mark.subcomponent)[0].strip(" ")
         components = repetition.split(mark.component, component)
         if component > len(components):
             return ""
