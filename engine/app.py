@@ -15,11 +15,13 @@ from typing import Any
 from tzlocal import get_localzone
 
 from engine.config import Config
+from engine.connection import join
 from engine.dicom.node import Destination, Timeouts
 from engine.dispatcher import Dispatcher
 from engine.dispatcher.work import Place
 from engine.errors import Complaint, ConfigError
 from engine.event_loop import fastest_loop
+from engine.events import Events, Started, Stopping
 from engine.intake import Intake
 from engine.listener import Listener, ListenerSettings
 from engine.outbox import Outbox
@@ -49,8 +51,9 @@ class Engine:
         settings = config.engine
         self._allowed = switch_on(environment)
         profiles = message_profiles(config)
-        self._store = Store.open(settings.store)
-        self._dispatcher = dispatcher_of(config, self._store, switch_on=self._allowed)
+        self._events = Events()
+        self._store = Store.open(settings.store, events=self._events)
+        self._dispatcher = dispatcher_of(config, self._store, switch_on=self._allowed, events=self._events)
         self._outbox = Outbox(self._store, tls={(rule.host, rule.port): rule.tls for rule in config.replies})
         self._retention = Retention(self._store, settings.store, settings.retention)
         self._intake = Intake(
@@ -60,6 +63,7 @@ class Engine:
             clock=clock_of(config),
             outbox=self._outbox,
             profiles=profiles,
+            events=self._events,
         )
         self._listener = Listener(
             ListenerSettings(
@@ -76,6 +80,11 @@ class Engine:
         )
 
     @property
+    def events(self) -> Events:
+        """What happens, for those who listen before `start`."""
+        return self._events
+
+    @property
     def address(self) -> tuple[str, int]:
         """Where MLLP is listened on."""
         return self._listener.address
@@ -85,6 +94,7 @@ class Engine:
         if not self._allowed:
             _log.warning("%s", SWITCH_REASON)
         await self._listener.start()
+        self._events.tell(Started(join(*self._listener.address)))
         await self._dispatcher.start()
         await self._intake.start()
         await self._outbox.start()
@@ -93,6 +103,7 @@ class Engine:
     async def stop(self) -> None:
         """Accept nothing more, answer what was received, let moves end or cancel them, close the store."""
         patience = self._config.engine.drain_timeout
+        self._events.tell(Stopping())
         await self._retention.stop()
         await self._listener.drain(patience)
         await self._dispatcher.stop(patience)
@@ -120,7 +131,9 @@ class Engine:
         await self.stop()
 
 
-def dispatcher_of(config: Config, store: Store, *, switch_on: bool, by_hand: bool = False) -> Dispatcher:
+def dispatcher_of(
+    config: Config, store: Store, *, switch_on: bool, by_hand: bool = False, events: Events | None = None
+) -> Dispatcher:
     """The dispatcher of a configuration, not started; ``by_hand`` as in `Dispatcher`."""
     calling = config.engine.ae_title
     return Dispatcher(
@@ -132,6 +145,7 @@ def dispatcher_of(config: Config, store: Store, *, switch_on: bool, by_hand: boo
         aging=dt.timedelta(seconds=config.gate.aging),
         verify_within=config.gate.verify_within,
         by_hand=by_hand,
+        events=events,
     )
 
 
