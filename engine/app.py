@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tzlocal import get_localzone
 
@@ -30,6 +30,9 @@ from engine.retrieve.gate import SWITCH_REASON, switch_on
 from engine.scu import ArchiveClient, echo
 from engine.signals import stop_event
 from engine.store import Store
+
+if TYPE_CHECKING:
+    from engine.audit import Audit
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +55,7 @@ class Engine:
         self._allowed = switch_on(environment)
         profiles = message_profiles(config)
         self._events = Events()
+        self._audit = audit_of(config, self._events)
         self._store = Store.open(settings.store, events=self._events)
         self._dispatcher = dispatcher_of(config, self._store, switch_on=self._allowed, events=self._events)
         self._outbox = Outbox(self._store, tls={(rule.host, rule.port): rule.tls for rule in config.replies})
@@ -93,6 +97,8 @@ class Engine:
         """Listen, and take up what was left. ListenError where the address is taken."""
         if not self._allowed:
             _log.warning("%s", SWITCH_REASON)
+        if self._audit is not None:
+            await self._audit.start()
         await self._listener.start()
         self._events.tell(Started(join(*self._listener.address)))
         await self._dispatcher.start()
@@ -110,7 +116,12 @@ class Engine:
         await self._intake.stop()
         await self._outbox.stop(patience)
         await self._store.close()
+        await self._end_audit()
         _log.info("stopped")
+
+    async def _end_audit(self) -> None:
+        if self._audit is not None:
+            await self._audit.stop()
 
     async def __aenter__(self) -> Engine:
         try:
@@ -122,6 +133,7 @@ class Engine:
             await self._intake.stop()
             await self._outbox.stop(0)
             await self._store.close()
+            await self._end_audit()
             raise
         return self
 
@@ -155,6 +167,15 @@ def _place(destination: Destination, calling_ae_title: str) -> Place:
     if destination.node is None:
         return Place(destination, finder)
     return Place(destination, finder, partial(echo, destination.node, calling_ae_title, Timeouts()))
+
+
+def audit_of(config: Config, events: Events) -> Audit | None:
+    """Not started; None where routes.yaml has no audit trail. Imported here: without one it costs nothing."""
+    if config.audit is None:
+        return None
+    from engine.audit import Audit
+
+    return Audit(config.audit, config, events)
 
 
 def message_profiles(config: Config) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def patient_of(task: RetrieveTask) -> str:
 
 
 def queried(event: Queried, at: dt.datetime, site: Site) -> tuple[Record, ...]:
-    """None for a key that no query can have: nothing was asked."""
+    """No record for a key that no query can have: nothing was asked."""
     task, outcome = event.task, event.outcome
     if outcome.cause is Cause.INVALID:
         return ()
@@ -114,11 +114,19 @@ def transfer_ended(event: TransferEnded, at: dt.datetime, site: Site, accession:
 
     distrust = _distrust(task.request.archive, outcome, at, site)
     if verdict is Indicator.SUCCESS:
-        return (ended(stored or None, verdict),)
+        return (ended(_arrived(outcome), verdict),)
     if stored and lost:
         arrived = ended(stored, Indicator.SUCCESS)
         return arrived, ended(lost, verdict, outcome.failed_instances), *distrust
     return ended(lost or None, verdict, outcome.failed_instances), *distrust
+
+
+def _arrived(outcome: Outcome) -> int | None:
+    """How many objects were sent by a transfer that went well; None: not known."""
+    if outcome.cause is Cause.ALREADY_THERE:
+        return 0
+    count = outcome.counters
+    return (count.completed or 0) + (count.warning or 0) or None
 
 
 def _transfer(
