@@ -115,11 +115,12 @@ class Engine:
         await self._dispatcher.stop(patience)
         await self._intake.stop()
         await self._outbox.stop(patience)
-        await self._store.close()
         await self._end_audit()
+        await self._store.close()
         _log.info("stopped")
 
     async def _end_audit(self) -> None:
+        """While the journal is ours: so is the spool, then."""
         if self._audit is not None:
             await self._audit.stop()
 
@@ -132,8 +133,8 @@ class Engine:
             await self._dispatcher.stop(0)
             await self._intake.stop()
             await self._outbox.stop(0)
-            await self._store.close()
             await self._end_audit()
+            await self._store.close()
             raise
         return self
 

@@ -26,6 +26,7 @@ class Courier:
         self._line: Line | None = None
         self._news = threading.Event()
         self._hurry = threading.Event()
+        self._enough = threading.Event()
         self._thread = threading.Thread(target=self._run, name="audit-courier", daemon=True)
 
     def start(self) -> None:
@@ -36,16 +37,19 @@ class Courier:
         self._news.set()
 
     def stop(self, patience: float) -> bool:
-        """Deliver what waits if that goes at once; whether it has ended within so many seconds. Blocks."""
+        """Deliver what waits as far as that goes at once and within so many seconds; whether it has ended.
+        Blocks."""
         self._hurry.set()
         self._news.set()
         if self._thread.ident is not None:
+            self._thread.join(patience)
+            self._enough.set()
             self._thread.join(patience)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
-            while self._deliver():
+            while not self._enough.is_set() and self._deliver():
                 pass
         finally:
             self._hang_up()

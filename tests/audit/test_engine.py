@@ -15,12 +15,15 @@ from lxml import etree
 
 from engine.app import Engine
 from engine.audit.fault import AuditUnwritable
-from engine.config import parse
+from engine.by_hand import ByHand
+from engine.config import load, parse
 from engine.sender import send
 from tests.audit.collector import udp_collector
 from tests.audit.test_messages import identified, schema, subjects
 from tests.hospital import ALLOWED, CHEST_CT, hospital, order
+from tests.mcp.clinic import clinic
 from tests.running import running
+from tests.standing_in import by_hand_request, silent
 
 
 def trail(path: Path) -> list[dict[str, Any]]:
@@ -55,6 +58,30 @@ async def test_an_engine_whose_trail_cannot_be_written_does_not_start(tmp_path: 
         config = parse(f"{site.text}\naudit: {{file: {tmp_path}}}")
         with pytest.raises(AuditUnwritable, match=r"audit\.file"):
             await Engine(config, ALLOWED).__aenter__()
+
+
+def audited(routes: str | Path, section: str) -> None:
+    path = Path(routes)
+    path.write_text(f"{path.read_text(encoding='utf-8')}\naudit: {section}\n", encoding="utf-8")
+
+
+async def test_what_is_moved_by_hand_without_an_engine_is_audited_too(tmp_path: Path) -> None:
+    with clinic(tmp_path) as nodes:
+        audited(nodes.routes, "{file: audit.jsonl}")
+        async with ByHand(load(nodes.routes), switch_on=True) as by_hand:
+            ended = await by_hand.retrieve(by_hand_request(CHEST_CT), "test", silent)
+    assert ended.outcome.arrived
+    entries = trail(Path(nodes.routes).with_name("audit.jsonl"))
+    assert [it["event"] for it in entries] == ["transfer began", "transfer ended"]
+
+
+async def test_nothing_is_moved_by_hand_where_the_trail_cannot_be_written(tmp_path: Path) -> None:
+    with clinic(tmp_path) as nodes:
+        audited(nodes.routes, "{file: no/audit.jsonl}")
+        async with ByHand(load(nodes.routes), switch_on=True) as by_hand:
+            with pytest.raises(AuditUnwritable, match=r"audit\.file"):
+                await by_hand.retrieve(by_hand_request(CHEST_CT), "test", silent)
+        assert nodes.archive.moves == ()
 
 
 async def test_serve_says_at_once_why_it_does_not_start(tmp_path: Path) -> None:
