@@ -50,7 +50,7 @@ class Clerk:
         try:
             self._queue.put_nowait((dt.datetime.now(dt.UTC), event))
         except queue.Full:
-            self._losses.add("the trail", 1, "events come faster than the disk takes them")
+            self._losses.add("the queue", 1, "events come faster than the disk takes them")
 
     def start(self) -> None:
         self._thread.start()
@@ -73,22 +73,29 @@ class Clerk:
             while len(batch) < _TOGETHER and not self._queue.empty():
                 batch.append(self._queue.get())
             ended = None in batch
-            try:
-                self._write([noted for noted in batch if noted is not None])
-            except Exception:  # noqa: BLE001  a fault of ours in one event must not end the audit trail
-                _log.exception("audit: events were lost by a fault of forefetch")
+            self._write([noted for noted in batch if noted is not None])
+            if self._queue.empty():
+                self._losses.over("the queue")
 
     def _write(self, batch: list[Noted]) -> None:
         lines: list[bytes] = []
         messages: list[bytes] = []
         for at, event in batch:
-            if isinstance(event, Queried):
-                self._accessions.note(event.task)
-            accession = self._accessions.of(event[0]) if isinstance(event, _OF_A_TASK) else ""
-            lines.append(to_line(event, at, self._source, accession))
-            messages += self._messages(event, at, accession)
+            try:
+                accession = self._accession(event)
+                lines.append(to_line(event, at, self._source, accession))
+                messages += self._messages(event, at, accession)
+            except Exception:  # noqa: BLE001  a fault of ours in one event must not cost the others
+                _log.exception("audit: %s was lost by a fault of forefetch", type(event).__name__)
         self._to_trail(lines)
         self._to_spool(messages)
+
+    def _accession(self, event: tuple[Any, ...]) -> str:
+        if isinstance(event, Queried):
+            self._accessions.note(event.task)
+        if isinstance(event, Queried | TransferBegan | TransferEnded):
+            return self._accessions.of(event.task)
+        return ""
 
     def _messages(self, event: tuple[Any, ...], at: dt.datetime, accession: str) -> Iterator[bytes]:
         if self._spool is None:
@@ -123,9 +130,6 @@ class Clerk:
         self._spooled()
 
 
-_OF_A_TASK = (Queried, TransferBegan, TransferEnded)
-
-
 def records(event: tuple[Any, ...], at: dt.datetime, site: Site, accession: str) -> tuple[Record, ...]:
     """The messages of the standard that an event makes."""
     match event:
@@ -147,16 +151,21 @@ def records(event: tuple[Any, ...], at: dt.datetime, site: Site, accession: str)
 
 
 class _Losses:
-    """Tells of what is lost when that begins, and how much it was when it is over."""
+    """Tells of what is lost when that begins, and how much it was when it is over. For any thread."""
 
     def __init__(self) -> None:
         self._lost: dict[str, int] = {}
+        self._lock = threading.Lock()
 
     def add(self, where: str, count: int, why: str) -> None:
-        if where not in self._lost:
+        with self._lock:
+            begins = where not in self._lost
+            self._lost[where] = self._lost.get(where, 0) + count
+        if begins:
             _log.error("audit: %s takes nothing more: %s", where, why)
-        self._lost[where] = self._lost.get(where, 0) + count
 
     def over(self, where: str) -> None:
-        if lost := self._lost.pop(where, 0):
+        with self._lock:
+            lost = self._lost.pop(where, 0)
+        if lost:
             _log.warning("audit: %s takes messages again; %d were lost", where, lost)

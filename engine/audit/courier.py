@@ -66,7 +66,9 @@ class Courier:
             self._line.send(messages)
             self._spool.delivered(messages)
         except OSError as error:
-            return self._put_off(error)
+            return self._put_off(str(error))
+        except Exception as error:  # noqa: BLE001  such as a host that is no name; it must not end this
+            return self._put_off(f"{type(error).__name__}: {error}")
         if self._pause != self._first:
             _log.info("audit: the collector %s takes messages again", self._where)
         self._pause = self._first
@@ -78,14 +80,14 @@ class Courier:
         self._news.wait()
         return True
 
-    def _put_off(self, error: OSError) -> bool:
+    def _put_off(self, why: str) -> bool:
         self._hang_up()
         if self._hurry.is_set():
             _log.warning("audit: messages for %s stay in the spool until the next start", self._where)
             return False
         if self._pause == self._first:
             text = "audit: the collector %s cannot be reached (%s); its messages are kept in the spool"
-            _log.warning(text, self._where, error)
+            _log.warning(text, self._where, why)
         self._hurry.wait(self._pause)
         self._pause = min(self._pause * 2, _LONGEST_PAUSE)
         return True

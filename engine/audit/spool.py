@@ -21,6 +21,7 @@ from engine.audit.syslog import framed
 
 _log = logging.getLogger(__name__)
 _SEGMENT = 2**20  # bytes, after which another one is begun
+_ROOM = 0.9  # of the limit: what is full is left alone until so much of it waits
 _TIDY = 2**16  # bytes of a segment that has been delivered in full, after which it goes
 _BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NAME = re.compile(r"(\d{12})\.spool")
@@ -46,6 +47,7 @@ class Spool:
         self._last = 1
         self._size = 0  # of the last segment
         self._waiting = 0  # bytes
+        self._full = False
         self._file = self._note = -1
 
     def open(self) -> int:
@@ -64,12 +66,15 @@ class Spool:
         """How many of them, the first ones, are on the disk now: the rest is more than may wait. OSError:
         none is."""
         with self._lock:
+            if self._full and self._waiting > _ROOM * self._limit:
+                return 0
             taken, text = 0, b""
             for message in messages:
                 frame = framed(message)
                 if self._waiting + len(text) + len(frame) > self._limit:
                     break
                 taken, text = taken + 1, text + frame
+            self._full = taken < len(messages)
             if text:
                 self._write(text)
             return taken

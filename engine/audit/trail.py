@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 
 from engine.audit.fault import AuditUnwritable
@@ -17,6 +18,7 @@ class Trail:
         self._path = path
         self._file = -1
         self._torn = False  # the last line is not whole
+        self._kept = True  # and no pipe or terminal
 
     def open(self) -> None:
         """AuditUnwritable where that cannot be."""
@@ -37,7 +39,8 @@ class Trail:
         finally:
             if written:
                 self._torn = not text[:written].endswith(b"\n")
-        os.fsync(self._file)
+        if self._kept:
+            os.fsync(self._file)
 
     def close(self) -> None:
         if self._file != -1:
@@ -54,7 +57,8 @@ class Trail:
     def _reopen(self) -> None:
         self.close()
         self._file = os.open(self._path, _FLAGS, 0o600)
-        self._torn = _ends_torn(self._path)
+        self._kept = stat.S_ISREG(os.fstat(self._file).st_mode)
+        self._torn = self._kept and _ends_torn(self._path)
 
 
 def _ends_torn(path: str) -> bool:

@@ -231,6 +231,27 @@ async def test_a_full_spool_is_told_once_and_the_file_has_what_is_missing_there(
     assert sum(path.stat().st_size for path in (tmp_path / "spool").glob("*.spool")) <= 3000
 
 
+async def test_a_host_that_is_no_name_leaves_everything_in_the_spool(
+    settings: Auditing, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with auditing(settings(Collector("a" * 70 + ".example", 514, None))) as events:
+        events.tell(acted(1))
+    assert "stay in the spool" in caplog.text
+    assert any(path.stat().st_size for path in (tmp_path / "spool").glob("*.spool"))
+
+
+async def test_an_event_that_makes_trouble_costs_no_other(
+    settings: Auditing, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with auditing(settings(file=True)) as events:
+        events.tell(acted(1))
+        events.tell(OperatorActed(object(), "", "approve", (2,), True))  # type: ignore[arg-type]
+        events.tell(acted(3))
+    lines = (tmp_path / "audit.jsonl").read_text().splitlines()
+    assert [json.loads(line)["tasks"] for line in lines] == [[1], [3]]
+    assert "OperatorActed was lost by a fault" in caplog.text
+
+
 async def test_a_place_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     collector = Collector("127.0.0.1", free_port(socket.SOCK_DGRAM), None)

@@ -133,7 +133,20 @@ def test_no_more_waits_than_may_and_there_is_room_again_after_a_delivery(opened:
     assert spool.append(messages[:1]) == 0
     spool.delivered(spool.next(2))
     assert spool.append(messages[:3]) == 2
+    assert spool.append([b"x"]) == 0
     assert opened(limit=1000).append(messages[:1]) == 0
+
+
+def test_a_full_spool_takes_nothing_small_either_until_there_is_room(opened: Opened) -> None:
+    spool = opened(limit=1000)
+    spool.append([b"x" * 96] * 9)
+    assert spool.append([b"x" * 96, b"x" * 96]) == 1
+    spool.delivered(spool.next(1)[:1])
+    assert spool.append([b"y" * 96]) == 1
+    assert spool.append([b"y" * 200, b"z"]) == 0
+    assert spool.append([b"z"]) == 0
+    spool.delivered(spool.next(1))
+    assert spool.append([b"z"]) == 1
 
 
 def test_nobody_else_can_read_it(opened: Opened, folder: Path) -> None:

@@ -72,6 +72,17 @@ def test_a_full_disk_is_an_error_and_the_trail_goes_on_after_it(trail: Trail, pa
     assert path.read_bytes() == b"two\n"
 
 
+def test_a_pipe_is_as_good_as_a_file(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    trail = Trail(f"/dev/fd/{writing}")
+    trail.open()
+    trail.write([b"{}\n"])
+    trail.close()
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        assert pipe.read() == b"{}\n"
+
+
 def test_a_file_that_cannot_be_names_place_and_cure(tmp_path: Path) -> None:
     with pytest.raises(AuditUnwritable, match=r"no/audit.jsonl cannot be written .* audit\.file of routes"):
         Trail(str(tmp_path / "no" / "audit.jsonl")).open()
