@@ -35,7 +35,7 @@ def test_lines_are_added_to_what_is_there(path: Path) -> None:
     assert path.read_bytes() == b"0\nx\n1\nx\n"
 
 
-def test_nobody_else_can_read_it_whatever_the_umask(trail: Trail, path: Path) -> None:
+def test_nobody_else_can_read_it(trail: Trail, path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
