@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tzlocal import get_localzone
 
@@ -31,6 +31,9 @@ from engine.scu import ArchiveClient, echo
 from engine.signals import stop_event
 from engine.store import Store
 
+if TYPE_CHECKING:
+    from engine.web.server import Web
+
 _log = logging.getLogger(__name__)
 
 
@@ -44,9 +47,14 @@ def clock_of(config: Config) -> Callable[[], dt.datetime]:
 class Engine:
     """A running Forefetch. An async context manager: leaving it drains and stops."""
 
-    def __init__(self, config: Config, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        config: Config,
+        environment: Mapping[str, str] = os.environ,
+        routes_file: str = "routes.yaml",
+    ) -> None:
         """ConfigError where a message profile cannot be read, StoreError where the journal cannot; nothing is
-        listening yet."""
+        listening yet. ``routes_file`` is where the configuration was read from, for sentences."""
         self._config = config
         settings = config.engine
         self._allowed = switch_on(environment)
@@ -78,6 +86,7 @@ class Engine:
             ),
             self._intake,
         )
+        self._web = web_of(config, routes_file, self._events)
 
     @property
     def events(self) -> Events:
@@ -93,6 +102,8 @@ class Engine:
         """Listen, and take up what was left. ListenError where the address is taken."""
         if not self._allowed:
             _log.warning("%s", SWITCH_REASON)
+        if self._web is not None:
+            await self._web.start()  # before anything moves: its file of users, or address, may not be usable
         await self._listener.start()
         self._events.tell(Started(join(*self._listener.address)))
         await self._dispatcher.start()
@@ -109,6 +120,8 @@ class Engine:
         await self._dispatcher.stop(patience)
         await self._intake.stop()
         await self._outbox.stop(patience)
+        if self._web is not None:
+            await self._web.stop()
         await self._store.close()
         _log.info("stopped")
 
@@ -121,6 +134,8 @@ class Engine:
             await self._dispatcher.stop(0)
             await self._intake.stop()
             await self._outbox.stop(0)
+            if self._web is not None:
+                await self._web.stop()
             await self._store.close()
             raise
         return self
@@ -129,6 +144,15 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+def web_of(config: Config, routes_file: str, events: Events) -> Web | None:
+    """The operator's page, not started; None without a section web, and then nothing of it is imported."""
+    if config.web is None:
+        return None
+    from engine.web.server import Web
+
+    return Web(config.web, config, routes_file, events)
 
 
 def dispatcher_of(
@@ -171,15 +195,15 @@ def message_profiles(config: Config) -> dict[str, Any]:
     return loaded
 
 
-def serve(config: Config) -> None:
+def serve(config: Config, routes_file: str) -> None:
     """Run until SIGTERM or SIGINT, then drain. Blocks."""
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
-        runner.run(_serve(config))
+        runner.run(_serve(config, routes_file))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, routes_file: str) -> None:
     stop = stop_event()
-    async with Engine(config):
+    async with Engine(config, routes_file=routes_file):
         gc.collect()
         gc.freeze()  # modules and routes stay for good: no collection need look at them again
         await stop.wait()

@@ -16,11 +16,15 @@ class Requests:
     def __init__(self, app: ASGIApp, otherwise: Callable[[], ASGIApp]) -> None:
         self._app = app
         self._otherwise = otherwise
+        self._shut = False
         self._requests: dict[anyio.CancelScope, str] = {}
         self._ended = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if self._shut:
+            await self._otherwise()(scope, receive, send)
+            return
         answer = Answer(send)
         with anyio.CancelScope() as request:
             self._requests[request] = scope["method"]
@@ -31,6 +35,10 @@ class Requests:
                 self._ended.set()
         if request.cancelled_caught and not answer.whole:
             await answer.close(self._otherwise, scope, receive)
+
+    def shut(self) -> None:
+        """Let nobody in any more."""
+        self._shut = True
 
     async def answered(self, patience: float) -> None:
         """Wait for what has been posted, ``patience`` seconds at most: something may be subscribed to."""

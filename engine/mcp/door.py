@@ -21,15 +21,10 @@ class Door:
     def __init__(self, app: ASGIApp, token: Token) -> None:
         self.requests = Requests(app, _stopping)
         self._token = token
-        self._shut = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         await (self._refusal(scope) or self.requests)(scope, receive, send)
-
-    def shut(self) -> None:
-        """Let nobody in any more."""
-        self._shut = True
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         given = [value for name, value in scope["headers"] if name == b"authorization"]
@@ -42,7 +37,7 @@ class Door:
         if not allowed:
             _log.warning("%s turned away: no token, or a wrong one", (scope.get("client") or ("unknown",))[0])
             return _unauthorized(bool(given))
-        return _stopping() if self._shut else None
+        return None
 
 
 def _unauthorized(tried: bool) -> JSONResponse:

@@ -37,7 +37,7 @@ async def serve_http(server: ToolServer, stop: asyncio.Event, endpoint: Endpoint
             _log.info("listening on %s", endpoint.url(port))
             await stop.wait()
             _log.info("stopping")
-            door.shut()
+            door.requests.shut()
             await server.end_calls()
             await door.requests.answered(_PATIENCE)
         door.requests.clear()
