@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +27,6 @@ from engine.web.access.login import Login, Throttles
 from engine.web.access.sessions import Sessions
 from engine.web.access.throttle import Throttle
 from engine.web.headers import STATIC, Headers
-from engine.web.health import Health
 from engine.web.office import Office
 from engine.web.refusal import refuse_as
 
@@ -38,14 +37,14 @@ def web_app(
     office: Office,
     settings: WebSettings,
     accounts: AccountsFile | None,
-    health: Health,
+    inside: Iterable[BaseRoute],
     clock: Callable[[], float],
 ) -> ASGIApp:
-    """The pages and the API, behind the door. ``accounts`` None: for this machine only, without a login.
-    ``clock``: seconds, of any beginning."""
+    """Routes behind the door, beside /login, /logout, /metrics and static files. ``accounts`` None: for this
+    machine only, without a login. ``clock``: seconds, of any beginning."""
     sessions = Sessions(settings.idle_timeout, settings.session_timeout, clock)
     identities = Identities(settings, accounts, sessions)
-    routes = [*health.routes(), metrics_route(office.metrics), *_static(), *_built(office)]
+    routes = [_metrics(office.metrics), *_static(), *inside]
     if accounts is not None:
         throttles = Throttles(Throttle(5, 900.0, clock), Throttle(5, 30.0, clock))
         routes = [*Login(settings, office.events, accounts, identities, throttles).routes(), *routes]
@@ -58,7 +57,7 @@ def web_app(
     return Headers(app, encrypted=settings.tls is not None)
 
 
-def metrics_route(metrics: Metrics) -> Route:
+def _metrics(metrics: Metrics) -> Route:
     """What Prometheus scrapes."""
 
     async def scrape(request: Request) -> Response:
@@ -73,7 +72,8 @@ def _static() -> Iterator[BaseRoute]:
         yield Mount(STATIC.rstrip("/"), StaticFiles(directory=_STATIC_FILES))
 
 
-def _built(office: Office) -> Iterator[BaseRoute]:
+def pages_and_calls(office: Office) -> Iterator[BaseRoute]:
+    """What there is to see and to ask for."""
     for name in ("engine.web.api", "engine.web.pages"):
         if find_spec(name) is not None:
             yield from import_module(name).routes(office)

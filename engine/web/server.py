@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import uvicorn
 from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute
 
 from engine.address import in_url
 from engine.config import Config, WebSettings
@@ -17,7 +18,7 @@ from engine.events import Events
 from engine.http import Requests, http_server, listen
 from engine.metrics import Metrics
 from engine.web.access.accounts import AccountsFile
-from engine.web.app import web_app
+from engine.web.app import pages_and_calls, web_app
 from engine.web.health import Health
 from engine.web.office import Office
 
@@ -26,7 +27,8 @@ _log = logging.getLogger(__name__)
 
 
 class Web:
-    """``routes_file``: the path of routes.yaml, for sentences. ``clock``: seconds, of any beginning."""
+    """``routes_file``: the path of routes.yaml, for sentences. ``inside``: the pages and the API. ``clock``:
+    seconds, of any beginning."""
 
     def __init__(
         self,
@@ -34,12 +36,15 @@ class Web:
         config: Config,
         routes_file: str,
         events: Events,
+        *,
+        inside: Callable[[Office], Iterable[BaseRoute]] = pages_and_calls,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._accounts = AccountsFile(settings.users) if settings.users else None
         self._office = Office(config, routes_file, events, Metrics(events, config.engine.store))
         self._health = Health(events)
+        self._inside = inside
         self._clock = clock
         self._requests: Requests | None = None
         self._server: uvicorn.Server | None = None
@@ -66,7 +71,8 @@ class Web:
             self._accounts.check()
         elif not settings.local:
             raise ListenError("web: whoever reaches it could act: set users, or listen on 127.0.0.1")
-        app = web_app(self._office, settings, self._accounts, self._health, self._clock)
+        inside = [*self._health.routes(), *self._inside(self._office)]
+        app = web_app(self._office, settings, self._accounts, inside, self._clock)
         self._requests = Requests(app, _stopping)
         try:
             self._server = http_server(self._requests, settings.tls)
