@@ -61,8 +61,10 @@ class _File(Section):
 
 
 def read_accounts(path: str) -> dict[str, Account]:
-    """By name. AccountsUnusable where others may read or change the file; ConfigError where it is wrong, or
-    there is none."""
+    """By name. AccountsUnusable where there is no such file, or others may read or change it; ConfigError
+    where it is wrong."""
+    if not Path(path).exists():
+        raise AccountsUnusable(f"there is no file {path}: forefetch user add NAME --role operator makes it")
     if is_public(path):
         raise AccountsUnusable(f"everybody on this machine may read or change {path}: chmod 600 {path}")
     file = checked(read(read_text(path), path), _File)
