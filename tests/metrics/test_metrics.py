@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -206,3 +207,15 @@ async def test_the_depth_of_the_queue_is_asked_of_the_journal_once_in_a_while(tm
             ("forefetch_queue_depth", "SCHEDULED", "a"): 3,
             ("forefetch_queue_depth", "SCHEDULED", "b"): 2,
         }
+
+
+def test_the_manual_lists_every_metric_and_no_other() -> None:
+    manual = Path(__file__).parents[2] / "docs" / "web.md"
+    listed = set(re.findall(r"^\| `(forefetch_\w+)` \|", manual.read_text(encoding="utf-8"), re.MULTILINE))
+    families = text_string_to_metric_families(Metrics(Events()).exposition().decode())
+    counted = {
+        f"{it.name}_total" if it.type == "counter" else it.name
+        for it in families
+        if it.name.startswith("forefetch_")
+    }
+    assert listed == counted | {"forefetch_queue_depth", "forefetch_journal_readable"}

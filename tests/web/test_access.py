@@ -148,6 +148,21 @@ async def test_a_wrong_token_is_none_even_with_a_session(house: House) -> None:
         assert answer.status_code == 401, authorization
 
 
+async def test_a_wrong_token_is_told_of_but_not_each_time(house: House) -> None:
+    client = await house.visitor("ff_wrong")
+    for _ in range(20):
+        assert (await client.get("/")).status_code == 401
+    assert house.told == [LoggedIn("a token", "127.0.0.1", succeeded=False)] * 5
+    assert (await house.log_in(await house.visitor(), "otto")).status_code == 303
+
+
+async def test_a_path_in_the_host_header_opens_nothing(house: House) -> None:
+    client = await house.visitor()
+    for host in ("x/health/", "x/health/?", "x/static/#", "127.0.0.1/login?", "127.0.0.1/health/live?"):
+        assert (await client.get("/", headers={"Host": host})).status_code == 401, host
+        assert (await client.post("/act", headers={"Host": host})).status_code == 401, host
+
+
 async def test_of_two_authorizations_neither_counts(house: House) -> None:
     client = await house.visitor()
     both = [("Authorization", f"Bearer {TOKEN}"), ("Authorization", f"Bearer {TOKEN}")]

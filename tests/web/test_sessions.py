@@ -111,6 +111,8 @@ async def test_the_field_is_found_in_a_form_with_files_too(house: House) -> None
     as_file = {"csrf": ("a.txt", csrf.encode())}
     assert (await client.post("/act", files=as_file)).status_code == 403
     assert (await client.post("/act", json={"csrf": csrf})).status_code == 403
+    broken = {"Content-Type": "multipart/form-data"}
+    assert (await client.post("/act", content=b"x", headers=broken)).status_code == 400
 
 
 @pytest.mark.parametrize("header", ["Sec-Fetch-Site", "Origin"])
