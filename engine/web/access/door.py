@@ -101,9 +101,8 @@ class Door:
 
     def _is_open(self, request: Request) -> bool:
         """Whether nobody has to be known for it."""
-        path: str = request.scope[
-            "path"
-        ]  # as routes see it: that of request.url can be made up by a Host header
+        # As routes see it: older versions of Starlette let a Host header make up that of request.url
+        path: str = request.scope["path"]
         if path == _METRICS:
             local = self._settings.local and names_this_machine(request)  # not what a proxy passes on
             return is_safe(request) and (local or self._settings.open_metrics)
