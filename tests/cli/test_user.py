@@ -57,6 +57,14 @@ def test_a_password_is_asked_for_twice_and_not_shown(users: Path) -> None:
     assert run("password", "vera", typed=f"{PASSWORD}\nanother one\n").exit_code != 0
 
 
+def test_check_says_that_nobody_could_log_in(users: Path) -> None:
+    done = CliRunner().invoke(app, ["check"])
+    assert isinstance(done.exception, AccountsUnusable)
+    assert "forefetch user add NAME --role operator" in str(done.exception)
+    run("add", "robot", "--no-password")
+    assert CliRunner().invoke(app, ["check"]).exit_code == 0
+
+
 def test_another_password_replaces_the_first_and_leaves_the_rest(users: Path) -> None:
     run("add", "otto", "--role", "operator", "--password-stdin", typed=f"{PASSWORD}\n")
     run("token", "otto")
@@ -78,6 +86,14 @@ def test_a_token_is_printed_once_and_only_its_hash_is_kept(users: Path) -> None:
     assert run("list").output == "robot: viewer, no password, 2 tokens\n"
     assert run("token", "robot", "--revoke").output == "2 tokens of robot are revoked\n"
     assert read_accounts(str(users))["robot"].tokens == ()
+
+
+def test_a_file_that_is_linked_to_stays_so(users: Path) -> None:
+    kept = users.parent / "elsewhere.yaml"
+    users.symlink_to(kept)
+    assert run("add", "robot", "--no-password").exit_code == 0
+    assert users.is_symlink()
+    assert list(read_accounts(str(kept))) == ["robot"]
 
 
 def test_who_is_removed_is_there_no_more_and_the_others_are(users: Path) -> None:

@@ -94,6 +94,8 @@ async def test_a_page_that_leads_here_by_another_name_is_refused_everywhere(open
         ("LOCALHOST", 200),
         ("127.0.0.1:9999", 200),  # through a tunnel
         (f"[::1]:{port}", 200),
+        ("127.0.0.2", 200),
+        ("10.0.0.1", 421),
     ):
         for path in ("/", "/metrics", "/health/live"):
             answer = await client.get(path, headers={"Host": host})

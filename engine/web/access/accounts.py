@@ -79,6 +79,7 @@ def read_accounts(path: str) -> dict[str, Account]:
 def write_accounts(path: str, accounts: Mapping[str, Account]) -> None:
     """All of it at once, or nothing. AccountsUnusable where it cannot be written."""
     users = {name: _written(account) for name, account in accounts.items()}
+    path = os.path.realpath(path)  # a link goes on leading there
     text = _HEADING + yaml.safe_dump({"users": users}, sort_keys=False, allow_unicode=True)
     beside = f"{path}.{os.getpid()}.new"
     try:
