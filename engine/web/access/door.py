@@ -35,8 +35,7 @@ _log = logging.getLogger(__name__)
 
 class Door:
     """Middleware of Starlette: sets ``request.state.user`` and ``request.state.csrf``, or answers itself.
-    ``throttle``
-    is that of wrong tokens; ``largest``: bytes that a request may bring."""
+    ``throttle`` is that of wrong tokens; ``largest``: bytes that a request may bring."""
 
     def __init__(
         self,
