@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tzlocal import get_localzone
 
@@ -25,14 +25,12 @@ from engine.events import Events, Started, Stopping
 from engine.intake import Intake
 from engine.listener import Listener, ListenerSettings
 from engine.outbox import Outbox
+from engine.parts import parts_of
 from engine.retention import Retention
 from engine.retrieve.gate import SWITCH_REASON, switch_on
 from engine.scu import ArchiveClient, echo
 from engine.signals import stop_event
 from engine.store import Store
-
-if TYPE_CHECKING:
-    from engine.audit import Audit
 
 _log = logging.getLogger(__name__)
 
@@ -47,15 +45,20 @@ def clock_of(config: Config) -> Callable[[], dt.datetime]:
 class Engine:
     """A running Forefetch. An async context manager: leaving it drains and stops."""
 
-    def __init__(self, config: Config, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        config: Config,
+        environment: Mapping[str, str] = os.environ,
+        routes_file: str = "routes.yaml",
+    ) -> None:
         """ConfigError where a message profile cannot be read, StoreError where the journal cannot; nothing is
-        listening yet."""
+        listening yet. ``routes_file`` is where the configuration was read from, for sentences."""
         self._config = config
         settings = config.engine
         self._allowed = switch_on(environment)
         profiles = message_profiles(config)
         self._events = Events()
-        self._audit = audit_of(config, self._events)
+        self._parts = parts_of(config, routes_file, self._events)
         self._store = Store.open(settings.store, events=self._events)
         self._dispatcher = dispatcher_of(config, self._store, switch_on=self._allowed, events=self._events)
         self._outbox = Outbox(self._store, tls={(rule.host, rule.port): rule.tls for rule in config.replies})
@@ -97,8 +100,8 @@ class Engine:
         """Listen, and take up what was left. ListenError where the address is taken."""
         if not self._allowed:
             _log.warning("%s", SWITCH_REASON)
-        if self._audit is not None:
-            await self._audit.start()
+        for part in self._parts:  # before anything moves: what one of them needs may not be usable
+            await part.start()
         await self._listener.start()
         self._events.tell(Started(join(*self._listener.address)))
         await self._dispatcher.start()
@@ -115,14 +118,14 @@ class Engine:
         await self._dispatcher.stop(patience)
         await self._intake.stop()
         await self._outbox.stop(patience)
-        await self._end_audit()
+        await self._end_parts()
         await self._store.close()
         _log.info("stopped")
 
-    async def _end_audit(self) -> None:
-        """While the journal is ours: so is the spool, then."""
-        if self._audit is not None:
-            await self._audit.stop()
+    async def _end_parts(self) -> None:
+        """While the journal is ours: so is the spool of the audit trail, then."""
+        for part in reversed(self._parts):
+            await part.stop()
 
     async def __aenter__(self) -> Engine:
         try:
@@ -133,7 +136,7 @@ class Engine:
             await self._dispatcher.stop(0)
             await self._intake.stop()
             await self._outbox.stop(0)
-            await self._end_audit()
+            await self._end_parts()
             await self._store.close()
             raise
         return self
@@ -170,15 +173,6 @@ def _place(destination: Destination, calling_ae_title: str) -> Place:
     return Place(destination, finder, partial(echo, destination.node, calling_ae_title, Timeouts()))
 
 
-def audit_of(config: Config, events: Events) -> Audit | None:
-    """Not started; None where routes.yaml has no audit trail. Imported here: without one it costs nothing."""
-    if config.audit is None:
-        return None
-    from engine.audit import Audit
-
-    return Audit(config.audit, config, events)
-
-
 def message_profiles(config: Config) -> dict[str, Any]:
     """The message profiles that routes name, by their file; ConfigError where one cannot be read."""
     from hl7apy import load_message_profile
@@ -193,15 +187,15 @@ def message_profiles(config: Config) -> dict[str, Any]:
     return loaded
 
 
-def serve(config: Config) -> None:
+def serve(config: Config, routes_file: str) -> None:
     """Run until SIGTERM or SIGINT, then drain. Blocks."""
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
-        runner.run(_serve(config))
+        runner.run(_serve(config, routes_file))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, routes_file: str) -> None:
     stop = stop_event()
-    async with Engine(config):
+    async with Engine(config, routes_file=routes_file):
         gc.collect()
         gc.freeze()  # modules and routes stay for good: no collection need look at them again
         await stop.wait()

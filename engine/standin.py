@@ -9,11 +9,12 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from engine.app import audit_of, dispatcher_of
+from engine.app import dispatcher_of
 from engine.config import Config
 from engine.dispatcher import Dispatcher
 from engine.errors import StoreError
 from engine.events import Events
+from engine.parts import audit_of
 from engine.store import Store, is_taken
 
 if TYPE_CHECKING:

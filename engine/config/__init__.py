@@ -3,6 +3,7 @@
 from engine.config.audit import AuditSettings, Collector
 from engine.config.load import load, parse, schema
 from engine.config.values import Config, EngineSettings, GateSettings, Limits, ReplyRule, reply_rule
+from engine.config.web import WebSettings
 
 __all__ = [
     "AuditSettings",
@@ -12,6 +13,7 @@ __all__ = [
     "GateSettings",
     "Limits",
     "ReplyRule",
+    "WebSettings",
     "load",
     "parse",
     "reply_rule",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from engine.config.audit import AuditSettings
+from engine.config.web import WebSettings
 from engine.dicom.node import Archive, Destination
 from engine.retrieve.budget import Budget
 from engine.retrieve.policy import NodeRule, Policy, RouteRule
@@ -110,6 +111,7 @@ class Config:
     gate: GateSettings
     replies: tuple[ReplyRule, ...] = ()
     audit: AuditSettings | None = None
+    web: WebSettings | None = None
     table: RouteTable = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

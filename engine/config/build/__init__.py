@@ -8,6 +8,7 @@ from engine.config.build.nodes import archive, destination
 from engine.config.build.relevance import vocabularies
 from engine.config.build.routes import route
 from engine.config.build.security import listener_tls, tls
+from engine.config.build.web import web
 from engine.config.models import RoutesFile
 from engine.config.models.engine import EngineSection, IntakeSection
 from engine.config.models.replies import ReplySection
@@ -30,6 +31,7 @@ def build(file: RoutesFile) -> Config:
         gate=gate(file),
         replies=tuple(_reply(section) for section in file.replies),
         audit=audit(file.audit, file.engine),
+        web=web(file.web),
     )
 
 

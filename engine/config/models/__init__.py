@@ -18,6 +18,7 @@ from engine.config.models.nodes import ArchiveSection, DestinationSection
 from engine.config.models.relevance import VocabularySection
 from engine.config.models.replies import ReplySection
 from engine.config.models.routes import RouteSection
+from engine.config.models.web import WebSection
 
 
 class RoutesFile(Section):
@@ -30,5 +31,6 @@ class RoutesFile(Section):
     destinations: Annotated[dict[str, DestinationSection], Field(min_length=1)]
     routes: Annotated[list[RouteSection], Field(min_length=1)]
     relevance: dict[str, VocabularySection] = default({}, "vocabularies for priors, beside the built-in one")
+    web: WebSection | None = default(None, "the operator's page, metrics and health; default: none")
     replies: list[ReplySection] = default([], "where application ACKs go; default: the same connection")
     audit: AuditSection | None = default(None, "who asked for what and who did it; default: no audit trail")
