@@ -32,6 +32,7 @@ from engine.signals import stop_event
 from engine.store import Store
 
 if TYPE_CHECKING:
+    from engine.alerts import Alerts
     from engine.audit import Audit
 
 _log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Engine:
         self._audit = audit_of(config, self._events)
         self._store = Store.open(settings.store, events=self._events)
         self._dispatcher = dispatcher_of(config, self._store, switch_on=self._allowed, events=self._events)
+        self._alerts = alerts_of(config, self._events)
         self._outbox = Outbox(self._store, tls={(rule.host, rule.port): rule.tls for rule in config.replies})
         self._retention = Retention(self._store, settings.store, settings.retention)
         self._intake = Intake(
@@ -105,6 +107,8 @@ class Engine:
         await self._intake.start()
         await self._outbox.start()
         await self._retention.start()
+        if self._alerts is not None:
+            await self._alerts.start()
 
     async def stop(self) -> None:
         """Accept nothing more, answer what was received, let moves end or cancel them, close the store."""
@@ -117,6 +121,8 @@ class Engine:
         await self._outbox.stop(patience)
         await self._end_audit()
         await self._store.close()
+        if self._alerts is not None:
+            await self._alerts.stop()
         _log.info("stopped")
 
     async def _end_audit(self) -> None:
@@ -135,6 +141,8 @@ class Engine:
             await self._outbox.stop(0)
             await self._end_audit()
             await self._store.close()
+            if self._alerts is not None:
+                await self._alerts.stop()
             raise
         return self
 
@@ -142,6 +150,15 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+
+def alerts_of(config: Config, events: Events) -> Alerts | None:
+    """Who is to be told of what; nobody, where routes.yaml does not say so."""
+    if config.alerts is None:
+        return None
+    from engine.alerts import Alerts
+
+    return Alerts(config.alerts, config, events)
 
 
 def dispatcher_of(

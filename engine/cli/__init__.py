@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from engine import __version__
-from engine.cli import archive, assistants, message, operate, scenario, simulate, story, tasks, verbs
+from engine.cli import alerts, archive, assistants, message, operate, scenario, simulate, story, tasks, verbs
 from engine.errors import ForefetchError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command()(message.send)
 app.command()(archive.retrieve)
 app.command()(archive.echo)
 app.command()(assistants.mcp)
+app.add_typer(alerts.verbs)
 app.command("test")(scenario.run_scenarios)
 app.command()(simulate.simulate)
 app.command()(simulate.demo)

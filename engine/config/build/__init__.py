@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.config.build.alerts import alerts
 from engine.config.build.audit import audit
 from engine.config.build.gate import gate
 from engine.config.build.nodes import archive, destination
@@ -30,6 +31,7 @@ def build(file: RoutesFile) -> Config:
         gate=gate(file),
         replies=tuple(_reply(section) for section in file.replies),
         audit=audit(file.audit, file.engine),
+        alerts=alerts(file),
     )
 
 

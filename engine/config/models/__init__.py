@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from engine.config.models.alerts import AlertsSection
 from engine.config.models.audit import AuditSection
 from engine.config.models.base import Section, default
 from engine.config.models.engine import EngineSection, IntakeSection
@@ -32,3 +33,4 @@ class RoutesFile(Section):
     relevance: dict[str, VocabularySection] = default({}, "vocabularies for priors, beside the built-in one")
     replies: list[ReplySection] = default([], "where application ACKs go; default: the same connection")
     audit: AuditSection | None = default(None, "who asked for what and who did it; default: no audit trail")
+    alerts: AlertsSection | None = default(None, "who is told of what; default: nobody")
