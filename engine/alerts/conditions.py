@@ -57,9 +57,7 @@ def disk_seen(rule: DiskRule, total: int, free: int, ledger: Ledger, now: dt.dat
     least = rule.least(total)
     space = f"{_size(free)} of {_size(total)} are free"
     if free < least:
-        sentence = (
-            f"the disk of the journal is nearly full: {space}, and less than {_size(least)} is too little"
-        )
+        sentence = f"the disk of the journal is nearly full: {space}, the least is {_size(least)}"
         cure = "free some space; then let engine.retention keep less. When it is full, messages are refused"
         ledger.wrong(Alert(DISK, Kind.DISK, Severity.CRITICAL, sentence, cure), now)
     elif free >= least * _ENOUGH:
