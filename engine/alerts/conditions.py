@@ -8,15 +8,15 @@ from engine.alerts.alert import Alert, Severity
 from engine.alerts.ledger import Ledger
 from engine.config.alerts import DiskRule, Kind
 from engine.events import GateClosed, GateOpened
+from engine.retrieve.gate import Gate
 
 JOURNAL, DISK = Kind.JOURNAL.value, Kind.DISK.value
-_BREAKER = "breaker"  # the gate of docs/gates.md
 _ENOUGH = 1.1  # times what was too little: else every message would raise it, and every pruning end it
 
 
 def breaker_opened(event: GateClosed, ledger: Ledger, now: dt.datetime) -> bool:
     """Whether a closed gate is one of a breaker. Its reason may quote the archive, and is not passed on."""
-    if event.gate != _BREAKER:
+    if event.gate != Gate.BREAKER:
         return False
     node = f"{event.scope} {event.name}"
     sentence = f"{node} has failed again and again: nothing moves there until it answers"
@@ -30,7 +30,7 @@ def breaker_opened(event: GateClosed, ledger: Ledger, now: dt.datetime) -> bool:
 
 def breaker_closed(event: GateOpened, ledger: Ledger) -> bool:
     """Whether an opened gate is one of a breaker."""
-    if event.gate != _BREAKER:
+    if event.gate != Gate.BREAKER:
         return False
     ledger.over(_key(event), f"{event.scope} {event.name} works again; what waited is moving")
     return True

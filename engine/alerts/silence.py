@@ -29,7 +29,7 @@ class Silence:
         self._heard = min(self._heard, now)  # the clock may have been set back
         began = self._began(now)
         if began is None:
-            text = f"{self._whose} is not watched at this time of the week; the last message was {self._last}"
+            text = f"{self._whose} is not watched at this time of the week; none has come since {self._last}"
             self._ledger.over(self.key, text)
         elif now < began + self._rule.after:
             self._ledger.over(self.key, f"messages come again from {self._whose}")
@@ -61,10 +61,11 @@ class Silence:
 
     @property
     def _last(self) -> str:
-        return f"before {self._heard.astimezone():%Y-%m-%d %H:%M:%S}"
+        return f"{self._heard.astimezone():%Y-%m-%d %H:%M:%S}"
 
     def _alert(self) -> Alert:
-        sentence = f"{self._whose} is silent: no message for {duration_text(self._rule.after)}"
+        long = duration_text(self._rule.after)
+        sentence = f"{self._whose} is silent: no message for {long}, none since {self._last}"
         cure = (
             "look at the sender (its queue, its log) and at the network between; forefetch send on the "
             "sending machine shows whether a message gets through"

@@ -17,7 +17,7 @@ from engine.tls import client_context
 
 _MOST = 65_536  # bytes of an answer that are read; nothing is made of them
 _URL = "alerts.webhook.url"
-_CURES = {
+_CURES: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "check alerts.webhook.secret and header",
     HTTPStatus.FORBIDDEN: "check alerts.webhook.secret and header, and what it allows",
     HTTPStatus.NOT_FOUND: f"check the path of {_URL}",

@@ -12,8 +12,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from engine.alerts import Alerts
 from engine.app import Engine
 from engine.errors import ConfigError

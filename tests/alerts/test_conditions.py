@@ -126,7 +126,9 @@ def test_a_feed_is_silent_when_no_message_has_come_for_long(ledger: Ledger) -> N
     silence.look(NOW + QUARTER)
     assert ledger.notices(NOW + QUARTER) == []
     silence.look(NOW + MINUTE + QUARTER)
-    assert only(ledger, NOW + HOUR).alert.sentence == "the HL7 feed is silent: no message for 15m"
+    last = f"{(NOW + MINUTE).astimezone():%Y-%m-%d %H:%M:%S}"
+    expected = f"the HL7 feed is silent: no message for 15m, none since {last}"
+    assert only(ledger, NOW + HOUR).alert.sentence == expected
     assert silence.due(NOW + HOUR) is None
     assert silence.heard(NOW + HOUR)
     silence.look(NOW + HOUR)
