@@ -62,7 +62,6 @@ class Alerts:
         rule, now = self._settings.dead_letters, self._clock()
         self._dead_letters = DeadLetters(rule, self._ledger) if rule is not None else None
         self._silences = [Silence(silence, self._ledger, now) for silence in self._settings.silence]
-        self._by_host = {silence.host: silence for silence in self._silences}
         if self._dead_letters is not None:
             events.listen(TaskEnded, self._task_ended)
         if self._silences:
@@ -155,8 +154,8 @@ class Alerts:
 
     def _message_answered(self, event: MessageAnswered) -> None:
         now, host = self._clock(), event.peer.rpartition(":")[0].strip("[]")
-        for silence in (self._by_host.get(""), self._by_host.get(host) if host else None):
-            if silence is not None and silence.heard(now):
+        for silence in self._silences:
+            if (not silence.host or silence.host == host) and silence.heard(now):
                 self._wake.set()
 
     def _gate_closed(self, event: GateClosed) -> None:

@@ -17,6 +17,7 @@ class Silence:
         self._rule = rule
         self._ledger = ledger
         self._heard = start
+        self.host = rule.host
         self.key = f"{Kind.SILENCE}:{rule.host}" if rule.host else Kind.SILENCE.value
 
     def heard(self, now: dt.datetime) -> bool:
@@ -49,11 +50,6 @@ class Silence:
             return self._heard
         opened = self._rule.windows.opened(now)
         return None if opened is None else max(self._heard, opened)
-
-    @property
-    def host(self) -> str:
-        """Whose messages count; empty: everybody's."""
-        return self._rule.host
 
     @property
     def _whose(self) -> str:
