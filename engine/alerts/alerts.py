@@ -148,8 +148,8 @@ class Alerts:
         assert self._dead_letters is not None  # it listens for it
         if event.outcome.status is TaskStatus.FAILED:
             self._dead_letters.failed(event.task.id, event.outcome.cause, self._clock())
-        else:
-            self._dead_letters.mended(event.task.id)
+        elif not self._dead_letters.mended(event.task.id):
+            return
         self._wake.set()
 
     def _message_answered(self, event: MessageAnswered) -> None:

@@ -29,6 +29,7 @@ class DeadLetters:
         self._causes: Counter[Cause] = Counter()
         self._named: list[int] = []
         self._open: set[int] = set()
+        self._beyond = 0  # not remembered
         self._first: dt.datetime | None = None
         self._last: dt.datetime | None = None
 
@@ -38,27 +39,31 @@ class DeadLetters:
         self._causes[cause] += 1
         if len(self._named) < _NAMED and task not in self._named:
             self._named.append(task)
-        if len(self._open) < _REMEMBERED:
-            self._open.add(task)
+        if task not in self._open:
+            if len(self._open) < _REMEMBERED:
+                self._open.add(task)
+            else:
+                self._beyond += 1
         self._first, self._last = self._first or now, now
 
-    def mended(self, task: int) -> None:
-        """A task has ended otherwise; it may have failed before."""
-        if task in self._open:
-            self._open.remove(task)
-            if not self._open:
-                self._ledger.over(
-                    KEY, "every retrieve that had failed has been tried again, and has ended well"
-                )
-                self._forget()
+    def mended(self, task: int) -> bool:
+        """A task has ended otherwise; it may have failed before. Whether that was the last of them."""
+        if task not in self._open:
+            return False
+        self._open.remove(task)
+        if self._open or self._beyond:
+            return False
+        self._ledger.over(KEY, "every retrieve that had failed was tried again, and has not failed again")
+        self._forget()
+        return True
 
     def look(self, now: dt.datetime) -> None:
         """Tell the ledger how it stands."""
         if self._first is None or self._last is None:
             return
         if now >= self._last + self._rule.quiet:
-            left = len(self._open)
-            text = f"no retrieve has failed for a while; {left} of {self._count} are still FAILED"
+            left = len(self._open) + self._beyond
+            text = f"no retrieve has failed for a while; {left} that had failed have not ended otherwise yet"
             self._ledger.over(KEY, text, f"{_WHERE} shows them; forefetch retry tries them again")
             self._forget()
         elif now >= self._first + self._rule.gather:
