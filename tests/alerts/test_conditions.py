@@ -111,7 +111,7 @@ def test_of_very_many_that_are_mended_those_that_are_not_remembered_keep_it_from
         letters.failed(task, Cause.NOT_FOUND, NOW)
     letters.look(NOW + GATHER)
     assert "10002 retrieves have failed" in only(ledger, NOW + GATHER).alert.sentence
-    assert not any([letters.mended(task) for task in range(10_002)])
+    assert not any(letters.mended(task) for task in range(10_002))
     letters.look(NOW + HOUR)
     assert "; 2 that had failed have not" in only(ledger, NOW + HOUR).alert.sentence
 
