@@ -17,6 +17,7 @@ from contextlib import suppress
 
 from engine.errors import StoreError
 from engine.hl7.message import best_header
+from engine.retrieve.retry import backoff
 from engine.sender import Connection, SendError, connect
 from engine.store import Letter, Store
 from engine.tls import Tls, reason
@@ -171,11 +172,6 @@ class Outbox:
             text = "no reply goes to this address any more, so that it is not known whether to encrypt"
             raise SendError(f"{text}; list it under replies in routes.yaml until this letter is delivered")
         return self._tls.get(letter.address)
-
-
-def backoff(attempts: int, first: float, longest: float) -> float:
-    """Seconds to wait after a failure that ``attempts`` others came before."""
-    return min(first * 2.0 ** min(attempts, 64), longest)
 
 
 async def _accept(connection: Connection, letter: Letter) -> str:
