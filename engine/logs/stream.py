@@ -1,45 +1,59 @@
-"""Log lines on standard error, at little cost: there is one for each message."""
+"""Where lines go: there is one for each message, so that they are gathered and written together."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
+import os
+import sys
+from enum import StrEnum
+from typing import TextIO
 
-_SHAPE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+from engine.logs.console import ConsoleLines
+
 _GATHERED_FOR = 0.02  # seconds
+# What they tell below a warning is of a session, or of what was asked: paths with patients' IDs, say
+_TALKATIVE = ("mcp", "uvicorn", "sse_starlette", "httpx")
 
 
-def log_to_stderr(level: int) -> None:
+class Format(StrEnum):
+    """How a line looks."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+def log_to_stderr(level: int, shape: Format = Format.CONSOLE) -> None:
     """What happens, for whoever runs a verb that serves. What no line tells, nobody looks up (Logging HOWTO,
-    Optimization)."""
+    Optimization). At DEBUG the faults of a program have their text, which nobody else is shown."""
     logging._srcfile = None
     logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
-    stream = _Gathering()
-    stream.setFormatter(_Lines(_SHAPE))
-    logging.basicConfig(level=level, handlers=[stream])
+    logging.basicConfig(level=level, handlers=[writer(shape, sys.stderr, texts=level <= logging.DEBUG)])
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
-class _Lines(logging.Formatter):
-    """The time is put into words once a second."""
+def writer(shape: Format, stream: TextIO, *, texts: bool = False) -> logging.Handler:
+    """A handler that writes lines of a shape to a stream, in colours where it is a terminal. ``texts``:
+    faults with their text."""
+    handler = _Gathering(stream)
+    if shape is Format.JSON:
+        from engine.logs.structured import JsonLines
 
-    _second = -1
-    _words = ""
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        second = int(record.created)
-        if second != self._second:
-            self._second, self._words = second, time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
-        return f"{self._words},{int(record.msecs):03}"
+        handler.setFormatter(JsonLines(texts=texts))
+    else:
+        colours = stream.isatty() and "NO_COLOR" not in os.environ
+        handler.setFormatter(ConsoleLines(texts=texts, colours=colours))
+    return handler
 
 
-class _Gathering(logging.StreamHandler):  # type: ignore[type-arg]
+class _Gathering(logging.StreamHandler[TextIO]):
     """What an event loop logs within some milliseconds is written at once: with every write a thread gives up
     the interpreter, and has to wait for the others until it gets it back. Warnings are written without delay,
     and so is what other threads log, each behind what came before."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
         self._lines: list[str] = []
         self._scheduled = False
 
