@@ -45,12 +45,3 @@ class ConsoleLines(logging.Formatter):
 
 def _without_text(record: logging.LogRecord, fault: BaseException) -> str:
     return f"{sentence_of(record)}: {place_of(fault)}"
-
-
-def _without_text(record: logging.LogRecord, fault: BaseException) -> str:
-    return f"{sentence_of(record)}: {place_of(fault)}"
-
-    def _sentence(self, record: logging.LogRecord) -> str:
-        """Of a line that was logged for a fault."""
-        assert record.exc_info
-        return record.getMessage() if self._texts else f"{sentence_of(record)}: {told(record.exc_info)}"
