@@ -14,8 +14,8 @@ class Fields(TypedDict, total=False):
     number, UID, or text that a message or an archive brought.
 
     ``message``, ``task``, ``letter``: numbers in the journal; ``tasks``: those that a message has made, or
-    has taken back; ``peer``: an address; ``type``: MSH-9; ``ack``: MSA-1; ``completed`` to ``remaining``:
-    sub-operations of a C-MOVE, where the archive has stated them.
+    has taken back; ``peer``: an address; ``type``: MSH-9; ``ack``: MSA-1; ``until``: a
+    time; ``counters``: the sub-operations of a C-MOVE that the archive has stated.
     """
 
     message: int
@@ -33,10 +33,7 @@ class Fields(TypedDict, total=False):
     gate: str
     attempt: int
     until: str
-    completed: int | None
-    failed: int | None
-    warning: int | None
-    remaining: int | None
+    counters: Mapping[str, int]
 
 
 class Extra(TypedDict):

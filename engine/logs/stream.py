@@ -49,30 +49,34 @@ def writer(shape: Format, stream: TextIO, *, texts: bool = False) -> logging.Han
 
 class _Gathering(logging.StreamHandler[TextIO]):
     """What an event loop logs within some milliseconds is written at once: with every write a thread gives up
-    the interpreter, and has to wait for the others until it gets it back. Warnings are written without delay,
-    and so is what other threads log, each behind what came before."""
+    the interpreter, and has to wait for the others until it gets it back. What other threads log goes with
+    that, or is written without delay, as warnings are: each behind what came before."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._lines: list[str] = []
-        self._scheduled = False
+        self._writes: asyncio.AbstractEventLoop | None = None  # it will, soon
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._lines.append(self.format(record) + self.terminator)
             loop = _running_loop()
-            if loop is None or record.levelno >= logging.WARNING:
+            if record.levelno >= logging.WARNING or not (loop or self._written_soon):
                 self.flush()
-            elif not self._scheduled:
-                self._scheduled = True
+            elif loop is not None and self._writes is not loop:
+                self._writes = loop
                 loop.call_later(_GATHERED_FOR, self.flush)
         except Exception:  # noqa: BLE001  as every handler of logging
             self.handleError(record)
 
+    @property
+    def _written_soon(self) -> bool:
+        return self._writes is not None and self._writes.is_running()
+
     def flush(self) -> None:
         self.acquire()
         try:
-            lines, self._lines, self._scheduled = self._lines, [], False
+            lines, self._lines, self._writes = self._lines, [], None
             if lines:
                 self.stream.write("".join(lines))
             super().flush()
