@@ -352,7 +352,8 @@ def _log_kept(received: Received, kept: Journaled, answer: Reply | None) -> None
     number, kind, peer = kept.message_id, received.header.message_type, received.peer
     routes, tasks = routes_of(received.decision), kept.task_ids
     word = "kept" if kept.new else "seen before"
-    extra = about(word, message=number, type=kind, peer=peer, routes=routes, tasks=tasks)
+    step = "kept" if kept.new else "repeated"
+    extra = about(step, message=number, type=kind, peer=peer, routes=routes, tasks=tasks)
     if answer is not None:
         extra["fields"]["ack"] = answer.code.value
     sentence = "message %d (%s) from %s %s: %s, %d tasks"
