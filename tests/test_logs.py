@@ -95,6 +95,7 @@ def logged(level: int = logging.INFO, *, texts: bool = False) -> Iterator[Log]:
         root.setLevel(before)
         for handler in handlers:
             root.removeHandler(handler)
+            handler.flush()  # what was gathered when the loop ended
             handler.close()
 
 
