@@ -23,6 +23,7 @@ from engine.cli import app
 from engine.config import Config, load, parse
 from engine.hl7.files import messages_of
 from engine.logs import Format, about, concerning, writer
+from engine.logs.stream import log_end, log_end_of_thread
 from engine.retrieve.breaker import BreakerRule
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.retry import Schedule
@@ -317,6 +318,27 @@ def test_a_fault_has_its_text_where_that_is_asked_for(shape: Format) -> None:
             logging.getLogger("engine.intake").exception("message 1 failed")
     assert "ValueError: Aalto" in log.text(shape)
     assert "Traceback" in log.text(shape)
+
+
+@pytest.mark.parametrize("shape", Format)
+def test_a_thread_or_a_process_that_ends_by_a_fault_is_told_without_its_text(
+    monkeypatch: pytest.MonkeyPatch, shape: Format
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", log_end_of_thread)
+    with logged() as log:
+        thread = threading.Thread(target=_fail)
+        thread.start()
+        thread.join()
+        try:
+            _fail()
+        except ValueError as fault:
+            log_end(type(fault), fault, fault.__traceback__)
+    first, last = log.text(shape).splitlines()
+    assert "a thread has ended by a fault" in first
+    assert "forefetch ends by a fault of its own" in last
+    assert "ValueError at " in first
+    assert "ValueError at " in last
+    assert told(log.text(shape), SECRETS) == set()
 
 
 async def test_what_asyncio_tells_of_a_task_that_failed_is_its_place_without_the_text() -> None:

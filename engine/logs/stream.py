@@ -6,11 +6,14 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 from enum import StrEnum
+from types import TracebackType
 from typing import TextIO
 
 from engine.logs.console import ConsoleLines
 
+_log = logging.getLogger(__name__)
 _GATHERED_FOR = 0.02  # seconds
 # What they tell below a warning is of a session, or of what was asked: paths with patients' IDs, say
 _TALKATIVE = ("mcp", "uvicorn", "sse_starlette", "httpx")
@@ -31,6 +34,19 @@ def log_to_stderr(level: int, shape: Format = Format.CONSOLE) -> None:
     logging.basicConfig(level=level, handlers=[writer(shape, sys.stderr, texts=level <= logging.DEBUG)])
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    sys.excepthook, threading.excepthook = log_end, log_end_of_thread
+
+
+def log_end(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
+    """A fault that ends the process is a line as any other, and not its text."""
+    _log.critical("forefetch ends by a fault of its own", exc_info=(kind, fault, trace))
+
+
+def log_end_of_thread(end: threading.ExceptHookArgs) -> None:
+    """The same of a thread, whoever has begun it."""
+    if end.exc_value is not None and not isinstance(end.exc_value, SystemExit):
+        info = (end.exc_type, end.exc_value, end.exc_traceback)
+        _log.error("a thread has ended by a fault", exc_info=info)
 
 
 def writer(shape: Format, stream: TextIO, *, texts: bool = False) -> logging.Handler:
