@@ -235,6 +235,14 @@ def test_what_fails_is_held_or_is_verified_has_a_line_too(troubled: Log) -> None
     assert {line["archive"] for line in troubled.of("closed") if "gate" in line} == {"main"}
 
 
+def test_every_field_and_every_step_is_in_the_documentation(log: Log, troubled: Log) -> None:
+    text = (SAMPLES.parent / "docs" / "operating.md").read_text(encoding="utf-8")
+    lines = [*log.lines, *troubled.lines]
+    words = {word for line in lines for word in [*line, line.get("step", "event")]}
+    assert words > {"message", "task", "kept", "moved"}
+    assert {word for word in words if f"`{word}`" not in text} == set()
+
+
 def test_a_line_is_one_json_object_with_the_time_in_utc(log: Log) -> None:
     for line in log.lines:
         assert list(line)[:4] == ["timestamp", "level", "logger", "event"]
