@@ -24,7 +24,7 @@ from engine.retrieve.breaker import (
 )
 from engine.retrieve.breaker import reason as reason_of
 from engine.retrieve.gate import Gate
-from engine.retrieve.outcome import Cause, Outcome, failure
+from engine.retrieve.outcome import Cause, Outcome
 from engine.retrieve.task import RetrieveTask
 from engine.store import Store
 
@@ -105,18 +105,16 @@ class Breakers:
             if meter.probe is not None:
                 await asyncio.get_running_loop().run_in_executor(self._probers, meter.probe)
         except ForefetchError as error:
-            plain = error.plain if isinstance(error, NodeError) else type(error).__name__
-            self._not_yet(meter, failure(error).text, plain)
+            self._not_yet(meter, error.plain if isinstance(error, NodeError) else str(error))
         except Exception as error:  # noqa: BLE001  see above
             _log.exception("%s could not be asked", meter, extra=_about(meter, "failed"))
-            text = f"fault in forefetch: {type(error).__name__}"
-            self._not_yet(meter, text, text)
+            self._not_yet(meter, f"fault in forefetch: {type(error).__name__}")
         else:
             meter.breaker = probe_passed(meter.breaker)
 
-    def _not_yet(self, meter: Meter, text: str, plain: str) -> None:
+    def _not_yet(self, meter: Meter, text: str) -> None:
         assert meter.rule.breaker is not None  # it is open
-        _log.info("%s does not answer yet: %s", meter, plain, extra=_about(meter, "asked"))
+        _log.info("%s does not answer yet: %s", meter, text, extra=_about(meter, "asked"))
         meter.breaker = probe_failed(meter.breaker, meter.rule.breaker, _now(), text)
 
     async def _publish(self, meter: Meter) -> None:

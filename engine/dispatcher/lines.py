@@ -64,7 +64,8 @@ def wait(tasks: Sequence[RetrieveTask], verdict: Closed) -> None:
 
 def expired(task: RetrieveTask) -> None:
     """A held one."""
-    _log.warning("task %d has failed: nobody approved it in time", task.id, extra=_of("finished", task))
+    extra = _of("finished", task) if task.outcome is None else _ended("finished", task, task.outcome)
+    _log.warning("task %d has failed: nobody approved it in time", task.id, extra=extra)
 
 
 def dropped(task: RetrieveTask, outcome: Outcome) -> None:

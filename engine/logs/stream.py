@@ -15,8 +15,8 @@ from engine.logs.console import ConsoleLines
 
 _log = logging.getLogger(__name__)
 _GATHERED_FOR = 0.02  # seconds
-# What they tell below a warning is of a session, or of what was asked: paths with patients' IDs, say
-_TALKATIVE = ("mcp", "uvicorn", "sse_starlette", "httpx")
+# What they tell below a warning is of a session, or of what was asked: a path with a patient's ID, say
+_TALKATIVE = ("mcp", "uvicorn", "sse_starlette", "httpx", "httpcore", "python_multipart")
 
 
 class Format(StrEnum):
