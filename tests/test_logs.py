@@ -24,6 +24,7 @@ from engine.config import Config, load, parse
 from engine.hl7.files import messages_of
 from engine.logs import Format, about, concerning, writer
 from engine.logs.stream import log_end, log_end_of_thread
+from engine.metrics import Metrics
 from engine.retrieve.breaker import BreakerRule
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.retry import Schedule
@@ -64,7 +65,9 @@ routes:
 
 
 class Log:
-    """What was logged, in both shapes, at the default level."""
+    """What was logged, in both shapes, at the default level; ``metrics`` is what /metrics answers then."""
+
+    metrics = ""
 
     def __init__(self) -> None:
         self.streams = {shape: io.StringIO() for shape in Format}
@@ -100,12 +103,15 @@ def logged(level: int = logging.INFO, *, texts: bool = False) -> Iterator[Log]:
             handler.close()
 
 
-async def _carried_out(config: Config, messages: Sequence[bytes], still: set[TaskStatus]) -> None:
-    """Each on a connection of its own, until all that they ask for is over, or in one of these states."""
+async def _carried_out(config: Config, messages: Sequence[bytes], still: set[TaskStatus]) -> str:
+    """Each on a connection of its own, until all that they ask for is over, or in one of these states; the
+    metrics of all that."""
     async with Engine(config, ALLOWED) as engine, asyncio.timeout(60):
+        metrics = Metrics(engine.events, config.engine.store)
         await asyncio.gather(*(send(*engine.address, [message]) for message in messages))
         while not await asyncio.to_thread(_over, config, still):  # noqa: ASYNC110  by other threads
             await asyncio.sleep(0.02)
+        return (await asyncio.to_thread(metrics.exposition)).decode()
 
 
 def _over(config: Config, still: set[TaskStatus]) -> bool:
@@ -133,7 +139,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     messages = [it for path in sorted(SAMPLES.glob("*.hl7")) for it in messages_of(path.read_bytes())]
     with logged() as log, simulated_nodes(config) as nodes:
         store = str(tmp_path_factory.mktemp("logs") / "forefetch.db")
-        asyncio.run(_carried_out(on_simulated_nodes(config, nodes, store), messages, set()))
+        log.metrics = asyncio.run(_carried_out(on_simulated_nodes(config, nodes, store), messages, set()))
     return log
 
 
@@ -150,7 +156,7 @@ def troubled(tmp_path_factory: pytest.TempPathFactory) -> Log:
             ports = {"archive": archive.address[1], "reading": reading.address[1]}
             config = _hurried(parse(TROUBLED.format(store=store, **ports)))
             messages = [order(), order("RE", study="2.25.1001002", control_id="M2")]
-            asyncio.run(_carried_out(config, messages, {TaskStatus.HELD}))
+            log.metrics = asyncio.run(_carried_out(config, messages, {TaskStatus.HELD}))
         assert len(archive.faults.fired) == len(faults)
     return log
 
@@ -165,6 +171,13 @@ def test_no_name_id_or_birth_date_of_the_samples_is_logged(log: Log, shape: Form
 def test_nothing_that_an_archive_says_of_a_patient_is_logged(troubled: Log, shape: Format) -> None:
     assert "query-failed" in troubled.text(shape)
     assert told(troubled.text(shape), SECRETS) == set()
+
+
+def test_nothing_of_a_patient_is_in_the_metrics(log: Log, troubled: Log) -> None:
+    for text in (log.metrics, troubled.metrics):
+        assert 'archive="main"' in text
+        assert told(text, SECRETS) == set()
+        assert told(text + 'forefetch_x{archive="FF-1001"} 1', SECRETS) == {"ff-1001"}
 
 
 def test_the_secrets_are_those_of_the_samples() -> None:
