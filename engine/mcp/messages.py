@@ -24,18 +24,17 @@ from engine.mcp import sending
 from engine.mcp.desk import Desk
 from engine.mcp.explanations import Explanation, explained
 from engine.mcp.hints import ASKS, SENDS
-from engine.mcp.masking import Veil
-from engine.mcp.payloads import payloads_of
 from engine.mcp.result import clear, told
 from engine.mcp.sending import SendReport
 from engine.mcp.switches import SEND, require
 from engine.mcp.threads import in_thread
-from engine.mcp.veiling import veiled_decision, veiled_resolution
 from engine.resolve import Finder
 from engine.routing.admission import examine
 from engine.routing.router import Matched
 from engine.sender import SendError, send
 from engine.telling.acknowledgment import Acknowledgment
+from engine.telling.masking import Veil
+from engine.telling.payloads import payloads_of
 from engine.telling.preview import (
     Preview,
     clients_of,
@@ -44,6 +43,7 @@ from engine.telling.preview import (
     preview_lines,
     refusal_dict,
 )
+from engine.telling.veiling import veiled_decision, veiled_resolution
 
 _LONGEST = 600.0  # seconds
 _ASKED_FOR_NONE = (

@@ -12,7 +12,6 @@ from pydantic import Field
 from engine.config import Config
 from engine.errors import ForefetchError, MessageError
 from engine.hl7.patient import of_all, patient_values
-from engine.mcp.masking import WITHHELD, Masking, Veil
 from engine.mcp.result import Answer, Content
 from engine.telling.acknowledgment import (
     AckLine,
@@ -20,6 +19,7 @@ from engine.telling.acknowledgment import (
     acknowledgment_lines,
     read_acknowledgment,
 )
+from engine.telling.masking import WITHHELD, Masking, Veil
 from engine.tls import Tls
 
 

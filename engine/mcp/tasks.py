@@ -15,7 +15,6 @@ from engine.hl7.patient import PatientValues, of_all
 from engine.mcp.caller import Ctx, who
 from engine.mcp.desk import Desk
 from engine.mcp.hints import MOVES, READS
-from engine.mcp.masking import Veil
 from engine.mcp.result import clear, refused, told
 from engine.mcp.switches import TASKS, require
 from engine.mcp.task_contents import (
@@ -29,12 +28,13 @@ from engine.mcp.task_contents import (
     story_content,
     task_content,
 )
-from engine.mcp.veiling import veiled_hold, veiled_story, veiled_task
 from engine.retrieve.task import RetrieveTask, Verb
 from engine.store import is_running, list_tasks, operate, patients_of, story_of
+from engine.telling.masking import Veil
 from engine.telling.selecting import selection_of
 from engine.telling.story import story_lines
 from engine.telling.tasks import AT_THE_NEXT_START, NO_ENGINE, Summary, summary_lines, summary_of
+from engine.telling.veiling import veiled_hold, veiled_story, veiled_task
 from engine.waiting import holds
 
 _MOST_LISTED = 200

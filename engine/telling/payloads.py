@@ -1,4 +1,4 @@
-"""Messages as an assistant gives them: text in which one or several stand, as in a file."""
+"""Messages as people and programs give them: text in which one or several stand, as in a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decisions and tasks as an assistant may see them: the same values with their patient behind a veil.
+"""Decisions and tasks for those who may not see their patients: the same values with them behind a veil.
 
 What is told of them afterwards is in the very words that a person reads, and keeps its form: a time stays a
 time, though a patient's ID may be a year.
@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from engine.hl7.message import Located
 from engine.hl7.patient import about_patient
-from engine.mcp.masking import Veil
 from engine.resolve import Resolution
 from engine.retrieve.outcome import Outcome
 from engine.retrieve.plan import PlanProblem, RetrievePlan
@@ -21,6 +20,7 @@ from engine.routing.meaning import Meaning, Merge, Number, Occasion, PatientIden
 from engine.routing.router import Decision, Matched, RouteTrace
 from engine.routing.table import RuledOut
 from engine.store import Line, Story
+from engine.telling.masking import Veil
 from engine.waiting import Hold
 
 
