@@ -1,4 +1,4 @@
-"""What changes while somebody looks, by server-sent events (HTML Living Standard 9.2): one producer for all."""
+"""What changes while one looks, by server-sent events (HTML Living Standard 9.2): one producer for all."""
 
 from __future__ import annotations
 

@@ -53,9 +53,7 @@ class State(NamedTuple):
 def states_of(config: Config, now: Standing, at: dt.datetime) -> list[State]:
     """Archives first, in the order of routes.yaml."""
     gate = config.gate
-    archives = [
-        _state("archive", it, it, gate.archives[it.name], now, at) for it in config.archives.values()
-    ]
+    archives = [_state("archive", it, it, gate.archives[it.name], now, at) for it in config.archives.values()]
     destinations = [
         _state("destination", it, it.node, gate.destinations[it.name], now, at)
         for it in config.destinations.values()
@@ -64,7 +62,12 @@ def states_of(config: Config, now: Standing, at: dt.datetime) -> list[State]:
 
 
 def _state(
-    kind: str, listed: Archive | Destination, node: Node | None, rule: NodeRule, now: Standing, at: dt.datetime
+    kind: str,
+    listed: Archive | Destination,
+    node: Node | None,
+    rule: NodeRule,
+    now: Standing,
+    at: dt.datetime,
 ) -> State:
     running = now.running_from if kind == "archive" else now.running_to
     shut = tuple(it for it in now.closures if (it.scope, it.name) == (kind, listed.name))

@@ -56,7 +56,9 @@ def _failing(failed: int, running: int) -> str:
 
 def _moving(seen: Situation, running: int, arrived: int) -> Verdict:
     told = [f"{running} under way"] if running else []
-    told += [f"{plural(arrived, 'study', 'studies')} arrived in the last {_LATELY} minutes"] if arrived else []
+    told += (
+        [f"{plural(arrived, 'study', 'studies')} arrived in the last {_LATELY} minutes"] if arrived else []
+    )
     if any(closure.gate == Gate.BREAKER.value for closure in seen.standing.closures):
         return Verdict("warn", "triangle", "Moving in part", ", ".join(told))
     return Verdict("good", "arrow", "Moving", ", ".join(told))
