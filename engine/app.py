@@ -10,16 +10,18 @@ import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tzlocal import get_localzone
 
 from engine.config import Config
+from engine.connection import join
 from engine.dicom.node import Destination, Timeouts
 from engine.dispatcher import Dispatcher
 from engine.dispatcher.work import Place
 from engine.errors import Complaint, ConfigError
 from engine.event_loop import fastest_loop
+from engine.events import Events, Started, Stopping
 from engine.intake import Intake
 from engine.listener import Listener, ListenerSettings
 from engine.outbox import Outbox
@@ -28,6 +30,9 @@ from engine.retrieve.gate import SWITCH_REASON, switch_on
 from engine.scu import ArchiveClient, echo
 from engine.signals import stop_event
 from engine.store import Store
+
+if TYPE_CHECKING:
+    from engine.web.server import Web
 
 _log = logging.getLogger(__name__)
 
@@ -42,15 +47,21 @@ def clock_of(config: Config) -> Callable[[], dt.datetime]:
 class Engine:
     """A running Forefetch. An async context manager: leaving it drains and stops."""
 
-    def __init__(self, config: Config, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        config: Config,
+        environment: Mapping[str, str] = os.environ,
+        routes_file: str = "routes.yaml",
+    ) -> None:
         """ConfigError where a message profile cannot be read, StoreError where the journal cannot; nothing is
-        listening yet."""
+        listening yet. ``routes_file`` is where the configuration was read from, for sentences."""
         self._config = config
         settings = config.engine
         self._allowed = switch_on(environment)
         profiles = message_profiles(config)
-        self._store = Store.open(settings.store)
-        self._dispatcher = dispatcher_of(config, self._store, switch_on=self._allowed)
+        self._events = Events()
+        self._store = Store.open(settings.store, events=self._events)
+        self._dispatcher = dispatcher_of(config, self._store, switch_on=self._allowed, events=self._events)
         self._outbox = Outbox(self._store, tls={(rule.host, rule.port): rule.tls for rule in config.replies})
         self._retention = Retention(self._store, settings.store, settings.retention)
         self._intake = Intake(
@@ -60,6 +71,7 @@ class Engine:
             clock=clock_of(config),
             outbox=self._outbox,
             profiles=profiles,
+            events=self._events,
         )
         self._listener = Listener(
             ListenerSettings(
@@ -74,6 +86,12 @@ class Engine:
             ),
             self._intake,
         )
+        self._web = web_of(config, routes_file, self._events)
+
+    @property
+    def events(self) -> Events:
+        """What happens, for those who listen before `start`."""
+        return self._events
 
     @property
     def address(self) -> tuple[str, int]:
@@ -84,7 +102,10 @@ class Engine:
         """Listen, and take up what was left. ListenError where the address is taken."""
         if not self._allowed:
             _log.warning("%s", SWITCH_REASON)
+        if self._web is not None:
+            await self._web.start()  # before anything moves: its file of users, or address, may not be usable
         await self._listener.start()
+        self._events.tell(Started(join(*self._listener.address)))
         await self._dispatcher.start()
         await self._intake.start()
         await self._outbox.start()
@@ -93,11 +114,14 @@ class Engine:
     async def stop(self) -> None:
         """Accept nothing more, answer what was received, let moves end or cancel them, close the store."""
         patience = self._config.engine.drain_timeout
+        self._events.tell(Stopping())
         await self._retention.stop()
         await self._listener.drain(patience)
         await self._dispatcher.stop(patience)
         await self._intake.stop()
         await self._outbox.stop(patience)
+        if self._web is not None:
+            await self._web.stop()
         await self._store.close()
         _log.info("stopped")
 
@@ -110,6 +134,8 @@ class Engine:
             await self._dispatcher.stop(0)
             await self._intake.stop()
             await self._outbox.stop(0)
+            if self._web is not None:
+                await self._web.stop()
             await self._store.close()
             raise
         return self
@@ -120,7 +146,18 @@ class Engine:
         await self.stop()
 
 
-def dispatcher_of(config: Config, store: Store, *, switch_on: bool, by_hand: bool = False) -> Dispatcher:
+def web_of(config: Config, routes_file: str, events: Events) -> Web | None:
+    """The operator's page, not started; None without a section web, and then nothing of it is imported."""
+    if config.web is None:
+        return None
+    from engine.web.server import Web
+
+    return Web(config.web, config, routes_file, events)
+
+
+def dispatcher_of(
+    config: Config, store: Store, *, switch_on: bool, by_hand: bool = False, events: Events | None = None
+) -> Dispatcher:
     """The dispatcher of a configuration, not started; ``by_hand`` as in `Dispatcher`."""
     calling = config.engine.ae_title
     return Dispatcher(
@@ -132,6 +169,7 @@ def dispatcher_of(config: Config, store: Store, *, switch_on: bool, by_hand: boo
         aging=dt.timedelta(seconds=config.gate.aging),
         verify_within=config.gate.verify_within,
         by_hand=by_hand,
+        events=events,
     )
 
 
@@ -157,15 +195,15 @@ def message_profiles(config: Config) -> dict[str, Any]:
     return loaded
 
 
-def serve(config: Config) -> None:
+def serve(config: Config, routes_file: str) -> None:
     """Run until SIGTERM or SIGINT, then drain. Blocks."""
     with asyncio.Runner(loop_factory=fastest_loop()) as runner:
-        runner.run(_serve(config))
+        runner.run(_serve(config, routes_file))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, routes_file: str) -> None:
     stop = stop_event()
-    async with Engine(config):
+    async with Engine(config, routes_file=routes_file):
         gc.collect()
         gc.freeze()  # modules and routes stay for good: no collection need look at them again
         await stop.wait()

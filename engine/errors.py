@@ -15,6 +15,7 @@
     │   ├── AssociationAborted     A-ABORT, A-P-ABORT or connection closed while waiting
     │   ├── NodeTimeout            silence: ACSE, DIMSE or the total time of one operation
     │   └── QueryFailed            a C-FIND that ended with a failure status
+    ├── ListenError            the operator: an address cannot be listened on
     └── StoreError             this machine: the disk or the database
 
 An adapter turns a foreign exception into one of these and keeps it as ``__cause__``.
@@ -148,6 +149,10 @@ class QueryFailed(NodeError):
     def __init__(self, node: str, text: str, status: int) -> None:
         self.status = status
         super().__init__(node, text)
+
+
+class ListenError(ForefetchError):
+    """An address, or its files of TLS, cannot be had. The text has the cure."""
 
 
 class StoreError(ForefetchError):

@@ -15,8 +15,9 @@ from engine.config import Config, ReplyRule, reply_rule
 from engine.control_id import control_ids
 from engine.dispatcher import Dispatcher
 from engine.errors import ErrorCode, MessageError, StoreError
+from engine.events import Events, MessageAnswered
 from engine.explanation import problems_of
-from engine.hl7.ack import AckCode, AckError, Envelope, Reply, Severity, acknowledge
+from engine.hl7.ack import AckCode, AckError, Envelope, Reply, Severity, acknowledge, code_of
 from engine.hl7.batch import is_batch, messages_of_batch
 from engine.hl7.message import Header, Message, best_header, has_msa, is_acknowledgment
 from engine.hl7.mode import accept_code, mode_of
@@ -47,6 +48,7 @@ class Intake:
         clock: Callable[[], dt.datetime],
         outbox: Outbox,
         profiles: Mapping[str, Any] | None = None,
+        events: Events | None = None,
     ) -> None:
         """``clock`` gives the time with its zone; ``profiles`` are message profiles by their file. ``outbox``
         takes application acknowledgments that have a reply address."""
@@ -56,6 +58,7 @@ class Intake:
         self._clock = clock
         self._outbox = outbox
         self._profiles = profiles or {}
+        self._events = events or Events()
         self._control_ids = control_ids(time.time_ns())
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # at hl7apy
         self._batches: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # whose messages begin
@@ -103,33 +106,44 @@ class Intake:
         acknowledgment."""
         if is_acknowledgment(head):
             return None
-        return self._ack(best_header(head), _nak(MessageError(reason, code=ErrorCode.INTERNAL, reject=True)))
+        refusal = _nak(MessageError(reason, code=ErrorCode.INTERNAL, reject=True))
+        self._events.tell(MessageAnswered(refusal.code.value, "", 0.0, ""))
+        return self._ack(best_header(head), refusal)
 
     async def _receive(self, payload: bytes, peer: str) -> Answer:
         if has_msa(payload):
             return _unacknowledged(peer)
+        began, kind = time.monotonic(), ""
         try:
             received = self._read(payload, peer, self._clock())
+            kind = received.header.message_type
             if received.header.type_code == "ACK":
                 return _unacknowledged(peer)
-            examine(received.header, self._config.intake, self._config.table)
-            if _validates(received.decision) or (self._turns and peer in self._turns):
-                await self._validate(received)
-            kept = await self._keep(received)
-            if kept.ack is not None and not received.mode.enhanced:
-                return Answer((kept.ack,))
-            return await self._answer(received, kept)
+            answer = await self._take(received)
         except MessageError as error:
             _log.warning(
                 "message from %s refused: HL7 error %d at %s", peer, error.code, error.location or "MSH"
             )
-            return self._turned_down(payload, _nak(error))
+            answer = self._turned_down(payload, _nak(error))
         except StoreError as error:
             _log.error("message from %s could not be kept: %s", peer, error)
-            return self._turned_down(payload, _rejected(_NOT_KEPT))
+            answer = self._turned_down(payload, _rejected(_NOT_KEPT))
         except Exception:  # noqa: BLE001  a fault of ours is answered too: the sender waits
             _log.exception("message from %s failed by a fault of forefetch", peer)
-            return self._turned_down(payload, _rejected(_FAULT))
+            answer = self._turned_down(payload, _rejected(_FAULT))
+        code = code_of(answer.now[0]) if answer.now else ""
+        self._events.tell(MessageAnswered(code, kind, time.monotonic() - began, peer))
+        return answer
+
+    async def _take(self, received: Received) -> Answer:
+        """Keep a message that can be read, and answer it."""
+        examine(received.header, self._config.intake, self._config.table)
+        if _validates(received.decision) or (self._turns and received.peer in self._turns):
+            await self._validate(received)
+        kept = await self._keep(received)
+        if kept.ack is not None and not received.mode.enhanced:
+            return Answer((kept.ack,))
+        return await self._answer(received, kept)
 
     def _read(self, payload: bytes, peer: str, at: dt.datetime) -> Received:
         message = Message(payload, self._config.engine.default_charset)

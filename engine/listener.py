@@ -7,20 +7,16 @@ import logging
 import ssl
 
 from engine.connection import Connection, ListenerSettings, Receiver, join
-from engine.errors import ForefetchError
+from engine.errors import ListenError
 from engine.tls import Tls, server_context
 from engine.tls.channel import TlsChannel
 
-__all__ = ["ListenError", "Listener", "ListenerSettings", "Receiver"]
+__all__ = ["Listener", "ListenerSettings", "Receiver"]
 
 _MOST_ENDING = 4
 """So many times the limit of connections may be there in all, with those that only wait for answers."""
 
 logger = logging.getLogger(__name__)
-
-
-class ListenError(ForefetchError):
-    """The listener cannot have its address."""
 
 
 class Listener:

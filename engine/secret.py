@@ -40,3 +40,13 @@ class Secret:
                 raise SecretMissing(f"{self.file} is empty; write the secret into it")
             return content
         return self.text.encode()
+
+
+def is_public(path: str) -> bool:
+    """Whether everybody on this machine may read or change a file. False where there is none."""
+    if not path or os.name != "posix":
+        return False
+    try:
+        return bool(Path(path).stat().st_mode & 0o006)
+    except OSError:  # reading it says why
+        return False

@@ -16,8 +16,9 @@ import pytest
 
 from engine import outgoing as outgoing_module
 from engine.answer import Answer
+from engine.errors import ListenError
 from engine.hl7.mllp import frame
-from engine.listener import Listener, ListenError, ListenerSettings
+from engine.listener import Listener, ListenerSettings
 
 HANG = 20.0
 """Seconds after which a test that hangs fails."""

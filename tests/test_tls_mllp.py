@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
+from engine.errors import ListenError
 from engine.hl7.mllp import frame
-from engine.listener import Listener, ListenError, ListenerSettings
+from engine.listener import Listener, ListenerSettings
 from engine.outbox import Outbox
 from engine.sender import SendError, send
 from engine.store import LetterStatus

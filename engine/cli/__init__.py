@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from engine import __version__
-from engine.cli import archive, assistants, message, operate, scenario, simulate, story, tasks, verbs
+from engine.cli import archive, assistants, message, operate, scenario, simulate, story, tasks, user, verbs
 from engine.errors import ForefetchError
 
 app = typer.Typer(
@@ -34,6 +34,7 @@ app.command()(archive.retrieve)
 app.command()(archive.echo)
 app.command()(assistants.mcp)
 app.command("test")(scenario.run_scenarios)
+app.add_typer(user.user, name="user")
 app.command()(simulate.simulate)
 app.command()(simulate.demo)
 

@@ -17,6 +17,8 @@ _SOON = dt.timedelta(days=30)
 def connections(config: Config) -> Iterator[tuple[str, Tls | None]]:
     """Every connection of routes.yaml by a name for people."""
     yield "HL7 listener", config.engine.tls
+    if config.web is not None:
+        yield "operator's page", config.web.tls
     for archive in config.archives.values():
         yield f"archive {archive.name}", archive.tls
     for destination in config.destinations.values():

@@ -23,7 +23,7 @@ def serve(
         raise typer.BadParameter("debug, info, warning or error", param_hint="--log-level")
     log_to_stderr(level)
     settings = load(config)
-    app.serve(settings)
+    app.serve(settings, str(config))
 
 
 def check(config: ConfigPath = DEFAULT_CONFIG) -> None:

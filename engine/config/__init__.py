@@ -2,6 +2,7 @@
 
 from engine.config.load import load, parse, schema
 from engine.config.values import Config, EngineSettings, GateSettings, Limits, ReplyRule, reply_rule
+from engine.config.web import WebSettings
 
 __all__ = [
     "Config",
@@ -9,6 +10,7 @@ __all__ = [
     "GateSettings",
     "Limits",
     "ReplyRule",
+    "WebSettings",
     "load",
     "parse",
     "reply_rule",

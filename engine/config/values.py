@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from engine.config.web import WebSettings
 from engine.dicom.node import Archive, Destination
 from engine.retrieve.budget import Budget
 from engine.retrieve.policy import NodeRule, Policy, RouteRule
@@ -108,6 +109,7 @@ class Config:
     routes: tuple[Route, ...]
     gate: GateSettings
     replies: tuple[ReplyRule, ...] = ()
+    web: WebSettings | None = None
     table: RouteTable = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

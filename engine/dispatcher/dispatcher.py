@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,6 +22,7 @@ from engine.dispatcher.tidy import Tidy
 from engine.dispatcher.waiters import Waiters
 from engine.dispatcher.work import Place, Result, Work, aliases_of
 from engine.errors import StoreError
+from engine.events import Events, Queried, TaskEnded, TransferBegan, TransferEnded
 from engine.resolve import Resolution
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.policy import BY_HAND, REHEARSAL, Policy, terms
@@ -51,6 +53,7 @@ class Dispatcher:
         aging: dt.timedelta = DEFAULT_AGING,
         verify_within: float = 10.0,
         by_hand: bool = False,
+        events: Events | None = None,
     ) -> None:
         """``clients`` are those of the archives, ``places`` the destinations. ``verify_within``: seconds that
         a destination may take to index what has arrived. ``by_hand``: leave alone what nobody asks for by
@@ -62,12 +65,15 @@ class Dispatcher:
         self._tidies = [Tidy(name, finder) for name, finder in self._finders.items()]
         self._verify_within = verify_within
         self._by_hand = by_hand
+        self._events = events or Events()
         self._waiters = Waiters(store, self.as_held, lambda: self._entrance.unsure)
         archive_probes: dict[str, Probe] = {name: client.echo for name, client in clients.items()}
         probes = {name: place.probe for name, place in places.items() if place.probe is not None}
         self._meters = Meters(policy, archive_probes, probes)
         self._breakers = Breakers(store, self._meters, self._wake_all)
-        self._entrance = Entrance(store, policy, self._meters, self._waiters, self._refuse, self._came_free)
+        self._entrance = Entrance(
+            store, policy, self._meters, self._waiters, self._refuse, self._came_free, self._events
+        )
         moves = {BY_HAND} if policy.switch_on else set()
         only = frozenset({REHEARSAL, *moves}) if by_hand else frozenset()
         self._lanes = {
@@ -180,8 +186,9 @@ class Dispatcher:
                     await self._reconsider()
                 seen = now
                 await self._note_progress()
-                for task_id, messages in await self._store.expire():
-                    _log.warning("task %d has failed: nobody approved it in time", task_id)
+                for task, messages in await self._store.expire():
+                    _log.warning("task %d has failed: nobody approved it in time", task.id)
+                    self._tell_end(task, task.outcome)
                     self._waiters.settle(messages)
                 for tidy in self._tidies:
                     tidy()
@@ -228,9 +235,7 @@ class Dispatcher:
                 aliases=await aliases_of(self._store, task),
                 verify_within=self._verify_within,
             )
-            result = await asyncio.get_running_loop().run_in_executor(
-                lane.workers, work, lane.client, lane.archive, self._places, running.stop, running.tell
-            )
+            result = await self._attempt(lane, work, running)
             self._count(admitted, result)
             await self._conclude(lane, work, result, running)
         except Exception:  # noqa: BLE001  nothing is known of the outcome: it is carried out again
@@ -241,6 +246,25 @@ class Dispatcher:
             self._meters.end(task, dry_run=admitted.dry_run)
             self._waiters.ended(task.id)
             self._came_free(lane)
+
+    async def _attempt(self, lane: Lane, work: Work, running: Running) -> Result:
+        """In a thread of the archive's."""
+        task, moves = work.task, work.task.is_move and not work.dry_run
+        if moves:
+            self._events.tell(TransferBegan(task))
+        began = time.monotonic()
+        result = await asyncio.get_running_loop().run_in_executor(
+            lane.workers, work, lane.client, lane.archive, self._places, running.stop, running.tell
+        )
+        if moves:
+            self._events.tell(TransferEnded(task, result.outcome, time.monotonic() - began))
+        elif not task.is_move:
+            self._events.tell(Queried(task, result.outcome))
+        return result
+
+    def _tell_end(self, task: RetrieveTask, outcome: Outcome | None) -> None:
+        if outcome is not None:
+            self._events.tell(TaskEnded(task, outcome))
 
     def _came_free(self, lane: Lane | None = None) -> None:
         """A task has ended, in this lane: it may have been the one too many, also at its destination."""
@@ -335,6 +359,7 @@ class Dispatcher:
             return
         children, settled = kept
         _log.info("task %d: %s", task.id, resolution.outcome.text)
+        self._tell_end(task, resolution.outcome)
         self.wake(child.request.archive for child in children if child.expedited)
         self.expect(found)  # also what was there already, and may have been pulled forward
         self._waiters.settle(settled)
@@ -346,6 +371,7 @@ class Dispatcher:
             return
         level = logging.INFO if outcome.arrived else logging.WARNING
         _log.log(level, "task %d %s: %s (%s)", task.id, outcome.status, outcome.cause, outcome.counters)
+        self._tell_end(task, outcome)
         self._waiters.settle(settled)
 
     async def _persist(self, write: Callable[[], Awaitable[_T]]) -> _T:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from engine.dispatcher.meters import Meters
 from engine.dispatcher.waiters import Waiters
+from engine.events import Events, TaskHeld
 from engine.retrieve.budget import Budget, Spent
 from engine.retrieve.gate import Closed, Gate, Open, Scope, Then, admit
 from engine.retrieve.load import Load, Usage
@@ -45,6 +46,7 @@ class Entrance:
         waiters: Waiters,
         refuse: Callable[[RetrieveTask, str], Awaitable[None]],
         came_free: Callable[[], None],
+        events: Events,
     ) -> None:
         """``refuse`` ends a task that is not allowed; ``came_free`` is called when a place was taken in vain,
         for which another archive's task may have been turned away."""
@@ -54,6 +56,7 @@ class Entrance:
         self._waiters = waiters
         self._refuse = refuse
         self._came_free = came_free
+        self._events = events
         self._one_at_a_time = asyncio.Lock()  # what one task uses up, the next one must see
         self._entering = 0  # tasks whose place is taken and whose claim is not made yet
         self.earlier = 0  # the newest task of earlier runs
@@ -110,6 +113,7 @@ class Entrance:
         expires = None if earlier else verdict.until
         gate, reason = verdict.gate.value, verdict.reason
         self._waiters.tell(await self._store.hold(task.id, gate, reason, expires, task.updated))
+        self._events.tell(TaskHeld(task, gate, reason))
 
     async def _defer(self, tasks: Sequence[RetrieveTask], verdict: Closed) -> None:
         """Look at none of these before the gate opens; behind a window, nor at those alike."""

@@ -147,6 +147,12 @@ def acknowledge(header: Header, reply: Reply, envelope: Envelope) -> bytes:
     return ("\r".join(segments) + "\r").encode(header.codec, "replace")
 
 
+def code_of(acknowledgment: bytes) -> str:
+    """MSA-1 of one that `acknowledge` has made."""
+    start = acknowledgment.find(b"\rMSA") + len("\rMSA|")
+    return acknowledgment[start : start + 2].decode("ascii", "replace")
+
+
 def version_tuple(version: str) -> tuple[int, ...]:
     """``2.5.1`` as (2, 5, 1). An unreadable version counts as 2.5.1, which most receivers read."""
     return _numbers(version) if len(version) <= len("2.55.11") else _USUAL_VERSION

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from pathlib import Path
 
 from mcp.server.transport_security import TransportSecuritySettings
 
+from engine.address import in_url, is_every_address, is_loopback
 from engine.errors import ForefetchError
-from engine.listener import ListenError
+from engine.http import listen
 from engine.tls import Tls, check_key
 
 PATH = "/mcp"
@@ -40,12 +40,12 @@ class Endpoint:
         """From what a person gives. EndpointRefused where a token would be in the clear, among others."""
         host, port = _split(address)
         tls = _tls(certificate, key)
-        if tls is None and not _is_loopback(host):
+        if tls is None and not is_loopback(host):
             raise EndpointRefused(
                 f"--http {address}: other machines reach that, and would send the token in the clear; bind "
                 "127.0.0.1 (behind a reverse proxy that speaks TLS), or give --tls-certificate and --tls-key"
             )
-        if _is_every_address(host) and not names:
+        if is_every_address(host) and not names:
             raise EndpointRefused(
                 f"--http {address}: that is every address of this machine; say with --host-name by which "
                 "name or address clients reach it, since requests for other names are refused"
@@ -58,16 +58,16 @@ class Endpoint:
 
     def url(self, port: int) -> str:
         """``port``: as bound."""
-        return f"{self.scheme}://{_in_url(self.host)}:{port}{PATH}"
+        return f"{self.scheme}://{in_url(self.host)}:{port}{PATH}"
 
     def security(self, port: int) -> TransportSecuritySettings:
         """Which Host and Origin a request may have. A page in a browser on this machine that has made its own
         name lead here (DNS rebinding) has others."""
-        hosts = _THIS_MACHINE if _is_loopback(self.host) else (_in_url(self.host),)
+        hosts = _THIS_MACHINE if is_loopback(self.host) else (in_url(self.host),)
         ours = [f"{host}:{port}" for host in hosts]
         if port == _DEFAULT_PORTS[self.scheme]:
             ours += hosts
-        named = [form for name in self.names for form in (_in_url(name), f"{_in_url(name)}:*")]
+        named = [form for name in self.names for form in (in_url(name), f"{in_url(name)}:*")]
         return TransportSecuritySettings(
             allowed_hosts=[*ours, *named],
             allowed_origins=[
@@ -78,14 +78,7 @@ class Endpoint:
 
     def listen(self) -> socket.socket:
         """A socket that listens there. ListenError where it cannot."""
-        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
-        try:
-            return socket.create_server((self.host, self.port), family=family)
-        except OSError as error:
-            raise ListenError(
-                f"cannot listen on {_in_url(self.host)}:{self.port}: {error.strerror or error}; stop the "
-                "program that uses it, or give --http another address or port"
-            ) from error
+        return listen(self.host, self.port, "give --http another address or port")
 
 
 def _split(address: str) -> tuple[str, int]:
@@ -110,21 +103,3 @@ def _tls(certificate: Path | None, key: Path | None) -> Tls | None:
             "without a password"
         ) from error
     return Tls(certificate=str(certificate), key=str(key))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _is_every_address(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return False
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from engine.errors import ForefetchError
-from engine.secret import Secret
+from engine.secret import Secret, is_public
 
 VARIABLE = "FOREFETCH_MCP_TOKEN"
 
@@ -48,7 +48,11 @@ class Token:
         return hmac.compare_digest(given.strip(), self._read()) and scheme.lower() == b"bearer"
 
     def _read(self) -> bytes:
-        _refuse_public(self._secret.file)
+        if is_public(file := self._secret.file):
+            raise TokenRefused(
+                f"everybody on this machine may read or change {file}: chmod o-rw {file}, and put a new "
+                "token into it"
+            )
         token = self._secret.read().strip()
         place = self._secret.file or f"the environment variable {VARIABLE}"
         if len(token) < _SHORTEST:
@@ -59,17 +63,3 @@ class Token:
                 f"(= at its end), which a header cannot carry; {_MAKE}"
             )
         return token
-
-
-def _refuse_public(path: str) -> None:
-    """TokenRefused for a file that everybody on this machine may read."""
-    if not path or os.name != "posix":
-        return
-    try:
-        mode = Path(path).stat().st_mode
-    except OSError:  # reading it says why
-        return
-    if mode & 0o004:
-        raise TokenRefused(
-            f"everybody on this machine may read {path}: chmod o-r {path}, and put a new token into it"
-        )

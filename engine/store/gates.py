@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, inser
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store.links import messages_of, settled
-from engine.store.rows import all_texts, end_row
+from engine.store.rows import all_texts, end_row, task
 from engine.store.schema import AT_GATE, UtcDateTime, closures, links, occasions, tasks
 from engine.store.story import Event, tell
 
@@ -206,14 +206,19 @@ def hold(
     return messages_of(connection, task_id)
 
 
-def expire(connection: Connection) -> list[tuple[int, tuple[int, ...]]]:
+def expire(connection: Connection) -> list[tuple[RetrieveTask, tuple[int, ...]]]:
     """HELD tasks whose time is over end FAILED; each with the messages all of whose tasks have ended."""
     now = _now()
     ended = list(connection.execute(_EXPIRED, {"now": now}).scalars())
     for task_id in ended:
         connection.execute(update(tasks).where(tasks.c.id == task_id).values(end_row(_UNAPPROVED, now)))
         tell(connection, task_id, Event.EXPIRED, _UNAPPROVED.text)
-    return [(task_id, settled(connection, messages_of(connection, task_id))) for task_id in ended]
+    if not ended:
+        return []
+    return [
+        (task(row), settled(connection, messages_of(connection, row.id)))
+        for row in connection.execute(select(tasks).where(tasks.c.id.in_(ended)).order_by(tasks.c.id))
+    ]
 
 
 def next_expiry(connection: Connection) -> dt.datetime | None:

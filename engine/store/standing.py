@@ -74,6 +74,18 @@ def _counts(connection: Connection, query: Select[tuple[Any, ...]]) -> dict[str,
     return {name: count for name, count in connection.execute(query)}  # noqa: C416  dict() has no type for rows
 
 
+def queue_depths(path: str | Path) -> dict[tuple[TaskStatus, str], int]:
+    """How many tasks that are not final there are, by status and archive: from an index, whatever has ended.
+    StoreError as for `list_tasks`."""
+    query = (
+        select(tasks.c.status, tasks.c.archive, func.count())
+        .where(tasks.c.status.in_((*_WAITING, TaskStatus.IN_PROGRESS.value)))
+        .group_by(tasks.c.status, tasks.c.archive)
+    )
+    with reading(path) as connection:
+        return {(TaskStatus(status), archive): count for status, archive, count in connection.execute(query)}
+
+
 def count_causes(path: str | Path, selection: Selection = EVERY) -> dict[tuple[TaskStatus, Cause], int]:
     """How many of a selection ended FAILED, WARNING or CANCELED, by their cause, the most frequent first.
     StoreError as for `list_tasks`."""

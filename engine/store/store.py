@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
+from engine.events import Events, GateClosed, GateOpened
 from engine.retrieve.outcome import Outcome, SubOperations
 from engine.retrieve.task import Choice, RetrieveRequest, RetrieveTask
 from engine.store import gates, messages, occasions, outbox, queue, retention, schema, tasks
@@ -71,16 +72,26 @@ class Store:
     nothing that could still be lost. A call whose waiter is cancelled is carried out all the same.
     """
 
-    def __init__(self, engine: Engine, writer: Writer, reader: Writer, lock: JournalLock) -> None:
+    def __init__(
+        self, engine: Engine, writer: Writer, reader: Writer, lock: JournalLock, events: Events
+    ) -> None:
         self._engine = engine
+        self._events = events
         self._writer = writer
         self._reader = reader
         self._lock = lock
 
     @classmethod
-    def open(cls, path: str | Path, *, busy_timeout: float = BUSY_TIMEOUT, stand_in: bool = False) -> Self:
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        busy_timeout: float = BUSY_TIMEOUT,
+        stand_in: bool = False,
+        events: Events | None = None,
+    ) -> Self:
         """Open the journal; create the file, not its directory, where there is none. ``stand_in``: only until
-        an engine wants it (`wanted`).
+        an engine wants it (`wanted`). ``events`` are told of transactions and gates.
 
         Blocks for up to ``busy_timeout`` seconds while another process holds the file, and for as long as a
         stand-in needs to let go. StoreError says why the file is not usable, and the cure.
@@ -98,7 +109,9 @@ class Store:
             raise StoreError(f"journal {path}: {explain(exc)}") from exc
         except StoreError as exc:
             raise StoreError(f"journal {path}: {exc}") from exc
-        return cls(engine, Writer(connection), Writer(reader, name="journal-reads"), lock)
+        events = events or Events()
+        writer = Writer(connection, events=events)
+        return cls(engine, writer, Writer(reader, name="journal-reads"), lock, events)
 
     @property
     def wanted(self) -> bool:
@@ -227,7 +240,7 @@ class Store:
         """The same for some more C-MOVEs of the same routes, archive and priority that are due."""
         return await self._writer.run(_DEFER_ALIKE, task, due, gate, reason)
 
-    async def expire(self) -> list[tuple[int, tuple[int, ...]]]:
+    async def expire(self) -> list[tuple[RetrieveTask, tuple[int, ...]]]:
         """End HELD tasks whose time is over; each with the messages all of whose tasks have ended by it."""
         return await self._writer.run(_EXPIRE)
 
@@ -244,10 +257,12 @@ class Store:
     ) -> None:
         """Note for others why nothing moves from an archive, or to a destination."""
         await self._writer.run(_CLOSE_GATE, scope, name, gate, reason, until)
+        self._events.tell(GateClosed(scope, name, gate, reason, until))
 
     async def open_gate(self, scope: str, name: str, gate: str) -> None:
         """Take that note away."""
         await self._writer.run(_OPEN_GATE, scope, name, gate)
+        self._events.tell(GateOpened(scope, name, gate))
 
     async def changes(self) -> int:
         """A number that differs from the last one where another process has written to the journal."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from queue import SimpleQueue
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar, TypeVarTuple
 from sqlalchemy import Connection
 
 from engine.errors import StoreError
+from engine.events import Committed, Events
 from engine.store.dialect import explain
 
 R = TypeVar("R")
@@ -45,9 +47,18 @@ class Writer:
     """Runs operations for one event loop; at most ``batch_limit`` share a transaction. As many are queued as
     there are callers that wait."""
 
-    def __init__(self, connection: Connection, *, batch_limit: int = 256, name: str = "journal") -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        batch_limit: int = 256,
+        name: str = "journal",
+        events: Events | None = None,
+    ) -> None:
+        """``events`` are told of each transaction."""
         self._connection = connection
         self._batch_limit = batch_limit
+        self._events = events
         self._gathered: list[_Call] = []  # by the event loop
         self._left: list[_Call] = []  # by the thread, for the next transaction
         self._queue: SimpleQueue[list[_Call]] = SimpleQueue()  # an empty list, the last entry: closed
@@ -92,9 +103,11 @@ class Writer:
     def _serve(self) -> None:
         with self._connection:
             while batch := self._next_batch():
+                began = time.perf_counter()
                 results = self._attempt(batch)
+                seconds = time.perf_counter() - began
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                    batch[0].future.get_loop().call_soon_threadsafe(self._settle, batch, results)
+                    batch[0].future.get_loop().call_soon_threadsafe(self._settle, batch, results, seconds)
 
     def _next_batch(self) -> list[_Call]:
         """Wait for calls and take those behind them; none at all: closed."""
@@ -132,8 +145,11 @@ class Writer:
             results += operation(self._connection, [call.arguments for call in calls])
         return results
 
-    def _settle(self, batch: list[_Call], results: list[Any]) -> None:
+    def _settle(self, batch: list[_Call], results: list[Any], seconds: float) -> None:
         """Runs in the event loop."""
+        if self._events is not None:
+            failed = isinstance(results[0], StoreError) and all(isinstance(it, StoreError) for it in results)
+            self._events.tell(Committed(len(batch), seconds, failed))
         for call, result in zip(batch, results, strict=True):
             if call.future.done():
                 continue  # its waiter was cancelled

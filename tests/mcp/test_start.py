@@ -58,7 +58,7 @@ def test_a_token_file_has_to_be_there_and_has_to_be_private(tmp_path: Path) -> N
     assert f"the token in {file} is shorter than 16 characters" in refused(*option)
     file.write_text(TOKEN)
     file.chmod(0o604)
-    assert f"everybody on this machine may read {file}: chmod o-r {file}" in refused(*option)
+    assert f"everybody on this machine may read or change {file}: chmod o-rw {file}" in refused(*option)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:8765", "192.0.2.1:8765", "[::]:8765", "hospital.example:8765"])

@@ -7,6 +7,7 @@ from engine.config.build.nodes import archive, destination
 from engine.config.build.relevance import vocabularies
 from engine.config.build.routes import route
 from engine.config.build.security import listener_tls, tls
+from engine.config.build.web import web
 from engine.config.models import RoutesFile
 from engine.config.models.engine import EngineSection, IntakeSection
 from engine.config.models.replies import ReplySection
@@ -28,6 +29,7 @@ def build(file: RoutesFile) -> Config:
         routes=tuple(route(section, known) for section in file.routes),
         gate=gate(file),
         replies=tuple(_reply(section) for section in file.replies),
+        web=web(file.web),
     )
 
 

@@ -17,6 +17,7 @@ from engine.config.models.nodes import ArchiveSection, DestinationSection
 from engine.config.models.relevance import VocabularySection
 from engine.config.models.replies import ReplySection
 from engine.config.models.routes import RouteSection
+from engine.config.models.web import WebSection
 
 
 class RoutesFile(Section):
@@ -29,4 +30,5 @@ class RoutesFile(Section):
     destinations: Annotated[dict[str, DestinationSection], Field(min_length=1)]
     routes: Annotated[list[RouteSection], Field(min_length=1)]
     relevance: dict[str, VocabularySection] = default({}, "vocabularies for priors, beside the built-in one")
+    web: WebSection | None = default(None, "the operator's page, metrics and health; default: none")
     replies: list[ReplySection] = default([], "where application ACKs go; default: the same connection")
