@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from engine.errors import StoreError
 from engine.telling.masking import Masking
+from engine.web.masks import is_masked_for
 from engine.web.office import Office, user_of
 from engine.web.pages.live import Live
-from engine.web.pages.masks import is_masked_for
 from engine.web.pages.press import Press
 
 

@@ -16,11 +16,11 @@ from engine.store.browse import Kept, kept_message, search_messages
 from engine.telling.masking import Masking
 from engine.telling.veiling import veiled_hold, veiled_task
 from engine.waiting import Hold, holds
+from engine.web.masks import decision_behind
 from engine.web.office import Office
 from engine.web.pages.filters import address_of, as_typed, message_filter, row_number
 from engine.web.pages.front import Front
-from engine.web.pages.masks import decision_behind
-from engine.web.pages.segments import Segment, segments_of
+from engine.web.segments import Segment, segments_of
 
 PAGE = 50
 """Rows of a list."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute, Route
 
 from engine.telling.masking import Masking
 from engine.web.office import Office
@@ -14,7 +11,6 @@ from engine.web.pages.front import Front, Page, endpoint
 from engine.web.pages.live import Live
 from engine.web.pages.press import Press
 
-_STATIC = Path(__file__).parent.parent / "static"
 _PAGES: tuple[tuple[str, str, Page], ...] = (
     ("GET", "/", overview.show),
     ("GET", "/live", overview.listen),
@@ -33,9 +29,9 @@ _PAGES: tuple[tuple[str, str, Page], ...] = (
 
 
 def routes(office: Office) -> list[BaseRoute]:
-    """The pages, the stream of what changes, and what they load, which nobody has to log in for."""
+    """The pages, and the stream of what changes. /static/ is served beside them."""
     press = Press(office.config.gate.zone)
-    live = Live(overview.Fragments(office, press).look, office.events)
-    front = Front(office, press, live, Masking(shown=False), Masking(shown=True))
-    pages = [Route(path, endpoint(front, page), methods=[verb]) for verb, path, page in _PAGES]
-    return [*pages, Mount("/static", StaticFiles(directory=_STATIC))]
+    masked = Masking(shown=False)
+    live = Live(overview.Fragments(office, press, masked).look, office.events)
+    front = Front(office, press, live, masked, Masking(shown=True))
+    return [Route(path, endpoint(front, page), methods=[verb]) for verb, path, page in _PAGES]

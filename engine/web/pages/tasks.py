@@ -16,10 +16,10 @@ from engine.store import Story, count_tasks, story_of
 from engine.store.browse import TaskFilter, browse_tasks, selected_by
 from engine.telling.masking import Masking
 from engine.waiting import Hold, holds
+from engine.web.masks import story_behind, tasks_behind
 from engine.web.office import Office
 from engine.web.pages.filters import address_of, as_typed, row_number, task_filter
 from engine.web.pages.front import Front
-from engine.web.pages.masks import story_behind, tasks_behind
 from engine.web.pages.messages import PAGE
 from engine.web.pages.wording import DEEDS, STATUSES
 

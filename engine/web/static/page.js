@@ -34,6 +34,14 @@ function put(fresh) {
   }
 }
 
+// The story of a task goes on when its state is another; only then, for a page that asks again and again would
+// keep a session alive at which nobody sits.
+function tellOn(fresh, before) {
+  const story = byId("story");
+  if (story?.dataset.task !== fresh.id.replace("state-", "") || before === fresh.querySelector(".chip")?.textContent) return;
+  htmx.ajax("GET", location.pathname, { target: "#story", select: "#story", swap: "outerHTML" });
+}
+
 function follow() {
   const source = new EventSource("/live");
   source.onopen = () => showPulse("live", "Live");
@@ -41,7 +49,10 @@ function follow() {
     const template = document.createElement("template");
     template.innerHTML = event.data;
     for (const fresh of template.content.querySelectorAll("[id]")) {
-      if (fresh.parentNode === template.content) put(fresh);
+      if (fresh.parentNode !== template.content) continue;
+      const before = byId(fresh.id)?.querySelector(".chip")?.textContent;
+      put(fresh);
+      if (fresh.id.startsWith("state-")) tellOn(fresh, before);
     }
   };
   source.onerror = () => {

@@ -19,7 +19,8 @@ _NOTHING = PatientValues()
 
 def is_masked_for(user: User, office: Office) -> bool:
     """Whether patients are hidden from this user."""
-    return user.role is Role.VIEWER
+    web = office.config.web
+    return user.role is Role.VIEWER and (web is None or web.mask_patients)
 
 
 def tasks_behind(

@@ -13,7 +13,7 @@ from engine.hl7.encoding import Delimiters, unescape
 from engine.hl7.message import best_header
 from engine.hl7.segments import split_segments
 from engine.telling.masking import Veil
-from engine.web.pages.masks import field_behind
+from engine.web.masks import field_behind
 
 MOST_VALUES = 600
 """Of one message; the page says where there are more."""
