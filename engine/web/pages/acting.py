@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from starlette.exceptions import HTTPException
@@ -12,7 +11,9 @@ from starlette.responses import Response
 
 from engine.events import OperatorActed
 from engine.retrieve.task import RetrieveTask, Verb
-from engine.store import operate, story_of
+from engine.store import Done, forecast, operate, story_of
+from engine.telling.masking import Masking
+from engine.waiting import Hold
 from engine.web.office import Office, Role, origin_of, require
 from engine.web.pages.filters import row_number
 from engine.web.pages.front import Front
@@ -26,16 +27,17 @@ async def confirm(front: Front, request: Request) -> Response:
     """GET /tasks/confirm: ``verb`` and each ``task``. Nothing is done."""
     deed, numbers = _asked(str(request.query_params.get("verb", "")), request.query_params.getlist("task"))
     require(request, front.office, Role.OPERATOR, deed.verb, numbers)
-    tasks = await asyncio.to_thread(_tasks, front.office, numbers)
-    shown_tasks, waits = await asyncio.to_thread(shown, front.office, tasks, front.masking(request))
+    tasks, waits, told = await asyncio.to_thread(
+        _foreseen, front.office, deed.verb, numbers, front.masking(request)
+    )
     return front.press.page(
         request,
         "confirm.html",
         deed=deed,
-        tasks=shown_tasks,
+        tasks=tasks,
         holds=waits,
-        counts=Counter(task.status for task in tasks),
-        missing=sorted({*numbers} - {task.id for task in tasks}),
+        told=told,
+        count=sum(one.done for one in told.values()),
     )
 
 
@@ -65,6 +67,10 @@ def _asked(verb: str, numbers: Iterable[str]) -> tuple[Deed, tuple[int, ...]]:
     return deed, asked
 
 
-def _tasks(office: Office, numbers: Sequence[int]) -> list[RetrieveTask]:
+def _foreseen(
+    office: Office, verb: Verb, numbers: Sequence[int], masking: Masking
+) -> tuple[list[RetrieveTask], dict[int, Hold], dict[int, Done]]:
+    """The tasks that are there, what they wait for, and what the verb would come to on each."""
     stories = (story_of(office.journal, number) for number in numbers)
-    return [story.task for story in stories if story is not None]
+    tasks, waits = shown(office, [story.task for story in stories if story is not None], masking)
+    return tasks, waits, {one.task_id: one for one in forecast(office.journal, verb, numbers)}

@@ -21,7 +21,7 @@ from engine.web.office import Office
 from engine.web.pages.filters import address_of, as_typed, row_number, task_filter
 from engine.web.pages.front import Front
 from engine.web.pages.messages import PAGE
-from engine.web.pages.wording import DEEDS, STATUSES
+from engine.web.pages.wording import DEEDS, STATUSES, deeds_for
 
 
 class Listed(NamedTuple):
@@ -86,7 +86,7 @@ async def show_one(front: Front, request: Request) -> Response:
     view = await asyncio.to_thread(_view, front.office, number, front.masking(request))
     if view is None:
         raise HTTPException(404, f"there is no task {number}: it never was, or its time is over")
-    return front.press.page(request, "task.html", view=view, deeds=list(DEEDS.values()))
+    return front.press.page(request, "task.html", view=view, deeds=deeds_for(view.story.task))
 
 
 def _view(office: Office, number: int, masking: Masking) -> View | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from engine.retrieve.outcome import TaskStatus
+from engine.retrieve.outcome import Cause, TaskStatus
 from engine.retrieve.task import RetrieveTask, Verb
 
 
@@ -88,6 +88,26 @@ DEEDS: Mapping[Verb, Deed] = {
         ),
     )
 }
+
+
+_CAN = {
+    TaskStatus.SCHEDULED: {Verb.APPROVE, Verb.HOLD, Verb.RETRY, Verb.EXPEDITE, Verb.CANCEL},
+    TaskStatus.HELD: {Verb.APPROVE, Verb.HOLD, Verb.EXPEDITE, Verb.CANCEL},
+    TaskStatus.IN_PROGRESS: {Verb.CANCEL},
+    TaskStatus.WARNING: {Verb.RETRY},
+    TaskStatus.FAILED: {Verb.APPROVE, Verb.RETRY},
+    TaskStatus.CANCELED: {Verb.RETRY},
+}
+
+
+def deeds_for(task: RetrieveTask) -> list[Deed]:
+    """What is worth a button; whether it can be done, the journal decides."""
+    can = set(_CAN.get(task.status, ()))
+    if task.status is TaskStatus.FAILED and task.outcome is not None:
+        can -= set() if task.outcome.cause is Cause.EXPIRED else {Verb.APPROVE}
+    if task.status is TaskStatus.SCHEDULED and not task.failures:
+        can -= {Verb.RETRY}
+    return [deed for verb, deed in DEEDS.items() if verb in can]
 
 
 class Progress(NamedTuple):
