@@ -17,7 +17,12 @@ from engine.mcp.desk import Desk
 from engine.mcp.hints import MOVES, READS
 from engine.mcp.result import clear, refused, told
 from engine.mcp.switches import TASKS, require
-from engine.mcp.task_contents import (
+from engine.retrieve.task import RetrieveTask, Verb
+from engine.store import is_running, list_tasks, operate, patients_of, story_of
+from engine.telling.masking import Veil
+from engine.telling.selecting import selection_of
+from engine.telling.story import story_lines
+from engine.telling.task_contents import (
     MOST_INSTANCES,
     TaskContent,
     TaskDone,
@@ -28,11 +33,6 @@ from engine.mcp.task_contents import (
     story_content,
     task_content,
 )
-from engine.retrieve.task import RetrieveTask, Verb
-from engine.store import is_running, list_tasks, operate, patients_of, story_of
-from engine.telling.masking import Veil
-from engine.telling.selecting import selection_of
-from engine.telling.story import story_lines
 from engine.telling.tasks import AT_THE_NEXT_START, NO_ENGINE, Summary, summary_lines, summary_of
 from engine.telling.veiling import veiled_hold, veiled_story, veiled_task
 from engine.waiting import holds

@@ -1,13 +1,13 @@
-"""What the tools about tasks tell, as structured content. Times are ISO 8601 in UTC."""
+"""Tasks as structured content. Times are ISO 8601 in UTC."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from engine.mcp.result import Answer, Content
 from engine.retrieve.outcome import Outcome, SubOperations
 from engine.retrieve.task import Choice, RetrieveTask
 from engine.store import Asked, Line, Story
+from engine.telling.content import Answer, Content
 from engine.telling.tasks import Summary, outcome_dict, summary_dict, task_dict
 from engine.waiting import Hold
 
