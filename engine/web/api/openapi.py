@@ -17,8 +17,8 @@ _REF = "#/components/schemas/{model}"
 _ALWAYS = (400, 401, 503)
 _ABOUT = (
     "What the operator's page shows, for programs. Viewers may ask; operators may act too. Times are ISO "
-    "8601 in UTC. Lists are told newest first, page by page: follow next until it is null. Errors are problem "
-    "details (RFC 9457)."
+    "8601 in UTC. Lists are told newest first, page by page: follow next until it is null. Errors are "
+    "problem details (RFC 9457)."
 )
 
 
