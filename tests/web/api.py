@@ -46,12 +46,7 @@ class Api:
         told = response.json() if media.endswith("json") else response.text
         described = _described(method, response.url.path)
         if described is not None:
-            (schema,) = [
-                it["schema"]
-                for name, it in described["responses"][str(status)]["content"].items()
-                if name == media
-            ]
-            validate(told, schema)
+            validate(told, described["responses"][str(status)]["content"][media]["schema"])
         return told
 
 

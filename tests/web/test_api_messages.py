@@ -126,13 +126,13 @@ async def test_a_message_is_explained_as_the_command_explains_it(site: Hospital)
         many = await asked.post("/explain", content=order().replace(b"\r", b"\n") * 2)
     assert told["routes"] == ["study"]
     assert told["requests"][0]["from"] == "main"
-    assert [it["matched"] for it in told["trace"]] == [True]
+    assert [it["route"] for it in told["trace"] if it["matched"]] == ["study"]
     assert list(other) == ["refused"]
     assert other["refused"]["code"] == 203
     assert [it["message"] for it in many] == ["ORM^O01", "ORM^O01"]
 
 
-@pytest.mark.parametrize(("content", "status"), [(b"", 400), (b"hello", 400), (b"MSH|" + b"x" * 2**25, 413)])
+@pytest.mark.parametrize(("content", "status"), [(b"", 400), (b"MSH|" + b"x" * 2**25, 413)])
 async def test_what_is_no_message_is_a_problem_with_the_cure(
     site: Hospital, content: bytes, status: int
 ) -> None:

@@ -29,7 +29,7 @@ async def test_routes_are_told_in_words(site: Hospital) -> None:
     async with api(site.config) as asked:
         told = (await asked.get("/routes"))["routes"]
     assert [it["name"] for it in told] == ["priors", "study", "later", "off", "dark"]
-    assert told[0]["conditions"] == ["ORC-1 is 'NW'"]
+    assert told[0]["conditions"] == ["all of", "  ORC-1 is 'NW'"]
     assert told[1]["destinations"][-1] == "reading otherwise"
     assert [it["enabled"] for it in told] == [True, True, True, False, True]
 
@@ -70,7 +70,7 @@ async def test_the_status_counts_what_the_journal_and_the_events_tell(site: Hosp
 async def test_what_is_no_call_is_a_problem_that_says_what_is(site: Hospital) -> None:
     async with api(site.config) as asked:
         missing = await asked.get("/nothing", 404)
-        wrong = await asked.client.delete("/api/v1/tasks/1")
+        wrong = await asked.client.delete("/api/v1/messages/1")
         posted = await asked.post("/status", 405)
     assert "/api/v1/docs" in missing["cure"]
     assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET, HEAD")
