@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from engine.retrieve.selector import PriorCriteria, SeriesFilter
 from engine.retrieve.task import Verify
 from engine.routing.conditions import All, AnyOf, Condition, Not
 from engine.routing.rules import AccessionWant, Acknowledge, DestinationRule, Route, StudyWant, Want
+
+_YEAR = dt.timedelta(days=365.25)
 
 
 class Told(NamedTuple):
@@ -42,6 +45,8 @@ def _conditions(condition: Condition, depth: int = 0) -> Iterator[tuple[int, str
         case Not(part):
             yield depth, "not"
             yield from _conditions(part, depth + 1)
+        case All((part,)) | AnyOf((part,)):
+            yield from _conditions(part, depth)
         case All(parts) | AnyOf(parts):
             yield depth, "all of" if isinstance(condition, All) else "any of"
             for part in parts:
@@ -72,13 +77,18 @@ def _priors(criteria: PriorCriteria) -> str:
     words = (
         (f"of modality {' or '.join(criteria.modalities)}", criteria.modalities),
         (f"whose description matches {criteria.description!r}", criteria.description),
-        (f"not older than {duration_text(criteria.within)}" if criteria.within else "", criteria.within),
+        (f"not older than {_age(criteria.within)}" if criteria.within else "", criteria.within),
         ("that are relevant", criteria.relevance),
         (f"the newest {criteria.newest}", criteria.newest),
         (f"the oldest {criteria.oldest} too", criteria.oldest),
         (f"at least {criteria.at_least}", criteria.at_least),
     )
     return "".join(f", {text}" for text, given in words if given)
+
+
+def _age(size: dt.timedelta) -> str:
+    years, rest = divmod(size, _YEAR)
+    return duration_text(size) if rest or not years else f"{years} year{'' if years == 1 else 's'}"
 
 
 def _destination(rule: DestinationRule) -> Iterator[str]:

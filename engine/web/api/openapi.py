@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from engine import __version__
 from engine.web.api.operation import PREFIX, Operation
-from engine.web.api.problem import MEDIA_TYPE, Problem
+from engine.web.problem import MEDIA_TYPE, Problem
 
 _REF = "#/components/schemas/{model}"
 _ALWAYS = (400, 401, 503)

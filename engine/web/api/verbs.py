@@ -14,9 +14,10 @@ from engine.store.browse import selected_by
 from engine.telling.task_contents import TaskDone, TasksDone
 from engine.web.api.operation import Call
 from engine.web.api.parameters import Number, Parameters, TaskQuery
-from engine.web.api.problem import Fault, Refused
+from engine.web.api.problem import Refused
 from engine.web.api.tasks import no_such_task
 from engine.web.office import User, origin_of
+from engine.web.problem import Fault
 
 _MOST_NAMED = 10_000
 
