@@ -158,6 +158,10 @@ async def test_a_bad_parameter_is_named_with_what_it_may_be(site: Hospital) -> N
         assert "no such parameter" in await wrong(asked, "/messages?patent=1", "patent")
         assert "'FAILED'" in await wrong(asked, "/tasks?status=LOST", "status")
         assert "integer" in await wrong(asked, "/tasks?before=x", "before")
+        assert "zone" in await wrong(asked, "/tasks?since=0001-01-01T00:00:00%2B14:00", "since")
+        assert (await asked.get("/messages?since=0001-01-01T00:00:00Z&until=9999-12-31T23:59:59Z"))[
+            "next"
+        ] is None
         await asked.get("/tasks?status=failed,HELD&status=WARNING&since=12h")
         await asked.get("/messages?since=2026-01-01T00:00:00+01:00&until=2026-01-01T00:00:00Z")
 

@@ -28,6 +28,11 @@ def site(tmp_path: Path) -> Iterator[Hospital]:
 async def test_routes_are_told_in_words(site: Hospital) -> None:
     async with api(site.config) as asked:
         told = (await asked.get("/routes"))["routes"]
+        async with Engine(site.config, ALLOWED) as engine:
+            await send(*engine.address, [order("RE", study=CHEST_CT)])
+            after = await asked.get("/routes")
+    assert [it["hits"] for it in told] == [None] * 5
+    assert ([it["hits"] for it in after["routes"]], after["looked_at"]) == ([0, 1, 0, 0, 0], 1)
     assert [it["name"] for it in told] == ["priors", "study", "later", "off", "dark"]
     assert told[0]["conditions"] == ["all of", "  ORC-1 is 'NW'"]
     assert told[1]["destinations"][-1] == "reading otherwise"

@@ -126,6 +126,10 @@ async def test_what_cannot_be_meant_is_a_problem(site: Hospital) -> None:
             assert problem["faults"][0]["parameter"] == "tasks"
         problem = await asked.post("/tasks/cancel", 400, json={"filter": {"root": "held"}})
         assert problem["faults"][0]["parameter"] == "filter.root"
+        problem = await asked.post("/tasks/cancel", 400, json={"filter": {"status": 5}})
+        assert problem["faults"][0]["parameter"] == "filter.status"
         assert (await asked.post("/tasks/cancel", 400, content=b"{"))["faults"]
+        for path in (f"/tasks/{2**63}", f"/messages/{2**63}"):
+            assert str(2**63) in (await asked.get(path, 404))["detail"]
         assert "no message 7" in (await asked.get("/messages/7", 404))["detail"]
     assert asked.acted == []

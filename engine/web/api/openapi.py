@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from engine import __version__
+from engine.retrieve.task import Verb
 from engine.web.api.operation import PREFIX, Operation
 from engine.web.problem import MEDIA_TYPE, Problem
 
@@ -70,7 +71,7 @@ def _operation(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
 def _of_path(operation: Operation) -> Iterator[dict[str, Any]]:
     known = {
         "id": {"type": "integer", "minimum": 0},
-        "verb": {"type": "string", "enum": ["approve", "hold", "cancel", "retry", "expedite"]},
+        "verb": {"type": "string", "enum": [str(verb) for verb in Verb]},
     }
     for name, schema in known.items():
         if f"{{{name}" in operation.path:

@@ -19,6 +19,8 @@ from engine.web.masks import is_masked_for
 from engine.web.office import Office, Role, User, require, user_of
 
 PREFIX = "/api/v1"
+LARGEST = 2**63 - 1
+"""A number that the journal can keep."""
 _LARGEST_BODY = 1 << 20  # bytes of JSON
 _SHOWN = Masking(shown=True)
 _M = TypeVar("_M", bound=BaseModel)
@@ -43,8 +45,10 @@ class Call:
 
     @property
     def number(self) -> int:
-        """Of the path."""
+        """Of the path. Refused where there can be none."""
         number: int = self.request.path_params["id"]
+        if number > LARGEST:
+            raise Refused(404, f"there is nothing with the number {number}")
         return number
 
     def operator(self, verb: str, tasks: tuple[int, ...] = ()) -> User:

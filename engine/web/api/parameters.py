@@ -11,9 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from engine.retrieve.duration import parse_duration
 from engine.retrieve.outcome import TaskStatus
 from engine.store.browse import MessageFilter, TaskFilter
+from engine.web.api.operation import LARGEST
 
 MOST_LISTED = 500
-_LARGEST = 2**63 - 1  # a number that the journal can keep
 _PLUS = re.compile(r" (?=\d\d:?\d\d$)")  # of a zone, as a query that was not encoded has it
 _NO_TIME = (
     "a time with its zone, such as 2026-11-24T08:00:00Z or 2026-11-24T09:00:00%2B01:00, or how long ago, "
@@ -30,14 +30,17 @@ def _instant(value: Any) -> Any:
         pass
     try:
         time = dt.datetime.fromisoformat(_PLUS.sub("+", value))
-    except ValueError as error:
+        in_utc = time.astimezone(dt.UTC)
+    except (ValueError, OverflowError) as error:
         raise ValueError(_NO_TIME) from error
     if time.tzinfo is None:
         raise ValueError(_NO_TIME)
-    return time
+    return in_utc
 
 
 def _statuses(value: Any) -> Any:
+    if not isinstance(value, str | list):
+        return value
     words = [value] if isinstance(value, str) else value
     return [part.strip().upper() for word in words for part in str(word).split(",")]
 
@@ -46,7 +49,7 @@ Instant = Annotated[
     dt.datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "examples": ["12h"]})
 ]
 Statuses = Annotated[list[TaskStatus], BeforeValidator(_statuses)]
-Number = Annotated[int, Field(ge=1, le=_LARGEST)]
+Number = Annotated[int, Field(ge=1, le=LARGEST)]
 
 
 class Parameters(BaseModel):

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from pydantic import Field
 
 from engine.dicom.node import Node
+from engine.errors import StoreError
 from engine.events import OperatorActed
 from engine.rollcall import call as ask
 from engine.store import Closure, Standing, is_running, standing
+from engine.store.hits import Hits, route_hits
 from engine.telling.content import Content
 from engine.telling.nodes import EchoAnswer, chosen, node_told, not_asked
 from engine.web.api.operation import Call
 from engine.web.api.parameters import Parameters
 from engine.web.office import Office, origin_of
-from engine.web.rules import tell
+from engine.web.rules import Told, tell
 
 
 class RouteTold(Content):
@@ -30,12 +32,14 @@ class RouteTold(Content):
     archive: str = Field(description="From which archive")
     destinations: list[str] = Field(description="To where")
     terms: list[str] = Field(description="When, how urgently, how it is acknowledged")
+    hits: int | None = Field(description="How many of the newest messages it took; null: there is no journal")
 
 
 class RouteList(Content):
     """The routes in their order."""
 
     routes: list[RouteTold]
+    looked_at: int = Field(description="How many of the newest messages are counted")
 
 
 class ClosureTold(Content):
@@ -77,20 +81,27 @@ class EchoQuery(Parameters):
 async def list_routes(call: Call) -> RouteList:
     """GET /routes"""
     config = call.office.config
+    try:
+        hits = await asyncio.to_thread(route_hits, call.journal)
+    except StoreError:  # the routes are known without it
+        hits = None
     return RouteList(
-        routes=[
-            RouteTold(
-                name=told.route.name,
-                enabled=told.route.enabled,
-                messages=told.messages,
-                conditions=[f"{'  ' * depth}{text}" for depth, text in told.conditions],
-                studies=told.studies,
-                archive=told.route.archive,
-                destinations=told.destination,
-                terms=told.terms,
-            )
-            for told in (tell(route, config) for route in config.routes)
-        ]
+        routes=[_route(tell(route, config), hits) for route in config.routes],
+        looked_at=0 if hits is None else hits.looked,
+    )
+
+
+def _route(told: Told, hits: Hits | None) -> RouteTold:
+    return RouteTold(
+        name=told.route.name,
+        enabled=told.route.enabled,
+        messages=told.messages,
+        conditions=[f"{'  ' * depth}{text}" for depth, text in told.conditions],
+        studies=told.studies,
+        archive=told.route.archive,
+        destinations=told.destination,
+        terms=told.terms,
+        hits=None if hits is None else hits.by_route.get(told.route.name, 0),
     )
 
 
