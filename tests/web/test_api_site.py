@@ -34,7 +34,7 @@ async def test_routes_are_told_in_words(site: Hospital) -> None:
     assert [it["hits"] for it in told] == [None] * 5
     assert ([it["hits"] for it in after["routes"]], after["looked_at"]) == ([0, 1, 0, 0, 0], 1)
     assert [it["name"] for it in told] == ["priors", "study", "later", "off", "dark"]
-    assert told[0]["conditions"] == ["all of", "  ORC-1 is 'NW'"]
+    assert told[0]["conditions"] == ["ORC-1 is 'NW'"]
     assert told[1]["destinations"][-1] == "reading otherwise"
     assert [it["enabled"] for it in told] == [True, True, True, False, True]
 
