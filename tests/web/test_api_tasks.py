@@ -120,7 +120,13 @@ async def test_what_cannot_be_meant_is_a_problem(site: Hospital) -> None:
         assert "no task 7" in (await asked.post("/tasks/7/cancel", 404))["detail"]
         assert "retry, cancel" in (await asked.post("/tasks/1/burn", 404))["cure"]
         assert "retry, cancel" in (await asked.post("/tasks/burn", 404, json={"tasks": [1]}))["cure"]
-        unclear: list[dict[str, Any]] = [{}, {"filter": {}}, {"tasks": [1], "filter": {"route": "held"}}]
+        unclear: list[dict[str, Any]] = [
+            {},
+            {"filter": {}},
+            {"filter": {"route": "", "status": []}},
+            {"tasks": [1], "filter": {"route": "held"}},
+            {"tasks": [1], "filter": {}},
+        ]
         for body in unclear:
             problem = await asked.post("/tasks/cancel", 400, json=body)
             assert problem["faults"][0]["parameter"] == "tasks"

@@ -84,8 +84,9 @@ async def list_messages(call: Call) -> MessagePage:
     found = await asyncio.to_thread(
         search_messages, call.journal, query.filter(), before=query.before, limit=query.limit
     )
-    full = len(found.rows) == query.limit
-    older = found.rows[-1].id if full else found.looked_to
+    older = found.looked_to
+    if older is None and len(found.rows) == query.limit:
+        older = found.rows[-1].id
     return MessagePage(
         messages=[message_told(row) for row in found.rows],
         next=next_page(call, older),

@@ -10,7 +10,7 @@ from pydantic import Field
 from engine.events import OperatorActed
 from engine.retrieve.task import Verb
 from engine.store import Done, is_running, numbers_of, operate
-from engine.store.browse import selected_by
+from engine.store.browse import TaskFilter, selected_by
 from engine.telling.task_contents import TaskDone, TasksDone
 from engine.web.api.operation import Call
 from engine.web.api.parameters import Number, Parameters, TaskQuery
@@ -49,10 +49,11 @@ async def act_on_many(call: Call) -> TasksDone:
     user = call.operator(verb.value)
     wanted = await call.json(Wanted)
     numbers = wanted.tasks
-    if wanted.filter is not None and not numbers and wanted.filter.model_fields_set:
-        selection = await asyncio.to_thread(selected_by, call.journal, wanted.filter.filter())
+    chosen = TaskFilter() if wanted.filter is None else wanted.filter.filter()
+    if chosen != TaskFilter() and not numbers:
+        selection = await asyncio.to_thread(selected_by, call.journal, chosen)
         numbers = await asyncio.to_thread(numbers_of, call.journal, selection)
-    elif not numbers or wanted.filter is not None:
+    elif not numbers or wanted.filter is not None:  # a filter that names nothing would mean every task
         fault = Fault(parameter="tasks", detail='give either {"tasks": [1, 2]} or {"filter": {"route": "…"}}')
         raise Refused(400, "it is not said which tasks are meant", faults=(fault,))
     return await _told(call, await _done(call, verb, numbers, user) if numbers else [])
