@@ -12,10 +12,10 @@ import anyio
 
 from engine.dicom.node import Archive
 from engine.errors import ForefetchError, NodeError
-from engine.mcp.masking import Masking
 from engine.mcp.threads import in_thread
 from engine.retrieve.outcome import failure
 from engine.scu import ArchiveClient
+from engine.telling.masking import Masking
 
 _T = TypeVar("_T")
 

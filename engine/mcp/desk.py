@@ -10,9 +10,9 @@ from engine.config import Config
 from engine.dicom.identifiers import valid_ae_title
 from engine.dicom.node import Archive, Destination
 from engine.errors import GateClosed, IdentifierError
-from engine.mcp.masking import Masking
 from engine.mcp.switches import Switches
 from engine.retrieve.policy import Policy
+from engine.telling.masking import Masking
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ from engine.errors import ForefetchError
 from engine.hl7.patient import PatientValues, of_all, parts_of_name
 from engine.mcp.asking import ask
 from engine.mcp.desk import Desk
-from engine.mcp.veiling import veiled_outcome
 from engine.retrieve.budget import Budget
 from engine.retrieve.outcome import Outcome
 from engine.retrieve.selector import Study
 from engine.retrieve.task import RetrieveRequest
+from engine.telling.veiling import veiled_outcome
 
 _NO_BUDGET = Budget()
 _QUOTES_A_STATUS = "status 0x"  # and maybe a comment with it

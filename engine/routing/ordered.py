@@ -11,6 +11,9 @@ from engine.hl7.path import FieldPath
 from engine.retrieve.relevance import OrderedExam
 from engine.routing.rules import PriorsWant
 
+ACCESSION = ("IPC-1.1", "OBR-18", "OBR-3.1", "ORC-3.1")
+"""Where messages name the accession number of what is ordered."""
+
 _NOTHING = OrderedExam()
 
 

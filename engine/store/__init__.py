@@ -21,7 +21,7 @@ from engine.store.selection import Selection
 from engine.store.standing import Closure, Queue, Standing, count_causes, queues, standing
 from engine.store.store import Store
 from engine.store.story import Event, Line
-from engine.store.verbs import Done, operate
+from engine.store.verbs import Done, forecast, operate
 
 __all__ = [
     "Asked",
@@ -49,6 +49,7 @@ __all__ = [
     "count_messages",
     "count_tasks",
     "fingerprint",
+    "forecast",
     "is_running",
     "is_taken",
     "list_letters",

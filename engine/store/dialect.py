@@ -7,9 +7,24 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import BigInteger, Connection, Engine, Insert, Integer, NullPool, Table, create_engine, event
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Engine,
+    Insert,
+    Integer,
+    NullPool,
+    Table,
+    create_engine,
+    event,
+    func,
+)
 from sqlalchemy.exc import StatementError
+
+T = TypeVar("T", str, bytes)
 
 _PAGES_AHEAD = 8000
 """Pages (of 4 kB) that the log may have before they are copied into the file: commits wait meanwhile, and
@@ -95,6 +110,11 @@ def size_in_use(connection: Connection) -> int:
         for name in ("page_count", "freelist_count", "page_size")
     )
     return (pages - free) * size
+
+
+def contains(column: ColumnElement[T], sought: T) -> ColumnElement[bool]:
+    """Whether these characters or bytes stand somewhere in a column, in just this case."""
+    return func.instr(column, sought) > 0
 
 
 def insert_unless_known(connection: Connection, table: Table) -> Insert:

@@ -25,12 +25,16 @@ from engine.store.selection import EVERY, Selection
 from engine.store.story import Line, lines_of
 
 
-def list_tasks(path: str | Path, selection: Selection = EVERY, *, limit: int = 50) -> list[RetrieveTask]:
-    """The newest tasks of a selection, newest first.
+def list_tasks(
+    path: str | Path, selection: Selection = EVERY, *, before: int | None = None, limit: int = 50
+) -> list[RetrieveTask]:
+    """The newest tasks of a selection, newest first; of those with a number less than ``before``.
 
     StoreError: there is no such file, or it is no journal that this version can read.
     """
     query = select(tasks).where(*selection.conditions()).order_by(tasks.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(tasks.c.id < before)
     with reading(path) as connection:
         return [task(row) for row in connection.execute(query)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from engine.errors import StoreError
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import Verb
 from engine.store.occasions import wholly_withdrawn
-from engine.store.reader import opened
+from engine.store.reader import opened, reading
 from engine.store.schema import story, tasks
 from engine.store.verdicts import VERDICTS, Change
 
@@ -62,23 +62,39 @@ def operate(path: str | Path, verb: Verb, task_ids: Sequence[int], who: str) -> 
     return done
 
 
+def forecast(path: str | Path, verb: Verb, task_ids: Sequence[int]) -> list[Done]:
+    """What it would come to on each of these tasks as they stand now; nothing is done. For some hundreds.
+    Blocks. StoreError as for `operate`."""
+    with reading(path) as connection:
+        found = list(_judged(connection, verb, list(dict.fromkeys(task_ids))))
+    return [Done(number, change is not None, text) for number, _, change, text in found]
+
+
 def _operate(connection: Connection, verb: Verb, numbers: Sequence[int], who: str) -> list[Done]:
-    rows = {row.id: row for row in connection.execute(_FOUND, {"tasks": list(numbers)})}
-    needless = _needless(connection, list(rows.values()))
     done: list[Done] = []
     changed: dict[Change, list[Row[Any]]] = {}
-    for number in numbers:
-        row = rows.get(number)
-        change, text = VERDICTS[verb](row) if row is not None else (None, "there is no such task")
-        if change is not None and row is not None and change.revives:
-            refusal = needless(row)
-            change, text = (None, refusal) if refusal else (change, text)
+    for number, row, change, text in _judged(connection, verb, numbers):
         done.append(Done(number, change is not None, text))
         if change is not None and row is not None:
             changed.setdefault(change, []).append(row)
     for change, of_change in changed.items():
         _make(connection, change, of_change, who)
     return done
+
+
+def _judged(
+    connection: Connection, verb: Verb, numbers: Sequence[int]
+) -> Iterator[tuple[int, Row[Any] | None, Change | None, str]]:
+    """For each task its row, what is to be done, if anything, and a sentence."""
+    rows = {row.id: row for row in connection.execute(_FOUND, {"tasks": list(numbers)})}
+    needless = _needless(connection, list(rows.values()))
+    for number in numbers:
+        row = rows.get(number)
+        change, text = VERDICTS[verb](row) if row is not None else (None, "there is no such task")
+        if change is not None and row is not None and change.revives:
+            refusal = needless(row)
+            change, text = (None, refusal) if refusal else (change, text)
+        yield number, row, change, text
 
 
 def _needless(connection: Connection, rows: Sequence[Row[Any]]) -> Callable[[Row[Any]], str]:

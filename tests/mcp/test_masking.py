@@ -22,14 +22,14 @@ from engine.hl7.mllp import frame
 from engine.hl7.path import FieldPath
 from engine.hl7.patient import PatientValues, patient_values
 from engine.mcp import sending
-from engine.mcp.masking import Masking, Veil
-from engine.mcp.veiling import veiled_decision
 from engine.routing.conditions import OneOf
 from engine.routing.router import decide
 from engine.routing.table import RouteTable
 from engine.simulator import SimulatedArchive, SimulatedDestination
 from engine.simulator.faults import Fault
 from engine.simulator.studies import GeneratedSeries, GeneratedStudy
+from engine.telling.masking import Masking, Veil
+from engine.telling.veiling import veiled_decision
 from tests.hospital import unused_port
 from tests.mcp.assistant import ALLOW_ALL, assistant, at_desk, content
 from tests.mcp.engine import engine

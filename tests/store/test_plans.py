@@ -10,9 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from engine.store import gates, messages, outbox, queue, retention, tasks
+from engine.store import Selection, gates, messages, outbox, queue, retention, schema, tasks, times
 from engine.store.dialect import open_engine
 
 from . import message, opened, request
@@ -67,6 +68,19 @@ async def test_no_table_is_read_from_end_to_end(tmp_path: Path, ask: Callable[[C
     assert found
     scans = [it for it in found if it.startswith("SCAN") and "closures" not in it and "SUBQUERY" not in it]
     assert [it for it in scans if "USING INDEX messages_owed" not in it] == []
+
+
+async def test_a_time_a_page_and_an_order_are_found_without_reading_the_table(tmp_path: Path) -> None:
+    async with opened(tmp_path / "journal") as store:
+        await store.journal(message(1, request()))
+    page = sa.select(schema.messages).where(schema.messages.c.id < 9).order_by(schema.messages.c.id.desc())
+    order = sa.select(schema.tasks).where(*Selection(order="P1").conditions())
+    with open_engine(tmp_path / "journal").connect() as connection, connection.begin():
+        found = plans(connection, lambda asked: times.numbers_between(asked, NOW - DAY, NOW))
+        found += plans(connection, lambda asked: asked.execute(page.limit(5)).all())
+        found += plans(connection, lambda asked: asked.execute(order).all())
+    assert found
+    assert [it for it in found if it.startswith("SCAN") or "TEMP B-TREE" in it] == []
 
 
 async def test_a_budget_is_counted_without_all_that_was_ever_moved(tmp_path: Path) -> None:

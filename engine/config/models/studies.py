@@ -9,10 +9,11 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from engine.config.fields import Duration, Listed, Path, Pattern, Text
 from engine.config.models.base import Section, default
 from engine.config.models.relevance import BUILTIN
+from engine.routing.ordered import ACCESSION
 
 # Where a message names the study it orders (IHE RAD TF-2 4.2 and 4.4): it is no prior of itself.
 ORDERED_STUDY = ["ZDS-1.1", "IPC-3.1"]
-ORDERED_ACCESSION = ["IPC-1.1", "OBR-18", "OBR-3.1", "ORC-3.1"]
+ORDERED_ACCESSION = list(ACCESSION)
 # Where it says what is ordered and when: universal service, procedure code and its modifiers, specimen source
 # with body site and its modifier, supplemental service (ch. 4.5.3), IPC (ch. 4.20.1); TQ1, ORC.
 ORDERED_CODE = ["OBR-4.1", "OBR-4.4", "OBR-44.1", "IPC-6.1"]

@@ -1,4 +1,4 @@
-"""Decisions and tasks as an assistant may see them: the same values with their patient behind a veil.
+"""Decisions and tasks for those who may not see their patients: the same values with them behind a veil.
 
 What is told of them afterwards is in the very words that a person reads, and keeps its form: a time stays a
 time, though a patient's ID may be a year.
@@ -10,7 +10,6 @@ from dataclasses import replace
 
 from engine.hl7.message import Located
 from engine.hl7.patient import about_patient
-from engine.mcp.masking import Veil
 from engine.resolve import Resolution
 from engine.retrieve.outcome import Outcome
 from engine.retrieve.plan import PlanProblem, RetrievePlan
@@ -21,6 +20,8 @@ from engine.routing.meaning import Meaning, Merge, Number, Occasion, PatientIden
 from engine.routing.router import Decision, Matched, RouteTrace
 from engine.routing.table import RuledOut
 from engine.store import Line, Story
+from engine.telling.masking import Masking, Veil
+from engine.telling.tasks import Summary
 from engine.waiting import Hold
 
 
@@ -147,3 +148,14 @@ def _occasion(occasion: Occasion, veil: Veil) -> Occasion:
 def _number(number: Number, veil: Veil, patients: bool) -> Number:
     hide = veil.value if patients else veil.unless_his
     return number._replace(value=hide(number.value))
+
+
+def without_comments(summary: Summary, masking: Masking) -> Summary:
+    """A sum is of many patients, and names none."""
+    waiting = [
+        line
+        if line.hold is None
+        else replace(line, hold=replace(line.hold, reason=masking.without_comments(line.hold.reason)))
+        for line in summary.waiting
+    ]
+    return replace(summary, waiting=waiting)

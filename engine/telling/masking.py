@@ -1,4 +1,4 @@
-"""Patient data that an assistant is not to see: pseudonyms instead, the same for the same value."""
+"""Patient data that not everybody is to see: pseudonyms instead, the same for the same value."""
 
 from __future__ import annotations
 

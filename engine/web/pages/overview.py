@@ -1,0 +1,127 @@
+"""The first page: are images moving?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from engine.config import Config
+from engine.retrieve.outcome import TaskStatus
+from engine.retrieve.task import RetrieveTask
+from engine.store import Closure, story_of
+from engine.telling.masking import Masking
+from engine.web.office import Office
+from engine.web.pages import charts
+from engine.web.pages.front import Front
+from engine.web.pages.nodes import State, states_of
+from engine.web.pages.press import Press
+from engine.web.pages.situation import Situation, look
+from engine.web.pages.verdict import Verdict, judge
+from engine.web.pages.wording import STATUSES
+
+_PARTS = "overview_parts.html"
+_SHOWN = ("verdict", "counts", "rates", "nodes", "underway", "failures")
+_STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+class Rates(NamedTuple):
+    """The last hour. ``latency`` are sentences on how fast messages are answered, or empty."""
+
+    messages: charts.Chart
+    studies: charts.Chart
+    instances: int
+    median: float | None
+    p99: float | None
+
+
+class View(NamedTuple):
+    """All that the page shows."""
+
+    verdict: Verdict
+    counts: list[tuple[TaskStatus, int]]
+    rates: Rates
+    nodes: list[State]
+    under_way: list[RetrieveTask]
+    failures: list[RetrieveTask]
+
+
+def view_of(office: Office, seen: Situation, masked: Masking) -> View:
+    """From what the journal says and what was counted. Everybody is shown the same, so what archives have
+    added to a status, which may name a patient, is left out."""
+    config: Config = office.config
+    minutes = office.metrics.recent(60)
+    latency = office.metrics.latency()
+    zone = config.gate.zone
+    rates = Rates(
+        charts.messages(minutes, zone),
+        charts.studies(minutes, zone),
+        sum(minute.instances for minute in minutes),
+        None if latency is None else latency.median,
+        None if latency is None else latency.p99,
+    )
+    counts = [(status, seen.counts.get(status, 0)) for status in STATUSES]
+    nodes = states_of(config, seen.standing, seen.at)
+    nodes = [
+        node._replace(closures=tuple(_uncommented(it, masked) for it in node.closures)) for node in nodes
+    ]
+    verdict = judge(seen, minutes)
+    verdict = verdict._replace(
+        why=masked.without_comments(verdict.why),
+        notes=tuple(map(masked.without_comments, verdict.notes)),
+    )
+    failures = [_task_uncommented(task, masked) for task in seen.failures]
+    return View(verdict, counts, rates, nodes, seen.under_way, failures)
+
+
+def _uncommented(closure: Closure, masked: Masking) -> Closure:
+    return replace(closure, reason=masked.without_comments(closure.reason))
+
+
+def _task_uncommented(task: RetrieveTask, masked: Masking) -> RetrieveTask:
+    if task.outcome is None:
+        return task
+    text = masked.without_comments(task.outcome.text)
+    return replace(task, outcome=replace(task.outcome, text=text, comment=""))
+
+
+async def show(front: Front, request: Request) -> Response:
+    """GET /"""
+    seen = await asyncio.to_thread(look, front.office)
+    return front.press.page(request, "overview.html", view=view_of(front.office, seen, front.masked))
+
+
+async def listen(front: Front, request: Request) -> Response:
+    """GET /live: what changes on all pages. Nobody's patient is in it."""
+    return StreamingResponse(front.live.stream(), media_type="text/event-stream", headers=_STREAM)
+
+
+class Fragments:
+    """What /live sends: the parts of the overview, and the states of tasks that are or were under way."""
+
+    def __init__(self, office: Office, press: Press, masked: Masking) -> None:
+        self._office = office
+        self._press = press
+        self._masked = masked
+        self._under_way: dict[int, RetrieveTask] = {}
+
+    async def look(self) -> Mapping[str, str]:
+        """StoreError: the journal cannot be read."""
+        seen = await asyncio.to_thread(look, self._office)
+        now_under_way = {task.id: task for task in seen.under_way}
+        gone = [number for number in self._under_way if number not in now_under_way]
+        ended = await asyncio.to_thread(self._tasks, gone) if gone else []
+        self._under_way = now_under_way
+        view = view_of(self._office, seen, self._masked)
+        made = {name: self._press.part(_PARTS, name, view) for name in _SHOWN}
+        for task in (*seen.under_way, *ended):
+            made[f"state-{task.id}"] = self._press.part("task_parts.html", "state", task)
+        return made
+
+    def _tasks(self, numbers: list[int]) -> list[RetrieveTask]:
+        stories = (story_of(self._office.journal, number) for number in numbers)
+        return [story.task for story in stories if story is not None]

@@ -1,0 +1,118 @@
+"""Whether images are moving, and why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from engine.metrics import Minute
+from engine.retrieve.gate import SWITCH_REASON, Gate
+from engine.retrieve.outcome import TaskStatus
+from engine.store import Closure
+from engine.waiting import RETRY, SCHEDULE, Hold, Line, local
+from engine.web.pages.situation import Situation
+from engine.web.pages.wording import plural
+
+_LATELY = 5  # minutes
+_SILENT = 10  # minutes without a message that are worth a word
+_PATIENT = frozenset({Gate.WINDOW.value, Gate.RATE.value, Gate.CONCURRENCY.value, RETRY})
+
+
+class Verdict(NamedTuple):
+    """``word`` in large letters, ``why`` in a sentence, ``notes`` on what else does not go as it should."""
+
+    tone: str
+    icon: str
+    word: str
+    why: str
+    notes: tuple[str, ...] = ()
+
+
+def judge(seen: Situation, minutes: Sequence[Minute]) -> Verdict:
+    """``minutes``: the one that runs last."""
+    return _judge(seen, minutes)._replace(notes=tuple(dict.fromkeys(_notes(seen, minutes))))
+
+
+def _judge(seen: Situation, minutes: Sequence[Minute]) -> Verdict:
+    running = seen.counts.get(TaskStatus.IN_PROGRESS, 0)
+    arrived = sum(minute.arrived for minute in minutes[-_LATELY:])
+    failed = sum(minute.failed for minute in minutes[-_LATELY:])
+    if not seen.switched_on:
+        return Verdict("bad", "cross", "Not moving", SWITCH_REASON)
+    if seen.dry_run:
+        return Verdict("warn", "triangle", "Dry run", "nothing is moved; gate.mode in routes.yaml says so")
+    if failed and not arrived:
+        return Verdict("bad", "cross", "Not moving", _failing(failed, running))
+    if running or arrived:
+        return _moving(seen, running, arrived)
+    return _at_rest(seen, minutes)
+
+
+def _failing(failed: int, running: int) -> str:
+    tries = f"; {running} under way" if running else ""
+    moves = plural(failed, "move")
+    return f"{moves} failed in the last {_LATELY} minutes and nothing has arrived{tries}"
+
+
+def _moving(seen: Situation, running: int, arrived: int) -> Verdict:
+    told = [f"{running} under way"] if running else []
+    told += (
+        [f"{plural(arrived, 'study', 'studies')} arrived in the last {_LATELY} minutes"] if arrived else []
+    )
+    if any(closure.gate == Gate.BREAKER.value for closure in seen.standing.closures):
+        return Verdict("warn", "triangle", "Moving in part", ", ".join(told))
+    return Verdict("good", "arrow", "Moving", ", ".join(told))
+
+
+def _at_rest(seen: Situation, minutes: Sequence[Minute]) -> Verdict:
+    """Nothing is under way and nothing has arrived lately."""
+    shut = [line for line in seen.waiting if _is_shut(line.hold)]
+    if shut:
+        first = max(shut, key=lambda line: line.count)
+        patient = all(line.hold is not None and line.hold.gate in _PATIENT for line in shut)
+        tone, icon = ("warn", "pause") if patient else ("bad", "cross")
+        return Verdict(tone, icon, "Not moving", _line(first))
+    breaker = next((it for it in seen.standing.closures if it.gate == Gate.BREAKER.value), None)
+    if breaker is not None:
+        return Verdict("bad", "cross", "Not moving", _closure(breaker))
+    ready = sum(line.count for line in seen.waiting if line.hold is None)
+    if ready:
+        return Verdict("move", "arrow", "Starting", f"{plural(ready, 'retrieve')} about to begin")
+    return Verdict("idle", "ring", "Idle", f"nothing waits to be moved; {_last_message(minutes)}")
+
+
+def _is_shut(hold: Hold | None) -> bool:
+    return hold is not None and not hold.held and hold.gate != SCHEDULE
+
+
+def _notes(seen: Situation, minutes: Sequence[Minute]) -> Iterator[str]:
+    for closure in seen.standing.closures:
+        yield _closure(closure)
+    for line in seen.waiting:
+        if line.hold is not None and line.hold.gate != SCHEDULE:
+            yield _line(line)
+    if _silence(minutes) >= _SILENT:
+        yield _last_message(minutes)
+
+
+def _closure(closure: Closure) -> str:
+    until = f", until {local(closure.until)}" if closure.until is not None else ""
+    return f"{closure.scope} {closure.name} is closed ({closure.gate}): {closure.reason}{until}"
+
+
+def _line(line: Line) -> str:
+    assert line.hold is not None
+    verb = "held" if line.hold.held else "waits" if line.count == 1 else "wait"
+    return f"{line.count} {verb}: {line.hold}"
+
+
+def _silence(minutes: Sequence[Minute]) -> int:
+    """Minutes since the last message, as many as are known where there was none."""
+    return next((ago for ago, minute in enumerate(reversed(minutes)) if minute.messages), len(minutes))
+
+
+def _last_message(minutes: Sequence[Minute]) -> str:
+    silence = _silence(minutes)
+    if silence >= len(minutes):
+        return f"no message came in the last {len(minutes)} minutes"
+    return f"the last message came {plural(silence, 'minute')} ago" if silence else "messages come in"

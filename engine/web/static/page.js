@@ -1,0 +1,170 @@
+// What a page does beyond plain HTML: it follows what changes, takes keys, and remembers a theme.
+// All of the pages work without it.
+"use strict";
+
+const byId = (id) => document.getElementById(id);
+
+// ---- What changes, by server-sent events: elements by their ids ----------------------------------------
+
+const pulse = byId("pulse");
+const waiting = new Map(); // what must not be changed now, since the keyboard is in it
+
+function showPulse(state, text) {
+  pulse.hidden = false;
+  if (pulse.dataset.state === state) return;
+  pulse.dataset.state = state;
+  pulse.textContent = text;
+}
+
+function put(fresh) {
+  const old = byId(fresh.id);
+  if (!old) return;
+  if (old.contains(document.activeElement) && document.activeElement !== document.body) {
+    waiting.set(fresh.id, fresh);
+    return;
+  }
+  waiting.delete(fresh.id);
+  const word = old.querySelector("h1")?.textContent;
+  old.className = fresh.className;
+  old.innerHTML = fresh.innerHTML;
+  const now = old.querySelector("h1")?.textContent;
+  if (now !== word && byId("said")) {
+    byId("said").textContent = `${now}: ${old.querySelector(".why")?.textContent ?? ""}`;
+    document.title = `${now} · Forefetch`;
+  }
+}
+
+// The story of a task goes on when its state is another; only then, for a page that asks again and again would
+// keep a session alive at which nobody sits.
+function tellOn(fresh, before) {
+  const story = byId("story");
+  if (story?.dataset.task !== fresh.id.replace("state-", "") || before === fresh.querySelector(".chip")?.textContent) return;
+  htmx.ajax("GET", location.pathname, { target: "#story", select: "#story", swap: "outerHTML" });
+}
+
+function follow() {
+  const source = new EventSource("/live");
+  source.onopen = () => showPulse("live", "Live");
+  source.onmessage = (event) => {
+    const template = document.createElement("template");
+    template.innerHTML = event.data;
+    for (const fresh of template.content.querySelectorAll("[id]")) {
+      if (fresh.parentNode !== template.content) continue;
+      const before = byId(fresh.id)?.querySelector(".chip")?.textContent;
+      put(fresh);
+      if (fresh.id.startsWith("state-")) tellOn(fresh, before);
+    }
+  };
+  source.onerror = () => {
+    if (source.readyState === EventSource.CLOSED) showPulse("ended", "Not live: load again");
+    else showPulse("waiting", "Connecting…");
+  };
+  window.addEventListener("pagehide", () => source.close());
+}
+
+document.addEventListener("focusout", () => {
+  queueMicrotask(() => {
+    for (const fresh of [...waiting.values()]) put(fresh);
+  });
+});
+
+if (document.querySelector("[data-live]")) follow();
+
+// ---- Theme ---------------------------------------------------------------------------------------------
+
+const THEMES = ["auto", "light", "dark"];
+const themeButton = byId("theme");
+
+function theme() {
+  return document.documentElement.dataset.theme ?? "auto";
+}
+
+function nameTheme() {
+  themeButton.querySelector(".label").textContent = `Theme: ${theme()}`;
+}
+
+themeButton.hidden = false;
+nameTheme();
+themeButton.addEventListener("click", () => {
+  const next = THEMES[(THEMES.indexOf(theme()) + 1) % THEMES.length];
+  if (next === "auto") {
+    delete document.documentElement.dataset.theme;
+    localStorage.removeItem("theme");
+  } else {
+    document.documentElement.dataset.theme = next;
+    localStorage.setItem("theme", next);
+  }
+  nameTheme();
+});
+
+// ---- Keys ----------------------------------------------------------------------------------------------
+
+const help = byId("keys");
+const helpButton = byId("help");
+const keysOn = byId("keys-on");
+let afterG = 0; // until when a letter after g counts
+
+helpButton.hidden = false;
+helpButton.addEventListener("click", () => help.showModal());
+keysOn.checked = localStorage.getItem("keys") !== "off";
+keysOn.addEventListener("change", () => localStorage.setItem("keys", keysOn.checked ? "on" : "off"));
+
+function isTyping(target) {
+  return target.isContentEditable || /^(textarea|select)$/i.test(target.tagName) ||
+    (target.tagName === "INPUT" && !/^(checkbox|radio)$/.test(target.type));
+}
+
+document.addEventListener("keydown", (event) => {
+  if (!keysOn.checked || event.ctrlKey || event.altKey || event.metaKey || isTyping(event.target) || help.open) return;
+  if (event.key === "?") {
+    event.preventDefault();
+    help.showModal();
+  } else if (event.key === "/") {
+    const first = document.querySelector("[data-first]");
+    if (!first) return;
+    event.preventDefault();
+    first.focus();
+    first.select?.();
+  } else if (event.key === "g") {
+    afterG = Date.now() + 1500;
+  } else if (Date.now() < afterG) {
+    afterG = 0;
+    document.querySelector(`[data-key="${CSS.escape(event.key)}"]`)?.click();
+  }
+});
+
+// ---- Marking tasks -------------------------------------------------------------------------------------
+
+function boxes() {
+  return [...document.querySelectorAll('td.box input[name="task"]')];
+}
+
+function countMarked() {
+  const marked = boxes().filter((box) => box.checked).length;
+  for (const label of document.querySelectorAll("[data-marked]")) {
+    label.textContent = marked ? `With the ${marked} marked:` : "With those marked:";
+  }
+  const all = document.querySelector("[data-all]");
+  if (!all) return;
+  all.hidden = false;
+  all.checked = marked > 0 && marked === boxes().length;
+  all.indeterminate = marked > 0 && !all.checked;
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-all]")) {
+    for (const box of boxes()) box.checked = event.target.checked;
+  }
+  if (event.target.matches("td.box input")) countMarked();
+});
+document.addEventListener("htmx:afterSettle", countMarked);
+countMarked();
+
+// ---- A filter as an address: what is empty is left out -------------------------------------------------
+
+document.addEventListener("htmx:configRequest", (event) => {
+  if (event.detail.verb !== "get") return;
+  for (const name of [...event.detail.formData.keys()]) {
+    if (event.detail.formData.getAll(name).every((value) => value === "")) event.detail.formData.delete(name);
+  }
+});
