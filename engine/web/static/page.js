@@ -123,6 +123,7 @@ document.addEventListener("keydown", (event) => {
     const first = document.querySelector("[data-first]");
     if (!first) return;
     event.preventDefault();
+    first.closest("details")?.setAttribute("open", "");
     first.focus();
     first.select?.();
   } else if (event.key === "g") {
@@ -144,6 +145,7 @@ function countMarked() {
   for (const label of document.querySelectorAll("[data-marked]")) {
     label.textContent = marked ? `With the ${marked} marked:` : "With those marked:";
   }
+  document.querySelector(".actions:not(.bare)")?.classList.toggle("idle", !marked);
   const all = document.querySelector("[data-all]");
   if (!all) return;
   all.hidden = false;
@@ -159,6 +161,12 @@ document.addEventListener("change", (event) => {
 });
 document.addEventListener("htmx:afterSettle", countMarked);
 countMarked();
+
+// ---- On a phone a filter that filters nothing makes room -----------------------------------------------
+
+for (const fold of document.querySelectorAll("[data-fold]")) {
+  if (matchMedia("(max-width: 48rem)").matches && !location.search) fold.open = false;
+}
 
 // ---- A filter as an address: what is empty is left out -------------------------------------------------
 
