@@ -122,6 +122,12 @@ async def test_the_stream_of_the_pages_has_every_part_of_the_overview(desk: Rece
     assert "FF-1001" not in page
 
 
+async def test_whoever_asks_for_the_head_of_the_stream_does_not_wait_for_its_end(desk: Reception) -> None:
+    async with desk.visitor() as browser:
+        answer = await browser.head("/live")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+
+
 async def _call(app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
     await app(scope, receive, send)
 

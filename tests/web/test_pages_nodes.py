@@ -31,8 +31,8 @@ def test_a_node_says_in_a_word_how_it_is() -> None:
     broken = Closure("archive", "main", "breaker", "it fails", NOW)
     rate = Closure("destination", "room", "rate", "too many", NOW)
     for now, at, words in (
-        (IDLE, night, ["open", "open"]),
-        (IDLE, NOW, ["window closed", "open"]),
+        (IDLE, night, ["ready", "ready"]),
+        (IDLE, NOW, ["window closed", "ready"]),
         (Standing({"main": 1}, {"room": 1}, ()), night, ["moving", "moving"]),
         (Standing({"main": 1}, {}, (broken, rate)), NOW, ["left alone", "slowed down"]),
     ):

@@ -162,6 +162,35 @@ document.addEventListener("change", (event) => {
 document.addEventListener("htmx:afterSettle", countMarked);
 countMarked();
 
+// ---- What goes wrong with a request of htmx is told above what was there --------------------------------
+
+function complain(content) {
+  document.querySelector("[data-complaint]")?.remove();
+  const note = document.createElement("div");
+  note.dataset.complaint = "";
+  note.setAttribute("role", "alert");
+  note.append(content);
+  byId("main").prepend(note);
+  note.scrollIntoView({ block: "nearest" });
+}
+
+function asNote(text) {
+  const note = document.createElement("p");
+  note.className = "note bad";
+  note.textContent = text;
+  return note;
+}
+
+document.addEventListener("htmx:responseError", (event) => {
+  const text = event.detail.xhr.responseText;
+  const why = new DOMParser().parseFromString(text, "text/html").querySelector("main .why");
+  complain(asNote(why?.textContent ?? (text || `It answers ${event.detail.xhr.status}.`)));
+});
+document.addEventListener("htmx:sendError", () => complain(asNote("Forefetch does not answer: does it run?")));
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.xhr.status < 400) document.querySelector("[data-complaint]")?.remove();
+});
+
 // ---- On a phone a filter that filters nothing makes room -----------------------------------------------
 
 for (const fold of document.querySelectorAll("[data-fold]")) {
