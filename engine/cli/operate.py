@@ -35,6 +35,10 @@ def check(config: ConfigPath = DEFAULT_CONFIG) -> None:
     from engine.retrieve.gate import SWITCH_REASON, switch_on
 
     settings = load(config)
+    if settings.web is not None and settings.web.users:
+        from engine.web.access.accounts import AccountsFile
+
+        AccountsFile(settings.web.users).check()
     out = console()
     for route in settings.routes:
         kinds = " or ".join(str(pattern) for pattern in route.messages)

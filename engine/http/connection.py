@@ -12,6 +12,7 @@ from typing import Any
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 _PATIENCE = 10.0  # seconds
+_FAREWELL = 0.2  # seconds
 
 
 class PromptConnection(H11Protocol):
@@ -20,6 +21,18 @@ class PromptConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._look_later(None)
+
+    def shutdown(self) -> None:
+        """Once all is answered, and read. A peer that does not answer the end of TLS is not waited for, as an
+        idle one does not."""
+        super().shutdown()
+        self.loop.call_later(_FAREWELL, self._cut_off)
+
+    def _cut_off(self) -> None:
+        if not self.transport.is_closing() or self.transport.get_write_buffer_size():
+            self.loop.call_later(_FAREWELL, self._cut_off)
+        else:
+            self.transport.abort()
 
     def _look_later(self, last: Any) -> None:
         self.loop.call_later(_PATIENCE, self._look, last)

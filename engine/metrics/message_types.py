@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 _MOST = 100
-_TRIGGER = re.compile(r"[A-Z]\d\d")
+_TRIGGER = re.compile(r"[A-Z][0-9]{2}")
 # Of HL7 table 0076, those of the chapters that a radiology feed may have
 _CODES = frozenset(
     re.findall(

@@ -51,7 +51,9 @@ def web_app(
     largest = 3 * office.config.engine.max_message_bytes + 65_536  # a message in a form: 3 bytes for each
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Door, settings, identities, largest)],
+        middleware=[
+            Middleware(Door, settings, office.events, identities, Throttle(5, 900.0, clock), largest)
+        ],
         exception_handlers={HTTPException: refuse_as},
     )
     return Headers(app, encrypted=settings.tls is not None)

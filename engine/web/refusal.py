@@ -14,7 +14,7 @@ API = "/api/"
 
 def wants_page(request: Request) -> bool:
     """Whether a person looks at what comes back."""
-    return not request.url.path.startswith(API) and "text/html" in request.headers.get("accept", "")
+    return not request.scope["path"].startswith(API) and "text/html" in request.headers.get("accept", "")
 
 
 def refuse(

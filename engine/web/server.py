@@ -94,7 +94,9 @@ class Web:
         await self._requests.answered(_PATIENCE)
         self._requests.clear()
         self._server.should_exit = True
-        await serving
+        await asyncio.wait([serving])
+        if error := serving.exception():
+            _log.error("the operator's page ended with a fault: %r", error)
 
 
 def _stopping() -> JSONResponse:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ routes: [{{name: a, messages: ORM^O01, studies: [{{study: ZDS-1}}], from: main, 
     )
 
 
-def accounts() -> dict[str, Account]:
+@cache
+def accounts() -> Mapping[str, Account]:
     """An operator with a password and a token, a viewer with a password, a program with a token."""
     kept = hash_password(PASSWORD, CHEAP)
     return {
@@ -146,8 +148,8 @@ async def served(folder: Path, *, ca: str = "", **settings: Any) -> AsyncIterato
     trusted = client_context(Tls(ca=ca), "127.0.0.1") if ca else False
     await web.start()
     house = House(web, users, clock, events, trusted=trusted)
-    for kind in (LoggedIn, OperatorActed):
-        events.listen(kind, house.told.append)
+    events.listen(LoggedIn, house.told.append)
+    events.listen(OperatorActed, house.told.append)
     async with house.doors:
         try:
             yield house

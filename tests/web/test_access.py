@@ -94,20 +94,34 @@ async def test_a_program_is_told_how_to_get_in(house: House) -> None:
     assert (part.status_code, part.headers["hx-redirect"]) == (401, "/login")
 
 
-@pytest.mark.parametrize(
-    "onward",
-    ["//evil.example", "https://evil.example", "/\\evil.example", "\\/evil", "/a\r\nX: y", "evil", "", "/\t/x"],
-)
-async def test_after_the_login_nobody_is_sent_elsewhere(house: House, onward: str) -> None:
+ELSEWHERE = [
+    "//evil.example",
+    "https://evil.example",
+    "/\\evil",
+    "\\/evil",
+    "/a\r\nX: y",
+    "evil",
+    "",
+    "/\t/x",
+]
+
+
+async def test_after_the_login_nobody_is_sent_elsewhere(house: House) -> None:
     client = await house.visitor()
-    assert (await house.log_in(client, "otto", onward=onward)).headers["location"] == "/"
+    for onward in ELSEWHERE:
+        assert (await house.log_in(client, "otto", onward=onward)).headers["location"] == "/", onward
 
 
 async def test_an_unknown_name_and_a_wrong_password_get_the_same_answer_and_the_same_work(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried: list[str] = []
-    monkeypatch.setattr("engine.web.access.login.matches", lambda password, kept: bool(tried.append(kept)))
+
+    def matches(password: str, kept: str) -> bool:
+        tried.append(kept)
+        return False
+
+    monkeypatch.setattr("engine.web.access.login.matches", matches)
     answers = [
         await house.log_in(await house.visitor(), name, "wrong") for name in ("otto", "vanya", "robot", "")
     ]
@@ -124,14 +138,29 @@ async def test_a_user_without_a_password_does_not_get_in_with_that_of_another(ho
     assert (await house.log_in(await house.visitor(), "robot", "")).status_code == 401
 
 
-@pytest.mark.parametrize(
-    "authorization",
-    ["Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN[:-1]}", "Bearer Ä"],
-)
-async def test_a_wrong_token_is_none_even_with_a_session(house: House, authorization: str) -> None:
+WRONG = ["Bearer", f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN[:-1]}", "Bearer Ä"]
+
+
+async def test_a_wrong_token_is_none_even_with_a_session(house: House) -> None:
     client = await house.logged_in("otto")
-    answer = await client.get("/api/v1/look", headers=[(b"Authorization", authorization.encode())])
-    assert answer.status_code == 401
+    for authorization in WRONG:
+        answer = await client.get("/api/v1/look", headers=[(b"Authorization", authorization.encode())])
+        assert answer.status_code == 401, authorization
+
+
+async def test_a_wrong_token_is_told_of_but_not_each_time(house: House) -> None:
+    client = await house.visitor("ff_wrong")
+    for _ in range(20):
+        assert (await client.get("/")).status_code == 401
+    assert house.told == [LoggedIn("a token", "127.0.0.1", succeeded=False)] * 5
+    assert (await house.log_in(await house.visitor(), "otto")).status_code == 303
+
+
+async def test_a_path_in_the_host_header_opens_nothing(house: House) -> None:
+    client = await house.visitor()
+    for host in ("x/health/", "x/health/?", "x/static/#", "127.0.0.1/login?", "127.0.0.1/health/live?"):
+        assert (await client.get("/", headers={"Host": host})).status_code == 401, host
+        assert (await client.post("/act", headers={"Host": host})).status_code == 401, host
 
 
 async def test_of_two_authorizations_neither_counts(house: House) -> None:

@@ -61,8 +61,10 @@ class _File(Section):
 
 
 def read_accounts(path: str) -> dict[str, Account]:
-    """By name. AccountsUnusable where others may read or change the file; ConfigError where it is wrong, or
-    there is none."""
+    """By name. AccountsUnusable where there is no such file, or others may read or change it; ConfigError
+    where it is wrong."""
+    if not Path(path).exists():
+        raise AccountsUnusable(f"there is no file {path}: forefetch user add NAME --role operator makes it")
     if is_public(path):
         raise AccountsUnusable(f"everybody on this machine may read or change {path}: chmod 600 {path}")
     file = checked(read(read_text(path), path), _File)
@@ -77,6 +79,7 @@ def read_accounts(path: str) -> dict[str, Account]:
 def write_accounts(path: str, accounts: Mapping[str, Account]) -> None:
     """All of it at once, or nothing. AccountsUnusable where it cannot be written."""
     users = {name: _written(account) for name, account in accounts.items()}
+    path = os.path.realpath(path)  # a link goes on leading there
     text = _HEADING + yaml.safe_dump({"users": users}, sort_keys=False, allow_unicode=True)
     beside = f"{path}.{os.getpid()}.new"
     try:

@@ -7,33 +7,48 @@ import logging
 from urllib.parse import quote
 
 import anyio
-from starlette.requests import Request
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.config import WebSettings
 from engine.errors import ForefetchError
+from engine.events import Events, LoggedIn
 from engine.http.requests import Answer
 from engine.web.access.body import TooLarge, again, read_body
 from engine.web.access.identity import Identities, Identity
 from engine.web.access.origins import is_foreign, is_safe, names_this_machine
+from engine.web.access.throttle import Throttle
 from engine.web.headers import STATIC
+from engine.web.office import origin_of
 from engine.web.refusal import refuse, wants_page
 
 LOGIN = "/login"
 
 _HEALTH = "/health/"
 _METRICS = "/metrics"
+_A_TOKEN = "a token"  # whose, is not known
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _log = logging.getLogger(__name__)
 
 
 class Door:
     """Middleware of Starlette: sets ``request.state.user`` and ``request.state.csrf``, or answers itself.
-    ``largest``: bytes that a request may bring."""
+    ``throttle`` is that of wrong tokens; ``largest``: bytes that a request may bring."""
 
-    def __init__(self, app: ASGIApp, settings: WebSettings, identities: Identities, largest: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: WebSettings,
+        events: Events,
+        identities: Identities,
+        throttle: Throttle,
+        largest: int,
+    ) -> None:
         self._app = app
+        self._events = events
+        self._throttle = throttle
         self._settings = settings
         self._identities = identities
         self._largest = largest
@@ -85,7 +100,8 @@ class Door:
 
     def _is_open(self, request: Request) -> bool:
         """Whether nobody has to be known for it."""
-        path = request.url.path
+        # As routes see it: older versions of Starlette let a Host header make up that of request.url
+        path: str = request.scope["path"]
         if path == _METRICS:
             local = self._settings.local and names_this_machine(request)  # not what a proxy passes on
             return is_safe(request) and (local or self._settings.open_metrics)
@@ -99,18 +115,32 @@ class Door:
                 self._complaint = str(error)
                 _log.error("nobody is let in: %s", error)
             return refuse(request, 503, "the file of users cannot be used; the log of forefetch says why")
-        return _unknown(request) if identity is None else identity
+        if identity is None:
+            self._note_token(request)
+            return _unknown(request)
+        return identity
+
+    def _note_token(self, request: Request) -> None:
+        """A wrong one is told of as a login that fails, but not each time: a program may go on for ever."""
+        address = origin_of(request)
+        if "authorization" in request.headers and not self._throttle.pause(address):
+            self._throttle.begin(address)
+            self._events.tell(LoggedIn(_A_TOKEN, address, succeeded=False))
 
     async def _checked(self, request: Request, identity: Identity) -> tuple[Response | None, Receive]:
         """Whether a request that changes something is meant; with what the application is to read."""
         try:
             body = await read_body(request, self._largest)
+            passed_on = again(body, request.receive)
+            if identity.csrf is None:
+                return None, passed_on
+            given = await _csrf_of(request, body)
         except TooLarge:
             return refuse(request, 413, f"that is more than {self._largest} bytes"), request.receive
-        passed_on = again(body, request.receive)
-        if identity.csrf is None:
-            return None, passed_on
-        given = await _csrf_of(request, body)
+        except ClientDisconnect:
+            return refuse(request, 400, "that is not all of it"), request.receive  # nobody reads this
+        except HTTPException as error:  # no form, though it says so
+            return refuse(request, error.status_code, error.detail), request.receive
         if is_foreign(request) or not hmac.compare_digest(given.encode(), identity.csrf.encode()):
             sentence = (
                 "this did not come from a page of this session: load the page again and repeat it (programs "
@@ -132,8 +162,9 @@ async def _csrf_of(request: Request, body: bytes) -> str:
 def _unknown(request: Request) -> Response:
     """To the login, or told that there is one."""
     if wants_page(request) and is_safe(request) and "hx-request" not in request.headers:
-        query = f"?{request.url.query}" if request.url.query else ""
-        return RedirectResponse(f"{LOGIN}?next={quote(request.url.path + query, safe='')}", 303)
+        query = request.scope["query_string"].decode("latin-1")
+        onward = request.scope["path"] + (f"?{query}" if query else "")
+        return RedirectResponse(f"{LOGIN}?next={quote(onward, safe='')}", 303)
     headers = {"WWW-Authenticate": 'Bearer realm="forefetch"'}
     if "hx-request" in request.headers:
         headers["HX-Redirect"] = LOGIN

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import anyio
 import anyio.to_thread
 from jinja2 import Environment, FileSystemLoader
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
@@ -151,7 +151,7 @@ async def _fields(request: Request) -> tuple[str, str, str] | None:
     try:
         text = (await read_body(request, _LARGEST)).decode()
         fields = parse_qs(text, keep_blank_values=True, max_num_fields=10)
-    except (TooLarge, ValueError):
+    except (TooLarge, ClientDisconnect, ValueError):
         return None
     name, password, onward = (fields.get(it, [""])[-1] for it in ("name", "password", "next"))
     return name[:_LONGEST_NAME], password, onward

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
+from engine.address import is_loopback
+
 _SAFE = frozenset({"GET", "HEAD"})
 
 
@@ -19,7 +20,7 @@ def names_this_machine(request: Request) -> bool:
     """Whether its one Host header is a name of this machine that nobody else can make lead here. A page whose
     own name has been made to (DNS rebinding) has another."""
     hosts = request.headers.getlist("host")
-    return len(hosts) == 1 and _host(f"//{hosts[0]}") in _THIS_MACHINE
+    return len(hosts) == 1 and is_loopback(_host(f"//{hosts[0]}"))
 
 
 def is_foreign(request: Request, *, certain: bool = False) -> bool:
@@ -42,8 +43,8 @@ def local_path(path: str) -> str:
     return path
 
 
-def _host(url: str) -> str | None:
+def _host(url: str) -> str:
     try:
-        return urlsplit(url).hostname
+        return urlsplit(url).hostname or ""
     except ValueError:
-        return None
+        return ""
