@@ -7,19 +7,18 @@ import datetime as dt
 import gc
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
-
-from tzlocal import get_localzone
+from typing import TYPE_CHECKING
 
 from engine.config import Config
+from engine.config.clock import clock_of
+from engine.config.profiles import message_profiles
 from engine.connection import join
 from engine.dicom.node import Destination, Timeouts
 from engine.dispatcher import Dispatcher
 from engine.dispatcher.work import Place
-from engine.errors import Complaint, ConfigError
 from engine.event_loop import fastest_loop
 from engine.events import Events, Started, Stopping
 from engine.intake import Intake
@@ -35,13 +34,6 @@ if TYPE_CHECKING:
     from engine.web.server import Web
 
 _log = logging.getLogger(__name__)
-
-
-def clock_of(config: Config) -> Callable[[], dt.datetime]:
-    """The time now, in the zone that routes.yaml names or the machine's: a zone with its rules, since an
-    appointment may lie on the other side of a change of the clocks."""
-    zone = config.engine.time_zone or get_localzone()
-    return lambda: dt.datetime.now(zone)
 
 
 class Engine:
@@ -179,20 +171,6 @@ def _place(destination: Destination, calling_ae_title: str) -> Place:
     if destination.node is None:
         return Place(destination, finder)
     return Place(destination, finder, partial(echo, destination.node, calling_ae_title, Timeouts()))
-
-
-def message_profiles(config: Config) -> dict[str, Any]:
-    """The message profiles that routes name, by their file; ConfigError where one cannot be read."""
-    from hl7apy import load_message_profile
-
-    loaded = {}
-    for path in {route.profile for route in config.routes if route.profile}:
-        try:
-            loaded[path] = load_message_profile(path)
-        except Exception as error:
-            expected = "a message profile that hl7apy has made (hl7apy_profile_parser)"
-            raise ConfigError([Complaint(path, 1, 1, "profile", expected, type(error).__name__)]) from error
-    return loaded
 
 
 def serve(config: Config, routes_file: str) -> None:

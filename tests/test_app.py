@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from engine.app import clock_of
 from engine.config import parse
+from engine.config.clock import clock_of
 from tests.hospital import ROUTES
 
 

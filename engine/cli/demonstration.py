@@ -12,10 +12,11 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from engine.app import Engine, clock_of
+from engine.app import Engine
 from engine.cli.expectation import read_expected
 from engine.cli.rendering import print_ack
 from engine.config import Config
+from engine.config.clock import clock_of
 from engine.errors import MessageError
 from engine.hl7.files import messages_of
 from engine.hl7.message import Message

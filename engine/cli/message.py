@@ -66,7 +66,7 @@ def _explanations(settings: Config, payloads: Sequence[bytes], find: bool) -> li
 def _explanation(settings: Config, payload: bytes, finders: Mapping[str, Finder] | None) -> dict[str, Any]:
     import os
 
-    from engine.app import clock_of
+    from engine.config.clock import clock_of
     from engine.errors import MessageError
     from engine.retrieve.gate import switch_on
     from engine.telling.preview import preview, preview_dict, refusal_dict

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from engine.mcp.result import Answer, Content
+from engine.telling.content import Answer, Content
 from engine.telling.preview import checks_of
 
 

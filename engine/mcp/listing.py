@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from engine.dicom.study import PatientRecord, SeriesRecord, StudyRecord
-from engine.mcp.result import Content
 from engine.scu.find import Match
+from engine.telling.content import Content
 from engine.telling.masking import Masking
 
 _ARGUMENTS = {

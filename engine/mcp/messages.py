@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any
 
@@ -14,12 +13,7 @@ from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult
 from pydantic import Field
 
-from engine.app import clock_of, message_profiles
-from engine.config import Config
-from engine.errors import ForefetchError, MessageError
-from engine.hl7.message import Header, best_header
-from engine.hl7.patient import patient_values
-from engine.hl7.validation import require_valid
+from engine.errors import ForefetchError
 from engine.mcp import sending
 from engine.mcp.desk import Desk
 from engine.mcp.explanations import Explanation, explained
@@ -29,21 +23,14 @@ from engine.mcp.sending import SendReport
 from engine.mcp.switches import SEND, require
 from engine.mcp.threads import in_thread
 from engine.resolve import Finder
-from engine.routing.admission import examine
-from engine.routing.router import Matched
 from engine.sender import SendError, send
 from engine.telling.acknowledgment import Acknowledgment
-from engine.telling.masking import Veil
+from engine.telling.explaining import explanation
 from engine.telling.payloads import payloads_of
 from engine.telling.preview import (
-    Preview,
     clients_of,
-    preview,
-    preview_dict,
     preview_lines,
-    refusal_dict,
 )
-from engine.telling.veiling import veiled_decision, veiled_resolution
 
 _LONGEST = 600.0  # seconds
 _ASKED_FOR_NONE = (
@@ -131,43 +118,12 @@ def _asking(closing: ExitStack, desk: Desk, message: str, clients: Mapping[str, 
 def _explain(desk: Desk, message: str, finders: Mapping[str, Finder] | None) -> CallToolResult:
     """Blocks while the archives are asked."""
     payloads = payloads_of(message, desk.config.engine.default_charset)
-    all_told = [_explained(desk, payload, finders) for payload in payloads]
+    all_told = [
+        explanation(desk.config, payload, desk.masking, switched_on=desk.switches.retrieve, finders=finders)
+        for payload in payloads
+    ]
     content = Explanation(messages=[explained(one) for one in all_told])
     return told(_text(all_told), content, failed=any("refused" in one for one in all_told))
-
-
-def _explained(desk: Desk, payload: bytes, finders: Mapping[str, Finder] | None) -> dict[str, Any]:
-    """What one message would come to, as plain values, its patient behind a veil."""
-    veil = desk.masking.of(patient_values(payload, desk.config.engine.default_charset))
-    now, switched_on = clock_of(desk.config)(), desk.switches.retrieve
-    try:
-        seen = preview(desk.config, payload, now, switched_on=switched_on)
-        _require_taken(desk.config, seen)
-        if finders is not None:
-            seen = preview(desk.config, payload, now, switched_on=switched_on, finders=finders)
-    except MessageError as error:
-        return refusal_dict(_veiled_error(error, payload, veil))
-    found = None if seen.found is None else tuple(veiled_resolution(it, veil) for it in seen.found)
-    values = preview_dict(replace(seen, decision=veiled_decision(seen.decision, veil), found=found))
-    values["message"] = veil.sentence(values["message"])
-    values["warnings"] = [veil.sentence(warning) for warning in values["warnings"]]
-    return values
-
-
-def _require_taken(config: Config, seen: Preview) -> None:
-    """MessageError for what the engine would refuse though it can be read."""
-    examine(seen.message.header, config.intake, config.table)
-    decision = seen.decision
-    if isinstance(decision, Matched) and decision.validate:
-        profiles = message_profiles(config)
-        require_valid(seen.message, [profiles.get(name) for name in decision.profiles or ("",)])
-
-
-def _veiled_error(error: MessageError, payload: bytes, veil: Veil) -> MessageError:
-    """Of a message without a readable header, what stands in its beginning may be anything."""
-    unreadable = best_header(payload) == Header()
-    text = veil.echo(veil.literals(error.text) if unreadable else error.text)
-    return MessageError(text, code=error.code, location=error.location, reject=error.reject)
 
 
 def _text(all_told: Sequence[dict[str, Any]]) -> str:

@@ -6,11 +6,11 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable
-from typing import Any, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from mcp import MCPError
 from mcp.types import CallToolResult, TextContent
-from pydantic import BaseModel, ConfigDict, ModelWrapValidatorHandler, model_validator
+from pydantic import BaseModel
 
 from engine.errors import ForefetchError
 from engine.mcp.faults import place_of
@@ -18,22 +18,6 @@ from engine.mcp.threads import in_thread
 
 _log = logging.getLogger(__name__)
 _Tool = TypeVar("_Tool", bound=Callable[..., Any])
-
-
-class Content(BaseModel):
-    """Structured content. An error in it does not tell what was in it: it may be patient data."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-
-class Answer(Content):
-    """The whole of what a tool tells. A result with isError need not have it, which version 2.0 of the SDK
-    does not know: it checks what is not there, and its complaint would replace the sentence."""
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _or_nothing(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        return cls.model_construct() if value is None else handler(value)
 
 
 def told(text: str, content: BaseModel, *, failed: bool = False) -> CallToolResult:

@@ -17,7 +17,7 @@ from engine.mcp.asking import NotAnswered
 from engine.mcp.caller import Ctx, Progress, who
 from engine.mcp.desk import Desk
 from engine.mcp.hints import MOVES
-from engine.mcp.result import Answer, clear, told
+from engine.mcp.result import clear, told
 from engine.mcp.whose import counted, without_patient
 from engine.report import report, succeeded
 from engine.retrieve.gate import refuse
@@ -25,6 +25,7 @@ from engine.retrieve.outcome import Outcome, failure
 from engine.retrieve.policy import BY_HAND, REHEARSAL
 from engine.retrieve.selector import Study
 from engine.retrieve.task import Priority, RetrieveRequest, RetrieveTask
+from engine.telling.content import Answer
 from engine.waiting import foresee
 
 _MOST_INSTANCES = 50  # of those that failed, in one answer

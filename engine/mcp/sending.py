@@ -12,13 +12,13 @@ from pydantic import Field
 from engine.config import Config
 from engine.errors import ForefetchError, MessageError
 from engine.hl7.patient import of_all, patient_values
-from engine.mcp.result import Answer, Content
 from engine.telling.acknowledgment import (
     AckLine,
     Acknowledgment,
     acknowledgment_lines,
     read_acknowledgment,
 )
+from engine.telling.content import Answer, Content
 from engine.telling.masking import WITHHELD, Masking, Veil
 from engine.tls import Tls
 

@@ -14,9 +14,10 @@ from engine.mcp.asking import ask
 from engine.mcp.desk import Desk
 from engine.mcp.hints import ASKS
 from engine.mcp.listing import SeriesTold, StudyTold, series_told, studies_told
-from engine.mcp.result import Answer, clear, refused, told
+from engine.mcp.result import clear, refused, told
 from engine.scu import ArchiveClient
 from engine.scu.find import Found
+from engine.telling.content import Answer
 from engine.telling.masking import Masking
 
 _UNKNOWN = "unknown"  # where a series has no modality

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Annotated
 
 from mcp.server.mcpserver import MCPServer
@@ -17,7 +16,12 @@ from engine.mcp.desk import Desk
 from engine.mcp.hints import MOVES, READS
 from engine.mcp.result import clear, refused, told
 from engine.mcp.switches import TASKS, require
-from engine.mcp.task_contents import (
+from engine.retrieve.task import RetrieveTask, Verb
+from engine.store import is_running, list_tasks, operate, patients_of, story_of
+from engine.telling.masking import Veil
+from engine.telling.selecting import selection_of
+from engine.telling.story import story_lines
+from engine.telling.task_contents import (
     MOST_INSTANCES,
     TaskContent,
     TaskDone,
@@ -28,13 +32,8 @@ from engine.mcp.task_contents import (
     story_content,
     task_content,
 )
-from engine.retrieve.task import RetrieveTask, Verb
-from engine.store import is_running, list_tasks, operate, patients_of, story_of
-from engine.telling.masking import Veil
-from engine.telling.selecting import selection_of
-from engine.telling.story import story_lines
 from engine.telling.tasks import AT_THE_NEXT_START, NO_ENGINE, Summary, summary_lines, summary_of
-from engine.telling.veiling import veiled_hold, veiled_story, veiled_task
+from engine.telling.veiling import veiled_hold, veiled_story, veiled_task, without_comments
 from engine.waiting import holds
 
 _MOST_LISTED = 200
@@ -85,7 +84,7 @@ def _register_list(server: MCPServer, desk: Desk) -> None:
             since=since or None,
         )
         found = list_tasks(desk.journal, selection, limit=limit)
-        summary = _without_comments(desk, summary_of(desk.config, selection))
+        summary = without_comments(summary_of(desk.config, selection), desk.masking)
         content = list_content(is_running(desk.journal), summary, _contents(desk, found))
         return told(_list_text(content, summary), content)
 
@@ -193,16 +192,6 @@ def _veils(desk: Desk, tasks: Sequence[RetrieveTask]) -> dict[int, Veil]:
 def _veil_over(desk: Desk, tasks: Sequence[RetrieveTask]) -> Veil:
     """Hides the patients of all these tasks."""
     return desk.masking.of(of_all(veil.values for veil in _veils(desk, tasks).values()))
-
-
-def _without_comments(desk: Desk, summary: Summary) -> Summary:
-    """A sum is of many patients, and names none."""
-    clean: Callable[[str], str] = desk.masking.without_comments
-    waiting = [
-        line if line.hold is None else replace(line, hold=replace(line.hold, reason=clean(line.hold.reason)))
-        for line in summary.waiting
-    ]
-    return replace(summary, waiting=waiting)
 
 
 def _list_text(content: TaskList, summary: Summary) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.app import clock_of
+from engine.config.clock import clock_of
 from engine.config.load import checked, configuration, read_text
 from engine.config.values import Config
 from engine.config.yamlfile import Document, Where, read

@@ -78,7 +78,8 @@ class MessageRow(NamedTuple):
 
 class Found(NamedTuple):
     """A page of messages. ``looked_to``: the number of the oldest message that was looked at, where there may
-    be more behind it: ask for those ``before`` it. Of those, the ones that led to tasks are told already."""
+    be more behind it: ask for those ``before`` it, and not before the last row. Of those, some that led to
+    tasks are told already."""
 
     rows: list[MessageRow]
     looked_to: int | None = None
@@ -139,10 +140,10 @@ def search_messages(
             led = sought.led_to_tasks()
             older = query.where(messages.c.id >= first, messages.c.id < floor, led)
             rows = list(_read(connection, window.where(sought.candidates()), sought, led, limit))
-            rows += _read(connection, older, sought, led, limit - len(rows))
+            more = list(_read(connection, older, sought, led, limit - len(rows)))
         else:
-            rows = [_row(row) for row in connection.execute(window.limit(limit))]
-    return Found(rows, floor if len(rows) < limit and floor > first else None)
+            rows, more = [_row(row) for row in connection.execute(window.limit(limit))], []
+    return Found(rows + more, floor if len(rows) < limit and floor > first else None)
 
 
 def browse_tasks(

@@ -20,10 +20,17 @@ def numbers_between(
     first = connection.execute(select(func.min(messages.c.id))).scalar() or 1
     end = (connection.execute(select(func.max(messages.c.id))).scalar() or 0) + 1
     if since is not None:
-        first = _first_from(connection, since - _DISORDER, first, end)
+        first = _first_from(connection, _shifted(since, -_DISORDER), first, end)
     if until is not None:
-        end = _first_from(connection, until + _DISORDER, first, end)
+        end = _first_from(connection, _shifted(until, _DISORDER), first, end)
     return first, end
+
+
+def _shifted(time: dt.datetime, by: dt.timedelta) -> dt.datetime:
+    try:
+        return time + by
+    except OverflowError:  # at the beginning or the end of time
+        return time
 
 
 def _first_from(connection: Connection, time: dt.datetime, first: int, end: int) -> int:

@@ -23,13 +23,18 @@ def payloads_of(text: str, default_charset: str) -> list[bytes]:
             "the segments are separated by a backslash and a letter; end each with a carriage return (U+000D)"
         )
     data = _FRAME_END.sub("", text).encode()
+    return [_as_declared(payload, default_charset) for payload in blocks_of(data)]
+
+
+def blocks_of(data: bytes) -> list[bytes]:
+    """The messages in what a file holds, as they are. MessageError where there is none, or too many."""
     blocks = [data] if is_batch(data) else messages_of(data)
     payloads = [it for block in blocks for it in (messages_of_batch(block) if is_batch(block) else [block])]
     if not payloads:
         raise MessageError("there is no message; give one that begins with MSH")
     if len(payloads) > _MOST:
         raise MessageError(f"{len(payloads)} messages; give at most {_MOST} at a time")
-    return [_as_declared(payload, default_charset) for payload in payloads]
+    return payloads
 
 
 def _as_declared(payload: bytes, default: str) -> bytes:

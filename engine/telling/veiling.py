@@ -20,7 +20,8 @@ from engine.routing.meaning import Meaning, Merge, Number, Occasion, PatientIden
 from engine.routing.router import Decision, Matched, RouteTrace
 from engine.routing.table import RuledOut
 from engine.store import Line, Story
-from engine.telling.masking import Veil
+from engine.telling.masking import Masking, Veil
+from engine.telling.tasks import Summary
 from engine.waiting import Hold
 
 
@@ -147,3 +148,14 @@ def _occasion(occasion: Occasion, veil: Veil) -> Occasion:
 def _number(number: Number, veil: Veil, patients: bool) -> Number:
     hide = veil.value if patients else veil.unless_his
     return number._replace(value=hide(number.value))
+
+
+def without_comments(summary: Summary, masking: Masking) -> Summary:
+    """A sum is of many patients, and names none."""
+    waiting = [
+        line
+        if line.hold is None
+        else replace(line, hold=replace(line.hold, reason=masking.without_comments(line.hold.reason)))
+        for line in summary.waiting
+    ]
+    return replace(summary, waiting=waiting)

@@ -1,13 +1,14 @@
-"""How a request is refused: JSON for programs, a sentence for browsers."""
+"""How a request is refused: problem details for programs, a sentence for browsers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
+
+from engine.web.problem import problem_response
 
 API = "/api/"
 
@@ -23,14 +24,10 @@ def refuse(
     """With this status, and a sentence that has the cure."""
     if wants_page(request):
         return PlainTextResponse(sentence + "\n", status, headers)
-    return JSONResponse({"error": _word(status), "error_description": sentence}, status, headers)
+    return problem_response(status, sentence, headers=headers)
 
 
 async def refuse_as(request: Request, error: Exception) -> Response:
     """The answer to an HTTPException of a page or a call."""
     assert isinstance(error, HTTPException)
     return refuse(request, error.status_code, error.detail, error.headers)
-
-
-def _word(status: int) -> str:
-    return HTTPStatus(status).phrase.lower().replace(" ", "_")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 
 import uvicorn
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from engine.address import in_url
@@ -21,6 +21,7 @@ from engine.web.access.accounts import AccountsFile
 from engine.web.app import pages_and_calls, web_app
 from engine.web.health import Health
 from engine.web.office import Office
+from engine.web.problem import problem_response
 
 _PATIENCE = 1.0  # seconds, for what has been posted
 _log = logging.getLogger(__name__)
@@ -99,6 +100,5 @@ class Web:
             _log.error("the operator's page ended with a fault: %r", error)
 
 
-def _stopping() -> JSONResponse:
-    sentence = "forefetch is stopping; try again when it has started anew"
-    return JSONResponse({"error": "stopping", "error_description": sentence}, 503)
+def _stopping() -> Response:
+    return problem_response(503, "forefetch is stopping", "try again when it has started anew")

@@ -9,8 +9,8 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from engine.app import clock_of
 from engine.config import load
+from engine.config.clock import clock_of
 from engine.dispatcher import Dispatcher
 from engine.dispatcher.work import Place
 from engine.errors import MessageError

@@ -15,7 +15,8 @@ from mcp.types import CallToolResult
 from pydantic import ValidationError
 
 from engine.errors import StoreError
-from engine.mcp.result import Answer, clear, refused, told
+from engine.mcp.result import clear, refused, told
+from engine.telling.content import Answer
 from tests.mcp.assistant import text
 
 

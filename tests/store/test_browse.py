@@ -156,6 +156,8 @@ async def test_it_says_how_far_it_has_looked_and_finds_older_ones_by_their_tasks
         found = search_messages(path, wanted, before=found.looked_to)
         assert ([row.id for row in found.rows], found.looked_to) == ([2, 1], None)
     assert search_messages(path, MessageFilter(patient="P4"), limit=1).looked_to is None
+    full = search_messages(path, MessageFilter(patient="P1"), limit=1)
+    assert ([row.id for row in full.rows], full.looked_to) == ([1], 3)
 
 
 async def test_of_columns_it_looks_at_so_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

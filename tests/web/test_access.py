@@ -67,7 +67,7 @@ async def test_a_viewer_who_would_act_is_told_why_not_and_it_is_told_to_the_audi
     client = await house.logged_in("vera")
     answer = await client.post("/api/v1/act", headers={"X-CSRF-Token": await csrf_of(client)})
     assert answer.status_code == 403
-    assert answer.json()["error_description"] == "vera may look but not cancel: that takes the role operator"
+    assert answer.json()["detail"] == "vera may look but not cancel: that takes the role operator"
     assert house.told[-1] == OperatorActed("vera", "127.0.0.1", "cancel", (7,), permitted=False)
 
 
@@ -89,7 +89,7 @@ async def test_a_program_is_told_how_to_get_in(house: House) -> None:
     answer = await client.get("/api/v1/look")
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="forefetch"'
-    assert "forefetch user token" in answer.json()["error_description"]
+    assert "forefetch user token" in answer.json()["detail"]
     part = await client.get("/", headers={"HX-Request": "true"})
     assert (part.status_code, part.headers["hx-redirect"]) == (401, "/login")
 

@@ -35,7 +35,9 @@ async def show(front: Front, request: Request) -> Response:
         search_messages, front.office.journal, chosen, before=before, limit=PAGE + 1
     )
     rows = found.rows[:PAGE]
-    more = rows[-1].id if len(found.rows) > PAGE else found.looked_to
+    more = found.looked_to
+    if more is None and len(found.rows) > PAGE:
+        more = rows[-1].id
     return front.press.page(
         request,
         "messages.html",

@@ -1,13 +1,13 @@
-"""What the tools about tasks tell, as structured content. Times are ISO 8601 in UTC."""
+"""Tasks as structured content. Times are ISO 8601 in UTC."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from engine.mcp.result import Answer, Content
 from engine.retrieve.outcome import Outcome, SubOperations
 from engine.retrieve.task import Choice, RetrieveTask
 from engine.store import Asked, Line, Story
+from engine.telling.content import Answer, Content
 from engine.telling.tasks import Summary, outcome_dict, summary_dict, task_dict
 from engine.waiting import Hold
 
@@ -169,6 +169,7 @@ class TasksDone(Answer):
 
 
 def task_content(task: RetrieveTask, hold: Hold | None) -> TaskContent:
+    """A task and what it waits for."""
     values = task_dict(task, hold)
     return TaskContent(
         task_id=values.pop("task"),
@@ -192,7 +193,7 @@ def story_content(story: Story, hold: Hold | None, running: bool) -> TaskStory:
         found_by=task.parent_id,
         approved=task.approved,
         expedited=task.expedited,
-        progress=None if task.progress is None else _counters(task.progress),
+        progress=None if task.progress is None else counters_content(task.progress),
         missing_series=list(task.missing),
         outcome=_full(task.outcome),
         messages=[_asked(it) for it in story.messages],
@@ -233,14 +234,15 @@ def _full(outcome: Outcome | None) -> FullOutcome | None:
     return FullOutcome(
         **outcome_dict(outcome),
         status=str(outcome.status),
-        counters=_counters(outcome.counters),
+        counters=counters_content(outcome.counters),
         comment=outcome.comment,
         failed_instances=list(failed[:MOST_INSTANCES]),
         failed_instances_left_off=max(0, len(failed) - MOST_INSTANCES),
     )
 
 
-def _counters(counters: SubOperations) -> CountersContent:
+def counters_content(counters: SubOperations) -> CountersContent:
+    """Counters as they are told."""
     return CountersContent(
         remaining=counters.remaining,
         completed=counters.completed,
