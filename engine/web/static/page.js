@@ -181,10 +181,18 @@ function asNote(text) {
   return note;
 }
 
+// A page, or a problem as programs are told of it.
+function sentenceOf(text) {
+  try {
+    return JSON.parse(text).detail;
+  } catch {
+    return new DOMParser().parseFromString(text, "text/html").querySelector("main .why")?.textContent ?? text;
+  }
+}
+
 document.addEventListener("htmx:responseError", (event) => {
-  const text = event.detail.xhr.responseText;
-  const why = new DOMParser().parseFromString(text, "text/html").querySelector("main .why");
-  complain(asNote(why?.textContent ?? (text || `It answers ${event.detail.xhr.status}.`)));
+  const { responseText, status } = event.detail.xhr;
+  complain(asNote(sentenceOf(responseText) || `Forefetch answers ${status}.`));
 });
 document.addEventListener("htmx:sendError", () => complain(asNote("Forefetch does not answer: does it run?")));
 document.addEventListener("htmx:beforeSwap", (event) => {
