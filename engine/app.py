@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from engine.config import Config
 from engine.config.clock import clock_of
@@ -24,14 +23,12 @@ from engine.events import Events, Started, Stopping
 from engine.intake import Intake
 from engine.listener import Listener, ListenerSettings
 from engine.outbox import Outbox
+from engine.parts import parts_of
 from engine.retention import Retention
 from engine.retrieve.gate import SWITCH_REASON, switch_on
 from engine.scu import ArchiveClient, echo
 from engine.signals import stop_event
 from engine.store import Store
-
-if TYPE_CHECKING:
-    from engine.web.server import Web
 
 _log = logging.getLogger(__name__)
 
@@ -52,6 +49,7 @@ class Engine:
         self._allowed = switch_on(environment)
         profiles = message_profiles(config)
         self._events = Events()
+        self._parts = parts_of(config, routes_file, self._events)
         self._store = Store.open(settings.store, events=self._events)
         self._dispatcher = dispatcher_of(config, self._store, switch_on=self._allowed, events=self._events)
         self._outbox = Outbox(self._store, tls={(rule.host, rule.port): rule.tls for rule in config.replies})
@@ -78,7 +76,6 @@ class Engine:
             ),
             self._intake,
         )
-        self._web = web_of(config, routes_file, self._events)
 
     @property
     def events(self) -> Events:
@@ -94,8 +91,8 @@ class Engine:
         """Listen, and take up what was left. ListenError where the address is taken."""
         if not self._allowed:
             _log.warning("%s", SWITCH_REASON)
-        if self._web is not None:
-            await self._web.start()  # before anything moves: its file of users, or address, may not be usable
+        for part in self._parts:  # before anything moves: what one of them needs may not be usable
+            await part.start()
         await self._listener.start()
         self._events.tell(Started(join(*self._listener.address)))
         await self._dispatcher.start()
@@ -112,10 +109,14 @@ class Engine:
         await self._dispatcher.stop(patience)
         await self._intake.stop()
         await self._outbox.stop(patience)
-        if self._web is not None:
-            await self._web.stop()
+        await self._end_parts()
         await self._store.close()
         _log.info("stopped")
+
+    async def _end_parts(self) -> None:
+        """While the journal is ours: so is the spool of the audit trail, then."""
+        for part in reversed(self._parts):
+            await part.stop()
 
     async def __aenter__(self) -> Engine:
         try:
@@ -126,8 +127,7 @@ class Engine:
             await self._dispatcher.stop(0)
             await self._intake.stop()
             await self._outbox.stop(0)
-            if self._web is not None:
-                await self._web.stop()
+            await self._end_parts()
             await self._store.close()
             raise
         return self
@@ -136,15 +136,6 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
-
-
-def web_of(config: Config, routes_file: str, events: Events) -> Web | None:
-    """The operator's page, not started; None without a section web, and then nothing of it is imported."""
-    if config.web is None:
-        return None
-    from engine.web.server import Web
-
-    return Web(config.web, config, routes_file, events)
 
 
 def dispatcher_of(

@@ -7,12 +7,18 @@ import logging
 import time
 from contextlib import suppress
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from engine.app import dispatcher_of
 from engine.config import Config
 from engine.dispatcher import Dispatcher
 from engine.errors import StoreError
+from engine.events import Events
+from engine.parts import audit_of
 from engine.store import Store, is_taken
+
+if TYPE_CHECKING:
+    from engine.audit import Audit
 
 _log = logging.getLogger(__name__)
 _LOOK = 0.2  # seconds between looks whether an engine wants the journal
@@ -35,8 +41,8 @@ class StandIn:
 
     async def provide(self) -> None:
         """Have somebody carry out what is asked for by hand: the engine of the journal, another stand-in, or
-        this one from now on. To be called again while somebody waits. StoreError: the journal cannot be used.
-        """
+        this one from now on. To be called again while somebody waits. StoreError: the journal cannot be used;
+        AuditUnwritable: nor can the audit trail, without which nothing is moved."""
         self._needed = time.monotonic()
         if _over(self._coming_up) and _over(self._tending):
             self._coming_up = asyncio.create_task(self._come_up())
@@ -54,10 +60,20 @@ class StandIn:
                 return  # somebody was faster
             raise
         _log.info("no engine serves %s: what is asked for by hand is carried out here", path)
-        dispatcher = dispatcher_of(self._config, store, switch_on=self._switch_on, by_hand=True)
-        self._tending = asyncio.create_task(self._tend(store, dispatcher))
+        events = Events()
+        audit = audit_of(self._config, events)
+        try:
+            if audit is not None:
+                await audit.start()
+        except BaseException:
+            await store.close()
+            raise
+        dispatcher = dispatcher_of(
+            self._config, store, switch_on=self._switch_on, by_hand=True, events=events
+        )
+        self._tending = asyncio.create_task(self._tend(store, dispatcher, audit))
 
-    async def _tend(self, store: Store, dispatcher: Dispatcher) -> None:
+    async def _tend(self, store: Store, dispatcher: Dispatcher, audit: Audit | None) -> None:
         try:
             await dispatcher.start()
             while not (self._leaving.is_set() or store.wanted):
@@ -71,6 +87,8 @@ class StandIn:
         finally:
             try:
                 await dispatcher.stop(0)
+                if audit is not None:
+                    await audit.stop()
             finally:
                 await store.close()
                 _log.info("%s is left to an engine", self._config.engine.store)

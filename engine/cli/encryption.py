@@ -26,6 +26,8 @@ def connections(config: Config) -> Iterator[tuple[str, Tls | None]]:
             yield f"destination {destination.name}", destination.node.tls
     for rule in config.replies:
         yield f"replies to {rule.host}:{rule.port}", rule.tls
+    if config.audit is not None and (collector := config.audit.collector) is not None:
+        yield f"audit collector {collector.host}:{collector.port}", collector.tls
 
 
 def summary(config: Config) -> list[str]:

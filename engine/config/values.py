@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from engine.config.audit import AuditSettings
 from engine.config.web import WebSettings
 from engine.dicom.node import Archive, Destination
 from engine.retrieve.budget import Budget
@@ -109,6 +110,7 @@ class Config:
     routes: tuple[Route, ...]
     gate: GateSettings
     replies: tuple[ReplyRule, ...] = ()
+    audit: AuditSettings | None = None
     web: WebSettings | None = None
     table: RouteTable = field(init=False, repr=False, compare=False)
 

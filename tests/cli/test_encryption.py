@@ -69,6 +69,18 @@ def test_check_says_who_is_encrypted_and_warns(certificates: Certificates, tmp_p
     assert "warning" not in plain.output
 
 
+def test_check_says_whether_the_way_to_the_audit_collector_is_encrypted(tmp_path: Path) -> None:
+    path = routes(tmp_path)
+    plain = path.read_text()
+    path.write_text(f"{plain}audit: {{collector: {{host: arr, transport: udp}}}}\n")
+    assert (
+        "not encrypted: HL7 listener, archive main, audit collector arr:514"
+        in run("check", "-c", path).output
+    )
+    path.write_text(f"{plain}audit: {{collector: {{host: arr}}}}\n")
+    assert "encrypted (TLS): audit collector arr:6514" in run("check", "-c", path).output
+
+
 def test_check_is_silent_about_a_certificate_that_lasts(certificates: Certificates, tmp_path: Path) -> None:
     pair = certificates.pair()
     section = f", tls: {{certificate: {pair.certificate}, key: {pair.key}}}"

@@ -308,7 +308,7 @@ MISTAKES = [
     (1, "engine: {§windw: 1}\narchives:", "engine.windw", "'window'", "'windw'"),
     (1, "engine: {idle_timeout: §0s}\narchives:", "engine.idle_timeout", "longer than zero", "'0s'"),
     (1, "engine: {time_zone: §Mars}\narchives:", "engine.time_zone", "Europe/Helsinki", "'Mars'"),
-    (1, "§colour: red\narchives:", "colour", "one of archives, destinations", "'colour'"),
+    (1, "§colour: red\narchives:", "colour", "destinations, engine, gate", "'colour'"),
 ]
 
 

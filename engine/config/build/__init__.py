@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.config.build.audit import audit
 from engine.config.build.gate import gate
 from engine.config.build.nodes import archive, destination
 from engine.config.build.relevance import vocabularies
@@ -29,6 +30,7 @@ def build(file: RoutesFile) -> Config:
         routes=tuple(route(section, known) for section in file.routes),
         gate=gate(file),
         replies=tuple(_reply(section) for section in file.replies),
+        audit=audit(file.audit, file.engine),
         web=web(file.web),
     )
 
