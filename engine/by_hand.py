@@ -14,6 +14,7 @@ from types import TracebackType
 
 from engine.config import Config
 from engine.errors import StoreError
+from engine.logs import about
 from engine.report import succeeded
 from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
 from engine.retrieve.policy import REHEARSAL
@@ -131,11 +132,15 @@ class ByHand:
     async def _keep(self, call: Call, ended: Ended, who: str, *, dry_run: bool) -> None:
         """What was said, as the acknowledgment of a message is kept. It is true all the same if it is not."""
         code = "SUCCESS" if succeeded(ended.outcome, dry_run=dry_run) else "FAILED"
-        _log.info("task %d for %s: %s (%s)", ended.task.id, who, code, ended.outcome.cause)
+        extra = about(
+            "answered", message=call.message_id, task=ended.task.id, cause=ended.outcome.cause.value
+        )
+        _log.info("task %d for %s: %s (%s)", ended.task.id, who, code, ended.outcome.cause, extra=extra)
         try:
             await asyncio.to_thread(keep_answer, self._path, call, ended.outcome.sentence, code)
         except StoreError as error:
-            _log.error("message %d: its answer could not be kept: %s", call.message_id, error)
+            extra = about("failed", message=call.message_id)
+            _log.error("message %d: its answer could not be kept: %s", call.message_id, error, extra=extra)
 
     async def _leave(self, asking: asyncio.Task[Call]) -> None:
         """Until it is known that it is taken back: it would be moved for nobody."""
@@ -151,7 +156,8 @@ class ByHand:
             except StoreError as error:
                 there = await asyncio.to_thread(Path(self._path).exists)
                 if not there or time.monotonic() > limit:
-                    _log.error("message %d could not be taken back: %s", call.message_id, error)
+                    extra = about("failed", message=call.message_id)
+                    _log.error("message %d could not be taken back: %s", call.message_id, error, extra=extra)
                     return
             await asyncio.sleep(_LOOK)
 

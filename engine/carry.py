@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from engine.diagnosis import diagnose
 from engine.errand import Carried, Errand
 from engine.errors import ForefetchError
+from engine.logs import about
 from engine.move import Client, Progress, move
 from engine.presence import Presence, compare, count, look
 from engine.resolve import Finder, resolve
@@ -88,7 +89,8 @@ class _Attempt:
             return look(self.client, self.destination, errand.study, by_series=errand.by_series)
         except ForefetchError as error:
             cause = failure(error).cause
-            _log.info("what is at %s already cannot be asked: %s", errand.destination_ae_title, cause)
+            sentence = "what is at %s already cannot be asked: %s"
+            _log.info(sentence, errand.destination_ae_title, cause, extra=about("looked", cause=cause.value))
             return None
 
     def _rehearse(self, before: Presence | None) -> Carried:
@@ -116,7 +118,8 @@ class _Attempt:
             for series_uid in missing:
                 outcome = parts[series_uid] = self._move(Study(self.errand.study.study_uid, series_uid))
                 if _refuses_series(outcome):
-                    _log.info("the archive does not retrieve single series: the whole study instead")
+                    sentence = "the archive does not retrieve single series: the whole study instead"
+                    _log.info(sentence, extra=about("moved", cause=outcome.cause.value))
                     return self._move(self.errand.study), ()
                 if outcome.status is TaskStatus.CANCELED or outcome.cause in _ARCHIVE_LOST:
                     break
@@ -125,7 +128,7 @@ class _Attempt:
         return self._move(self.errand.study), ()
 
     def _move(self, study: Study) -> Outcome:
-        return move(
+        outcome = move(
             self.client,
             study,
             self.errand.destination_ae_title,
@@ -133,6 +136,9 @@ class _Attempt:
             progress=self.progress,
             canceled=self.canceled,
         )
+        extra = about("moved", cause=outcome.cause.value, counters=outcome.counters.by_name)
+        _log.info("C-MOVE has ended: %s (%s)", outcome.cause, outcome.counters, extra=extra)
+        return outcome
 
     def _verified(self, outcome: Outcome, missing: tuple[str, ...]) -> Carried:
         """With what the destination says where it is to be asked, and what the next attempt has to bring."""

@@ -38,6 +38,7 @@ from engine.hl7.mllp import (
     JunkSkipped,
     ResyncFailed,
 )
+from engine.logs import about
 from engine.outgoing import Awaited, Outgoing, Window
 from engine.tls import Tls, looks_like_tls
 from engine.watch import Watch
@@ -194,7 +195,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None and not self._lost:
-            logger.warning("%s: closing, the connection failed (%s)", self.peer, type(exc).__name__)
+            self._warn("closed", "%s: closing, the connection failed (%s)", type(exc).__name__)
         self._lost = True
         self._phase = _Phase.CLOSED
         self._watch.stop()
@@ -215,9 +216,9 @@ class Connection(asyncio.Protocol):
                     self._next = None
                     self._begin(event, len(kept))
                 case JunkSkipped(size):
-                    logger.warning("%s sent %d bytes outside of a block", self.peer, size)
+                    self._warn("ignored", "%s sent %d bytes outside of a block", size)
                 case ResyncFailed(size):
-                    logger.warning("%s sent %d bytes without an end block; closing", self.peer, size)
+                    self._warn("closed", "%s sent %d bytes without an end block; closing", size)
                     self._end_reading()
         if not self._decoder.in_block:
             self._block_began = None
@@ -235,7 +236,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, block: BlockFault, answer: Awaited) -> None:
         reason = self._reason(block.kind)
-        logger.warning("%s sent a block of %d bytes that is refused: %s", self.peer, block.size, reason)
+        self._warn("refused", "%s sent a block of %d bytes that is refused: %s", block.size, reason)
         try:
             refusal = self._receiver.refuse(block.head, reason)
             answer.set_result(Answer((refusal,) if refusal is not None else ()))
@@ -268,16 +269,20 @@ class Connection(asyncio.Protocol):
 
     # Ending
 
+    def _warn(self, step: str, sentence: str, *values: object) -> None:
+        """``sentence`` begins with the peer's address."""
+        logger.warning(sentence, self.peer, *values, extra=about(step, peer=self.peer))
+
     def give_up(self, why: str) -> None:
         """Read no more, and say why; what was received is answered."""
         if self._phase is _Phase.READING and not self._draining:
-            logger.warning("%s: closing, %s", self.peer, why)
+            self._warn("closed", "%s: closing, %s", why)
         self._end_reading()
 
     def lose(self, why: str) -> None:
         """Neither read nor write any more; what was received is still carried out."""
         if not self._lost:
-            logger.warning("%s: closing, %s", self.peer, why)
+            self._warn("closed", "%s: closing, %s", why)
             self._lost = self._outgoing.dropped = True
             self._transport.abort()
 
@@ -318,7 +323,8 @@ class Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         if not self.done.done():
-            logger.info("%s closed after %d answers", self.peer, self._outgoing.window.taken)
+            extra = about("closed", peer=self.peer)
+            logger.info("%s closed after %d answers", self.peer, self._outgoing.window.taken, extra=extra)
             self.done.set_result(None)
 
     # Time

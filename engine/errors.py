@@ -111,12 +111,14 @@ class GateClosed(ForefetchError):
 
 
 class NodeError(ForefetchError):
-    """A DICOM node did not do what was asked. ``node`` is its name in routes.yaml."""
+    """A DICOM node did not do what was asked. ``node`` is its name in routes.yaml, ``said`` the node's own
+    comment, which may name a patient; ``plain`` is the text without it, for logs."""
 
-    def __init__(self, node: str, text: str) -> None:
+    def __init__(self, node: str, text: str, said: str = "") -> None:
         self.node = node
-        self.text = text
-        super().__init__(f"{node}: {text}")
+        self.plain = text
+        self.text = f"{text} ({said})" if said else text
+        super().__init__(f"{node}: {self.text}")
 
 
 class NodeUnreachable(NodeError):
@@ -146,9 +148,9 @@ class NodeTimeout(NodeError):
 class QueryFailed(NodeError):
     """The node ended a C-FIND with a status that is not success. ``status`` is the DIMSE status."""
 
-    def __init__(self, node: str, text: str, status: int) -> None:
+    def __init__(self, node: str, text: str, status: int, said: str = "") -> None:
         self.status = status
-        super().__init__(node, text)
+        super().__init__(node, text, said)
 
 
 class ListenError(ForefetchError):

@@ -22,6 +22,7 @@ from engine.hl7.batch import is_batch, messages_of_batch
 from engine.hl7.message import Header, Message, best_header, has_msa, is_acknowledgment
 from engine.hl7.mode import accept_code, mode_of
 from engine.hl7.validation import require_valid
+from engine.logs import about
 from engine.outbox import Outbox
 from engine.received import Received, immediate, record
 from engine.retrieve import reply
@@ -71,7 +72,8 @@ class Intake:
                 received = self._read(owed.raw, "journal", owed.received_at)
             except MessageError as error:
                 number = owed.message_id
-                _log.error("message %d cannot be read as it was; no acknowledgment: %d", number, error.code)
+                sentence = "message %d cannot be read as it was; no acknowledgment: %d"
+                _log.error(sentence, number, error.code, extra=about("refused", message=number))
                 continue
             received = received._replace(problems=problems_of(owed.decision))
             self._in_background(self._application(received, owed.message_id, owed.effect))
@@ -121,15 +123,16 @@ class Intake:
                 return _unacknowledged(peer)
             answer = await self._take(received)
         except MessageError as error:
-            _log.warning(
-                "message from %s refused: HL7 error %d at %s", peer, error.code, error.location or "MSH"
-            )
+            sentence = "message from %s refused: HL7 error %d at %s"
+            extra = about("refused", peer=peer)
+            _log.warning(sentence, peer, error.code, error.location or "MSH", extra=extra)
             answer = self._turned_down(payload, _nak(error))
         except StoreError as error:
-            _log.error("message from %s could not be kept: %s", peer, error)
+            _log.error("message from %s could not be kept: %s", peer, error, extra=about("failed", peer=peer))
             answer = self._turned_down(payload, _rejected(_NOT_KEPT))
         except Exception:  # noqa: BLE001  a fault of ours is answered too: the sender waits
-            _log.exception("message from %s failed by a fault of forefetch", peer)
+            extra = about("failed", peer=peer)
+            _log.exception("message from %s failed by a fault of forefetch", peer, extra=extra)
             answer = self._turned_down(payload, _rejected(_FAULT))
         code = code_of(answer.now[0]) if answer.now else ""
         self._events.tell(MessageAnswered(code, kind, time.monotonic() - began, peer))
@@ -184,7 +187,7 @@ class Intake:
             answer = immediate(received.decision)
         ack = None if answer is None else self._ack(header, answer, received.response, at=received.at)
         kept = await self._store.journal(record(received, ack, answer, accept))
-        _log_kept(received, kept)
+        _log_kept(received, kept, answer)
         if kept.new:
             await self._dispatcher.withdraw(kept.withdrawn)
             self._dispatcher.expect(plan_of(received.decision).requests)
@@ -195,7 +198,9 @@ class Intake:
         try:
             return await self._acknowledgments(received, kept)
         except StoreError as error:
-            _log.error("message %d: its outcome cannot be read or kept: %s", kept.message_id, error)
+            sentence = "message %d: its outcome cannot be read or kept: %s"
+            extra = about("failed", message=kept.message_id)
+            _log.error(sentence, kept.message_id, error, extra=extra)
             return Answer((self._ack(received.header, _rejected(_NOT_TOLD)),))
 
     async def _acknowledgments(self, received: Received, kept: Journaled) -> Answer:
@@ -235,7 +240,8 @@ class Intake:
         try:
             return await self._told(received, message_id, effect)
         except StoreError as error:
-            _log.error("message %d is owed its application acknowledgment: %s", message_id, error)
+            sentence = "message %d is owed its application acknowledgment: %s"
+            _log.error(sentence, message_id, error, extra=about("failed", message=message_id))
             return None
 
     async def _told(self, received: Received, message_id: int, effect: Effect) -> bytes | None:
@@ -289,7 +295,8 @@ class Intake:
         self, message_id: int, ack: bytes, answer: Reply, letter: NewLetter | None = None
     ) -> bytes:
         sent = await self._store.keep_ack(message_id, ack, answer.code.value, letter)
-        _log.info("message %d answered: %s", message_id, answer.code)
+        extra = about("answered", message=message_id, ack=answer.code.value)
+        _log.info("message %d answered: %s", message_id, answer.code, extra=extra)
         return sent
 
     def _in_background(self, work: Coroutine[Any, Any, bytes | None]) -> asyncio.Future[bytes | None]:
@@ -317,7 +324,7 @@ def _validates(decision: Decision) -> TypeGuard[Matched]:
 
 
 def _unacknowledged(peer: str) -> Answer:
-    _log.info("acknowledgment from %s: not acknowledged", peer)
+    _log.info("acknowledgment from %s: not acknowledged", peer, extra=about("ignored", peer=peer))
     return Answer()
 
 
@@ -335,26 +342,25 @@ def _accept(answer: Reply) -> Reply:
     return Reply(accept_code(answer.code), answer.text, answer.errors)
 
 
-def _log_kept(received: Received, kept: Journaled) -> None:
+def _log_kept(received: Received, kept: Journaled, answer: Reply | None) -> None:
     """What asks for nothing is most of a feed, and no news."""
-    asks = bool(kept.task_ids or received.problems or kept.withdrawn.canceled or kept.withdrawn.running)
+    withdrawn = kept.withdrawn
+    asks = bool(kept.task_ids or received.problems or withdrawn.canceled or withdrawn.running)
     level = logging.INFO if asks else logging.DEBUG
     if not _log.isEnabledFor(level):
         return
+    number, kind, peer = kept.message_id, received.header.message_type, received.peer
+    routes, tasks = routes_of(received.decision), kept.task_ids
+    word = "kept" if kept.new else "seen before"
+    step = "kept" if kept.new else "repeated"
+    extra = about(step, message=number, type=kind, peer=peer, routes=routes, tasks=tasks)
+    if answer is not None:
+        extra["fields"]["ack"] = answer.code.value
+    sentence = "message %d (%s) from %s %s: %s, %d tasks"
     _log.log(
-        level,
-        "message %d (%s) from %s %s: %s, %d tasks",
-        kept.message_id,
-        received.header.message_type,
-        received.peer,
-        "kept" if kept.new else "seen before",
-        ", ".join(routes_of(received.decision)) or "no route",
-        len(kept.task_ids),
+        level, sentence, number, kind, peer, word, ", ".join(routes) or "no route", len(tasks), extra=extra
     )
-    if kept.withdrawn.canceled or kept.withdrawn.running:
-        _log.info(
-            "message %d takes back tasks: %d canceled, %d being stopped",
-            kept.message_id,
-            len(kept.withdrawn.canceled),
-            len(kept.withdrawn.running),
-        )
+    if withdrawn.canceled or withdrawn.running:
+        sentence = "message %d takes back tasks: %d canceled, %d being stopped"
+        extra = about("withdrew", message=number, tasks=(*withdrawn.canceled, *withdrawn.running))
+        _log.info(sentence, number, len(withdrawn.canceled), len(withdrawn.running), extra=extra)

@@ -8,6 +8,7 @@ import ssl
 
 from engine.connection import Connection, ListenerSettings, Receiver, join
 from engine.errors import ListenError
+from engine.logs import about
 from engine.tls import Tls, server_context
 from engine.tls.channel import TlsChannel
 
@@ -51,7 +52,8 @@ class Listener:
                 f"cannot listen on {join(host, port)}: {exc.strerror or exc}; "
                 "stop the program that uses it, or change the listener's host and port"
             ) from exc
-        logger.info("listening on %s%s", join(*self.address), " with TLS" if self._context else "")
+        words = " with TLS" if self._context else ""
+        logger.info("listening on %s%s", join(*self.address), words, extra=about("listening"))
 
     async def drain(self, timeout: float) -> None:
         """Accept and read no more, answer what was received, then close. ``timeout`` is in seconds."""
@@ -92,13 +94,13 @@ class Listener:
         limit = self._settings.max_connections
         open_ones = sum(not it.ended for it in self._connections)
         if open_ones >= limit or len(self._connections) >= _MOST_ENDING * limit:
-            logger.warning(
-                "%s turned away: the limit is %d connections (max_connections)", connection.peer, limit
-            )
+            sentence = "%s turned away: the limit is %d connections (max_connections)"
+            logger.warning(sentence, connection.peer, limit, extra=about("turned away", peer=connection.peer))
             return False
         self._connections.add(connection)
         connection.done.add_done_callback(lambda _: self._connections.discard(connection))
-        logger.info("%s connected (%d open)", connection.peer, len(self._connections))
+        extra = about("connected", peer=connection.peer)
+        logger.info("%s connected (%d open)", connection.peer, len(self._connections), extra=extra)
         return True
 
 

@@ -17,6 +17,8 @@ from contextlib import suppress
 
 from engine.errors import StoreError
 from engine.hl7.message import best_header
+from engine.logs import Extra, about
+from engine.retrieve.retry import backoff
 from engine.sender import Connection, SendError, connect
 from engine.store import Letter, Store
 from engine.tls import Tls, reason
@@ -116,28 +118,32 @@ class Outbox:
             await self._put_off(letter, str(error))
             return
         except Exception as error:  # noqa: BLE001  a fault of ours must not stop the address
-            _log.exception("letter %d failed by a fault of forefetch", letter.id)
+            extra = _about("failed", letter)
+            _log.exception("letter %d failed by a fault of forefetch", letter.id, extra=extra)
             await self._put_off(letter, f"fault in forefetch: {type(error).__name__}")
             return
         if refusal:
-            _log.error("letter %d to %s port %d is refused: %s", letter.id, *letter.address, refusal)
+            sentence = "letter %d to %s port %d is refused: %s"
+            _log.error(sentence, letter.id, *letter.address, refusal, extra=_about("refused", letter))
             await _persist(lambda: self._store.refused(letter.id, refusal))
         else:
-            _log.info("letter %d to %s port %d is delivered", letter.id, *letter.address)
+            sentence = "letter %d to %s port %d is delivered"
+            _log.info(sentence, letter.id, *letter.address, extra=_about("delivered", letter))
             await _persist(lambda: self._store.delivered(letter.id))
 
     async def _put_off(self, letter: Letter, reason: str) -> None:
         """Later again; the last time when it is to be given up."""
         now = self._clock()
         if now >= letter.give_up_at:
-            _log.error("letter %d to %s port %d is given up: %s", letter.id, *letter.address, reason)
+            sentence = "letter %d to %s port %d is given up: %s"
+            _log.error(sentence, letter.id, *letter.address, reason, extra=_about("given up", letter))
             await _persist(lambda: self._store.give_up(letter.id, reason))
             return
         pause = backoff(letter.attempts, letter.first, letter.longest) * random.uniform(1 - _JITTER, 1)
         due_at = min(now + dt.timedelta(seconds=pause), letter.give_up_at)
-        _log.warning(
-            "letter %d is tried again at %s: %s", letter.id, due_at.isoformat("T", "seconds"), reason
-        )
+        until = due_at.isoformat("T", "seconds")
+        sentence = "letter %d is tried again at %s: %s"
+        _log.warning(sentence, letter.id, until, reason, extra=_about("retried", letter))
         await _persist(lambda: self._store.defer(letter.id, due_at, reason))
 
     async def _deliver(self, letter: Letter) -> str:
@@ -173,23 +179,24 @@ class Outbox:
         return self._tls.get(letter.address)
 
 
-def backoff(attempts: int, first: float, longest: float) -> float:
-    """Seconds to wait after a failure that ``attempts`` others came before."""
-    return min(first * 2.0 ** min(attempts, 64), longest)
-
-
 async def _accept(connection: Connection, letter: Letter) -> str:
     """Wait for the accept acknowledgment of a letter; empty, or why it is refused (HL7 v2 ch. 2.9.3.2)."""
     while True:
         code, control_id = _msa(await connection.acknowledgment())
         if control_id != letter.control_id:
-            _log.warning("letter %d: an acknowledgment of another message is ignored", letter.id)
+            sentence = "letter %d: an acknowledgment of another message is ignored"
+            _log.warning(sentence, letter.id, extra=_about("ignored", letter))
         elif code in _ACCEPTED:
             return ""
         elif code in _REFUSED:
             return f"the receiver answered {code}; look in its log for MSH-10 {control_id}"
         else:
-            _log.warning("letter %d: an acknowledgment without a code of table 0008 is ignored", letter.id)
+            sentence = "letter %d: an acknowledgment without a code of table 0008 is ignored"
+            _log.warning(sentence, letter.id, extra=_about("ignored", letter))
+
+
+def _about(step: str, letter: Letter) -> Extra:
+    return about(step, letter=letter.id, message=letter.message_id)
 
 
 def _msa(acknowledgment: bytes) -> tuple[str, str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections import deque
 from collections.abc import Awaitable, Iterator
 from typing import Protocol
 
 from engine.answer import Answer
 from engine.hl7.mllp import frame
+from engine.logs import about, place_of
 
 _MOST_LATER = 1024
 """Application acknowledgments that one connection may wait for."""
@@ -153,7 +153,8 @@ class Outgoing:
     def _await(self, later: tuple[Awaitable[bytes | None], ...]) -> None:
         for awaited in later:
             if len(self._later) >= _MOST_LATER:
-                _log.warning("%s: %d answers are pending; one will stay away", self._to.peer, _MOST_LATER)
+                peer, sentence = self._to.peer, "%s: %d answers are pending; one will stay away"
+                _log.warning(sentence, peer, _MOST_LATER, extra=about("left out", peer=peer))
                 continue  # it is kept: the sender gets it by sending the message again
             task = asyncio.get_running_loop().create_task(self._deliver(awaited))
             self._later.add(task)
@@ -174,5 +175,6 @@ class Outgoing:
 
     def _log_fault(self, exc: BaseException) -> None:
         """Without its text, which may quote the message."""
-        where = "".join(traceback.format_tb(exc.__traceback__))
-        _log.error("%s: %s instead of an answer, from\n%s", self._to.peer, type(exc).__name__, where)
+        peer = self._to.peer
+        sentence = "%s: %s instead of an answer: %s"
+        _log.error(sentence, peer, type(exc).__name__, place_of(exc), extra=about("failed", peer=peer))

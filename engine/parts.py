@@ -9,6 +9,7 @@ from engine.config import Config
 from engine.events import Events
 
 if TYPE_CHECKING:
+    from engine.alerts import Alerts
     from engine.audit import Audit
     from engine.web.server import Web
 
@@ -25,7 +26,7 @@ class Part(Protocol):
 
 def parts_of(config: Config, routes_file: str, events: Events) -> list[Part]:
     """In the order in which they start; they stop the other way round."""
-    parts = [audit_of(config, events), _web(config, routes_file, events)]
+    parts = [_alerts(config, events), audit_of(config, events), _web(config, routes_file, events)]
     return [part for part in parts if part is not None]
 
 
@@ -36,6 +37,15 @@ def audit_of(config: Config, events: Events) -> Audit | None:
     from engine.audit import Audit
 
     return Audit(config.audit, config, events)
+
+
+def _alerts(config: Config, events: Events) -> Alerts | None:
+    """The alerts, not started."""
+    if config.alerts is None:
+        return None
+    from engine.alerts import Alerts
+
+    return Alerts(config.alerts, config, events)
 
 
 def _web(config: Config, routes_file: str, events: Events) -> Web | None:

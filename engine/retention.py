@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.config import Limits
 from engine.errors import StoreError
+from engine.logs import about
 from engine.store import Stock, Store, stock
 
 _log = logging.getLogger(__name__)
@@ -91,7 +92,8 @@ class Retention:
         gone = before.messages - held.messages
         if gone:
             spent = time.monotonic() - begin
-            _log.info("retention: %d messages and %d tasks were pruned in %.0f s", gone, tasks, spent)
+            sentence = "retention: %d messages and %d tasks were pruned in %.0f s"
+            _log.info(sentence, gone, tasks, spent, extra=about("pruned"))
         self._tell(over, held)
         return gone
 

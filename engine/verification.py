@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from engine.errand import Carried, Errand
 from engine.errors import ForefetchError
+from engine.logs import about
 from engine.move import Client
 from engine.presence import Counts, Presence, await_presence, compare, count, look
 from engine.resolve import Finder
@@ -53,9 +54,14 @@ def verify(
             canceled=canceled,
         )
     except ForefetchError as error:
-        _log.warning("a move to %s cannot be verified: %s", title, failure(error).cause)
+        cause = failure(error).cause
+        extra = about("verified", cause=cause.value)
+        _log.warning("a move to %s cannot be verified: %s", title, cause, extra=extra)
         return Carried(_unverified(outcome, str(error)), instances=of)
-    return Carried(_judge(outcome, presence, title), instances=of)
+    judged = _judge(outcome, presence, title)
+    extra = about("verified", cause=judged.cause.value)
+    _log.info("%s are at %s: %s", presence, title, judged.cause, extra=extra)
+    return Carried(judged, instances=of)
 
 
 def lacking_at(client: Client, destination: Finder | None, study: Study) -> tuple[str, ...] | None:

@@ -19,7 +19,8 @@ import pytest
 import engine.outbox
 from engine.errors import StoreError
 from engine.hl7.mllp import frame
-from engine.outbox import Outbox, backoff
+from engine.outbox import Outbox
+from engine.retrieve.retry import backoff
 from engine.sender import connect
 from engine.store import LetterStatus, NewLetter, Store, list_letters
 from tests.store import message

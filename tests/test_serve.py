@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
 import subprocess
@@ -54,6 +55,17 @@ async def test_nothing_of_the_patient_is_logged(config: Path) -> None:
     assert "message 2" in log
     for secret in ("FF-1001", "Aalto", "Mira", "19610314"):
         assert secret not in log
+
+
+async def test_every_line_is_a_json_object_where_that_is_asked_for(config: Path) -> None:
+    with serving(config, {**ALLOWED, "FOREFETCH_LOG_FORMAT": "json"}) as engine:
+        await send(*engine.address, [order()])
+        await asyncio.to_thread(engine.end, signal.SIGTERM)
+    lines = [json.loads(line) for line in engine.lines]
+    steps = [line["step"] for line in lines if line.get("message") == 1]
+    assert steps[0] == "kept"
+    assert {"began", "moved", "finished", "answered"} <= set(steps)
+    assert lines[-1]["event"] == "stopped"
 
 
 async def test_a_closed_gate_is_announced_at_the_start(config: Path) -> None:

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from engine import __version__
-from engine.cli import archive, assistants, message, operate, scenario, simulate, story, tasks, user, verbs
+from engine.cli import (
+    alerts,
+    archive,
+    assistants,
+    message,
+    operate,
+    scenario,
+    simulate,
+    story,
+    tasks,
+    user,
+    verbs,
+)
 from engine.errors import ForefetchError
 
 app = typer.Typer(
@@ -33,6 +45,7 @@ app.command()(message.send)
 app.command()(archive.retrieve)
 app.command()(archive.echo)
 app.command()(assistants.mcp)
+app.add_typer(alerts.verbs)
 app.command("test")(scenario.run_scenarios)
 app.add_typer(user.user, name="user")
 app.command()(simulate.simulate)

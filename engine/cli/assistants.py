@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_CONFIG, ConfigPath, load
+from engine.cli.options import DEFAULT_CONFIG, ConfigPath, LogFormat, load
 from engine.errors import ForefetchError
-from engine.logs import log_to_stderr
+from engine.logs import Format, log_to_stderr
 
 if TYPE_CHECKING:
     from engine.mcp.serving import Transport
@@ -36,12 +36,13 @@ def mcp(
         list[str] | None,
         typer.Option(metavar="NAME", help="a further name by which clients reach --http; as often as needed"),
     ] = None,
+    log_format: LogFormat = Format.CONSOLE,
 ) -> None:
     """Offer Forefetch to an assistant as MCP tools, over standard input and output, or by --http."""
     import asyncio
     import os
 
-    log_to_stderr(logging.INFO)
+    log_to_stderr(logging.INFO, log_format)
     try:
         from engine.mcp.desk import Desk
         from engine.mcp.serving import serve

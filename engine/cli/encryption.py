@@ -28,6 +28,8 @@ def connections(config: Config) -> Iterator[tuple[str, Tls | None]]:
         yield f"replies to {rule.host}:{rule.port}", rule.tls
     if config.audit is not None and (collector := config.audit.collector) is not None:
         yield f"audit collector {collector.host}:{collector.port}", collector.tls
+    for way in config.alerts.ways if config.alerts is not None else ():
+        yield f"alerts: {way}", way.encrypted
 
 
 def summary(config: Config) -> list[str]:

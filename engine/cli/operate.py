@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import DEFAULT_CONFIG, ConfigPath, console, load
-from engine.logs import log_to_stderr
+from engine.cli.options import DEFAULT_CONFIG, ConfigPath, LogFormat, console, load
+from engine.logs import Format, log_to_stderr
 
 
 def serve(
     config: ConfigPath = DEFAULT_CONFIG,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error")] = "info",
+    log_format: LogFormat = Format.CONSOLE,
 ) -> None:
     """Listen for HL7 messages and carry out what the routes ask, until SIGTERM or Ctrl-C."""
     from engine import app
@@ -21,7 +22,7 @@ def serve(
     level = logging.getLevelNamesMapping().get(log_level.upper())
     if level is None:
         raise typer.BadParameter("debug, info, warning or error", param_hint="--log-level")
-    log_to_stderr(level)
+    log_to_stderr(level, log_format)
     settings = load(config)
     app.serve(settings, str(config))
 

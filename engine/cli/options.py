@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.logs import Format
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -18,6 +20,10 @@ ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", help="the routes file", envvar="FOREFETCH_CONFIG")
 ]
 DEFAULT_CONFIG = Path("routes.yaml")
+LogFormat = Annotated[
+    Format,
+    typer.Option(help="lines for people, or a JSON object a line", envvar="FOREFETCH_LOG_FORMAT"),
+]
 _PIPED_WIDTH = 200  # columns, where the output is no terminal that could say
 
 

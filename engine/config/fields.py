@@ -39,8 +39,8 @@ def duration(text: object) -> dt.timedelta:
 
 
 def _positive_duration(text: object) -> dt.timedelta:
-    if size := duration(text):
-        return size
+    if length := duration(text):
+        return length
     raise ValueError("a duration longer than zero, such as 20s")
 
 
@@ -50,8 +50,8 @@ def moment(text: object) -> Moment:
     if word == "now":
         return Moment(word)
     if word[:1] in {"+", "-"}:
-        size = duration(word[1:])
-        return Moment(word, offset=size if word[0] == "+" else -size)
+        length = duration(word[1:])
+        return Moment(word, offset=length if word[0] == "+" else -length)
     try:
         return Moment(word, absolute=dt.datetime.fromisoformat(word))
     except ValueError:
@@ -109,7 +109,8 @@ def _receiver(text: object) -> tuple[str, int]:
     return host, port
 
 
-def _size(text: object) -> int:
+def size(text: object) -> int:
+    """``500MB``, ``20GB``, ``1TB``: bytes, by powers of ten."""
     found = _SIZE.fullmatch(_word(text))
     if found is None or int(found[1]) == 0:
         raise ValueError("a size such as 500MB or 20GB")
@@ -145,7 +146,7 @@ def _scalar(example: str) -> WithJsonSchema:
 
 Duration = Annotated[dt.timedelta, PlainValidator(duration), _scalar("20s")]
 PositiveDuration = Annotated[dt.timedelta, PlainValidator(_positive_duration), _scalar("20s")]
-Size = Annotated[int, PlainValidator(_size), WithJsonSchema({"type": "string", "examples": ["20GB"]})]
+Size = Annotated[int, PlainValidator(size), WithJsonSchema({"type": "string", "examples": ["20GB"]})]
 """In bytes."""
 Off = Annotated[str, PlainValidator(_off), WithJsonSchema({"enum": ["off", False]})]
 WindowSpan = Annotated[

@@ -40,6 +40,7 @@ def references(document: Document) -> Iterator[Complaint]:
     replies = _list(file.get("replies"))
     yield from _senders(document, replies)
     yield from _encryption(document, replies)
+    yield from _silences(document, _mapping(file.get("alerts")).get("silence"))
     yield from vocabulary_references(document)
 
 
@@ -140,3 +141,14 @@ def _encryption(document: Document, replies: list[Any]) -> Iterator[Complaint]:
         if first.setdefault(address, tls) != tls:
             expected = f"the same tls wherever replies go to {address}"
             yield document.complaint(("replies", number), expected, "another one")
+
+
+def _silences(document: Document, rules: Any) -> Iterator[Complaint]:
+    """What is told of a feed has the name of its host."""
+    hosts: set[str] = set()
+    for number, section in enumerate(_list(rules)):
+        host = str(_mapping(section).get("host") or "").strip()
+        if host in hosts:
+            found = f"a second rule for {host or 'all of them together'}"
+            yield document.complaint(("alerts", "silence", number), "a host of its own", found)
+        hosts.add(host)

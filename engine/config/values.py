@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
+from engine.config.alerts import AlertSettings
 from engine.config.audit import AuditSettings
 from engine.config.web import WebSettings
 from engine.dicom.node import Archive, Destination
@@ -112,6 +113,7 @@ class Config:
     replies: tuple[ReplyRule, ...] = ()
     audit: AuditSettings | None = None
     web: WebSettings | None = None
+    alerts: AlertSettings | None = None
     table: RouteTable = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from engine.dispatcher.meters import Meter, Meters
-from engine.errors import ForefetchError, StoreError
+from engine.errors import ForefetchError, NodeError, StoreError
+from engine.logs import Extra, about
 from engine.retrieve.breaker import (
     BEARINGS,
     Mark,
@@ -23,7 +24,7 @@ from engine.retrieve.breaker import (
 )
 from engine.retrieve.breaker import reason as reason_of
 from engine.retrieve.gate import Gate
-from engine.retrieve.outcome import Outcome, failure
+from engine.retrieve.outcome import Cause, Outcome
 from engine.retrieve.task import RetrieveTask
 from engine.store import Store
 
@@ -45,11 +46,9 @@ class Breakers:
     def note(self, task: RetrieveTask, outcome: Outcome) -> None:
         """Count what an outcome says of the archive and of the destination."""
         bearing = BEARINGS[outcome.cause]
-        self._mark(self._meters.archives.get(task.request.archive), bearing.archive, outcome.text)
+        self._mark(self._meters.archives.get(task.request.archive), bearing.archive, outcome)
         if task.is_move:
-            self._mark(
-                self._meters.destinations.get(task.request.destination), bearing.destination, outcome.text
-            )
+            self._mark(self._meters.destinations.get(task.request.destination), bearing.destination, outcome)
 
     async def stop(self) -> None:
         """Ask no node any more."""
@@ -58,24 +57,24 @@ class Breakers:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._probers.shutdown(wait=False)
 
-    def _mark(self, meter: Meter | None, mark: Mark, text: str) -> None:
+    def _mark(self, meter: Meter | None, mark: Mark, outcome: Outcome) -> None:
         if meter is None or meter.rule.breaker is None or mark is Mark.NOTHING:
             return
         before = meter.breaker.state
         if mark is Mark.FOR:
             meter.breaker = succeeded(meter.breaker)
         else:
-            meter.breaker = failed(meter.breaker, meter.rule.breaker, _now(), text)
+            meter.breaker = failed(meter.breaker, meter.rule.breaker, _now(), outcome.text)
         if meter.breaker.state is before:
             return
         if meter.breaker.state is not State.OPEN:
-            _log.info("%s works again", meter)
+            _log.info("%s works again", meter, extra=_about(meter, "opened"))
             self._spawn(self._publish(meter))
         elif meter in self._watched:  # it worked for a moment
             self._spawn(self._publish(meter))
         else:
             self._watched.append(meter)
-            self._spawn(self._watch(meter))
+            self._spawn(self._watch(meter, outcome.cause))
         self._changed()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -83,9 +82,12 @@ class Breakers:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _watch(self, meter: Meter) -> None:
-        """Until an open breaker's node answers again; then one trial at a time is let through."""
-        _log.warning("%s", reason_of(meter.breaker, str(meter)))
+    async def _watch(self, meter: Meter, cause: Cause) -> None:
+        """Until an open breaker's node answers again; then one trial at a time is let through. The log gets
+        no words of the node's: they may be of a patient."""
+        extra = _about(meter, "closed", cause)
+        times = "once" if meter.breaker.failures == 1 else f"{meter.breaker.failures} times in a row"
+        _log.warning("%s failed %s, last: %s", meter, times, cause, extra=extra)
         while meter.breaker.state is State.OPEN:
             await self._publish(meter)
             if meter.breaker.until is not None:
@@ -103,16 +105,16 @@ class Breakers:
             if meter.probe is not None:
                 await asyncio.get_running_loop().run_in_executor(self._probers, meter.probe)
         except ForefetchError as error:
-            self._not_yet(meter, failure(error).text)
+            self._not_yet(meter, error.plain if isinstance(error, NodeError) else str(error))
         except Exception as error:  # noqa: BLE001  see above
-            _log.exception("%s could not be asked", meter)
+            _log.exception("%s could not be asked", meter, extra=_about(meter, "failed"))
             self._not_yet(meter, f"fault in forefetch: {type(error).__name__}")
         else:
             meter.breaker = probe_passed(meter.breaker)
 
     def _not_yet(self, meter: Meter, text: str) -> None:
         assert meter.rule.breaker is not None  # it is open
-        _log.info("%s does not answer yet: %s", meter, text)
+        _log.info("%s does not answer yet: %s", meter, text, extra=_about(meter, "asked"))
         meter.breaker = probe_failed(meter.breaker, meter.rule.breaker, _now(), text)
 
     async def _publish(self, meter: Meter) -> None:
@@ -125,7 +127,16 @@ class Breakers:
                 until = meter.breaker.until
                 await self._store.close_gate(meter.scope.value, meter.name, Gate.BREAKER.value, why, until)
         except StoreError as error:
-            _log.error("the state of %s could not be noted: %s", meter, error)
+            sentence = "the state of %s could not be noted: %s"
+            _log.error(sentence, meter, error, extra=_about(meter, "failed"))
+
+
+def _about(meter: Meter, step: str, cause: Cause | None = None) -> Extra:
+    extra = about(step, gate=Gate.BREAKER.value)
+    extra["fields"][meter.scope.value] = meter.name
+    if cause is not None:
+        extra["fields"]["cause"] = cause.value
+    return extra
 
 
 def _now() -> dt.datetime:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from engine.dicom.node import Archive
 from engine.dicom.status import CANCEL
+from engine.dispatcher import lines
 from engine.dispatcher.breakers import Breakers
 from engine.dispatcher.entrance import Admitted, Entrance
 from engine.dispatcher.lane import STORE_RETRY, Lane, Running
@@ -23,6 +24,7 @@ from engine.dispatcher.waiters import Waiters
 from engine.dispatcher.work import Place, Result, Work, aliases_of
 from engine.errors import StoreError
 from engine.events import Events, Queried, TaskEnded, TransferBegan, TransferEnded
+from engine.logs import about
 from engine.resolve import Resolution
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.policy import BY_HAND, REHEARSAL, Policy, terms
@@ -187,7 +189,7 @@ class Dispatcher:
                 seen = now
                 await self._note_progress()
                 for task, messages in await self._store.expire():
-                    _log.warning("task %d has failed: nobody approved it in time", task.id)
+                    lines.expired(task)
                     self._tell_end(task, task.outcome)
                     self._waiters.settle(messages)
                 for tidy in self._tidies:
@@ -239,7 +241,7 @@ class Dispatcher:
             self._count(admitted, result)
             await self._conclude(lane, work, result, running)
         except Exception:  # noqa: BLE001  nothing is known of the outcome: it is carried out again
-            _log.exception("task %d could not be carried out or concluded", task.id)
+            lines.failed(task)
             await self._give_back(task, running)
         finally:
             lane.running.pop(task.id, None)
@@ -250,6 +252,7 @@ class Dispatcher:
     async def _attempt(self, lane: Lane, work: Work, running: Running) -> Result:
         """In a thread of the archive's."""
         task, moves = work.task, work.task.is_move and not work.dry_run
+        lines.begins(task, dry_run=work.dry_run)
         if moves:
             self._events.tell(TransferBegan(task))
         began = time.monotonic()
@@ -287,7 +290,7 @@ class Dispatcher:
             else:
                 await self._release(task, _LATER, _now() + pause)
         except StoreError as error:
-            _log.error("task %d goes on at the next start: %s", task.id, error)
+            lines.interrupted(task, error)
 
     async def _conclude(self, lane: Lane, work: Work, result: Result, running: Running) -> None:
         """Keep the outcome. A retrieve that we stopped ourselves goes back into the queue; one that nobody
@@ -303,10 +306,11 @@ class Dispatcher:
             await self._answer(task, result)
         elif self._stopping and not outcome.arrived:
             if await self._release(task, "forefetch was stopped during the retrieve"):
-                _log.info("task %d goes on at the next start", task.id)
+                lines.interrupted(task)
         elif outcome.cause is Cause.BUSY:
             due = lane.back_off()
-            _log.warning("archive %s is at its limit of associations; waiting", lane.archive.name)
+            sentence = "archive %s is at its limit of associations; waiting"
+            _log.warning(sentence, lane.archive.name, extra=about("busy", **lines.subjects(task)))
             await self._release(task, outcome.text, due)
         else:
             lane.relax()
@@ -340,7 +344,7 @@ class Dispatcher:
         if waiting is None:
             await self._finish(task, _withdrawn(result))
             return
-        _log.warning("task %d failed (%s); tried again at %s", task.id, outcome.cause, decision.at)
+        lines.retried(task, outcome, decision.at)
         self._waiters.tell(waiting)
         self.wake([task.request.archive])
 
@@ -358,7 +362,7 @@ class Dispatcher:
         if kept is None:
             return
         children, settled = kept
-        _log.info("task %d: %s", task.id, resolution.outcome.text)
+        lines.answered(task, resolution.outcome)
         self._tell_end(task, resolution.outcome)
         self.wake(child.request.archive for child in children if child.expedited)
         self.expect(found)  # also what was there already, and may have been pulled forward
@@ -367,10 +371,9 @@ class Dispatcher:
     async def _finish(self, task: RetrieveTask, outcome: Outcome, seen: dt.datetime | None = None) -> None:
         settled = await self._persist(lambda: self._store.finish(task.id, outcome, seen))
         if settled is None:
-            _log.info("task %d has changed meanwhile; this outcome is dropped: %s", task.id, outcome.cause)
+            lines.dropped(task, outcome)
             return
-        level = logging.INFO if outcome.arrived else logging.WARNING
-        _log.log(level, "task %d %s: %s (%s)", task.id, outcome.status, outcome.cause, outcome.counters)
+        lines.finished(task, outcome)
         self._tell_end(task, outcome)
         self._waiters.settle(settled)
 

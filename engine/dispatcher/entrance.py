@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from engine.dispatcher import lines
 from engine.dispatcher.meters import Meters
 from engine.dispatcher.waiters import Waiters
 from engine.events import Events, TaskHeld
@@ -20,7 +20,6 @@ from engine.retrieve.task import RetrieveRequest, RetrieveTask
 from engine.retrieve.windows import day_of
 from engine.store import Store
 
-_log = logging.getLogger(__name__)
 _BY_CONFIGURATION = frozenset({Gate.SWITCH, Gate.LISTS})
 _EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 _UNKNOWN = dt.timedelta(hours=1)  # until a gate is tried again that does not know when it opens
@@ -106,10 +105,10 @@ class Entrance:
         held, and goes on after a start at which it is allowed again."""
         earlier = verdict.gate in _BY_CONFIGURATION and task.id <= self.earlier
         if verdict.then is Then.REFUSE and not earlier:
-            _log.warning("task %d is refused: %s", task.id, verdict.reason)
+            lines.refused(task, verdict)
             await self._refuse(task, verdict.reason)
             return
-        _log.warning("task %d is held: %s", task.id, verdict.reason)
+        lines.held(task, verdict)
         expires = None if earlier else verdict.until
         gate, reason = verdict.gate.value, verdict.reason
         self._waiters.tell(await self._store.hold(task.id, gate, reason, expires, task.updated))
@@ -118,7 +117,7 @@ class Entrance:
     async def _defer(self, tasks: Sequence[RetrieveTask], verdict: Closed) -> None:
         """Look at none of these before the gate opens; behind a window, nor at those alike."""
         due = verdict.until or _now() + _UNKNOWN
-        _log.info("task %d waits, and %d more: %s", tasks[0].id, len(tasks) - 1, verdict.reason)
+        lines.wait(tasks, verdict)
         gate, reason = verdict.gate.value, verdict.reason
         seen = [(task.id, task.updated) for task in tasks]
         self._waiters.tell(await self._store.defer_tasks(seen, due, gate, reason))

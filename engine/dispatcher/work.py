@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from engine.carry import carry
 from engine.dicom.node import Archive, Destination
+from engine.dispatcher.lines import subjects
 from engine.dispatcher.meters import Probe
 from engine.errand import Carried, Errand
 from engine.errors import ForefetchError
+from engine.logs import about, concerning
 from engine.move import Client, Progress
 from engine.resolve import Resolution, resolve
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus, failure
@@ -54,7 +56,8 @@ class Work:
         progress: Progress | None = None,
     ) -> Result:
         """Blocking, until it has ended or ``stop`` is obeyed."""
-        return _guarded(self.task.id, lambda: self._carry_out(client, archive, places, stop, progress))
+        with concerning(**subjects(self.task)):
+            return _guarded(self.task.id, lambda: self._carry_out(client, archive, places, stop, progress))
 
     @property
     def _may_be_there(self) -> bool:
@@ -94,7 +97,7 @@ def _guarded(task_id: int, work: Callable[[], Result]) -> Result:
     except ForefetchError as error:
         return Carried(failure(error))
     except Exception as error:  # noqa: BLE001  a fault of ours must end this task, not the engine
-        _log.exception("task %d failed by a fault of forefetch", task_id)
+        _log.exception("task %d failed by a fault of forefetch", task_id, extra=about("failed", task=task_id))
         text = f"fault in forefetch: {type(error).__name__}"
         return Carried(Outcome(TaskStatus.FAILED, Cause.INTERNAL, text))
 

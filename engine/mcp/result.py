@@ -13,7 +13,7 @@ from mcp.types import CallToolResult, TextContent
 from pydantic import BaseModel
 
 from engine.errors import ForefetchError
-from engine.mcp.faults import place_of
+from engine.logs import place_of
 from engine.mcp.threads import in_thread
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,6 @@ from importlib.metadata import version
 
 from engine.mcp.calls import ToolServer
 from engine.mcp.desk import Desk
-from engine.mcp.faults import WithoutText
 from engine.mcp.server import build
 from engine.mcp.switches import Switches
 from engine.signals import stop_event
@@ -24,7 +23,6 @@ Transport = Callable[[ToolServer, asyncio.Event], Awaitable[None]]
 async def serve(desk: Desk, transport: Transport) -> None:
     """Until SIGTERM or SIGINT, or until the transport ends. Retrieves of calls that are canceled by that have
     ended when this returns, on the wire too."""
-    _quiet()
     stop = stop_event()
     _log.info("MCP SDK %s; switched on: %s", version("mcp"), ", ".join(_on(desk.switches)) or "nothing")
     async with desk.by_hand:
@@ -34,12 +32,3 @@ async def serve(desk: Desk, transport: Transport) -> None:
 
 def _on(switches: Switches) -> list[str]:
     return [name for name, on in asdict(switches).items() if on]
-
-
-def _quiet() -> None:
-    """Libraries tell of errors only, and not in their words: what else they say may be of a session, or of
-    what a tool was given."""
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(WithoutText())
-    for name in ("mcp", "uvicorn", "sse_starlette"):
-        logging.getLogger(name).setLevel(logging.WARNING)

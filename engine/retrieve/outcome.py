@@ -95,14 +95,18 @@ class SubOperations:
         return not (self.completed is None and self.failed is None and self.warning is None)
 
     def __str__(self) -> str:
-        words = (
-            ("completed", self.completed),
-            ("failed", self.failed),
-            ("warning", self.warning),
-            ("remaining", self.remaining),
-        )
-        stated = [f"{name} {count}" for name, count in words if count is not None]
-        return ", ".join(stated) or "no counts given"
+        return ", ".join(f"{name} {count}" for name, count in self.by_name.items()) or "no counts given"
+
+    @property
+    def by_name(self) -> dict[str, int]:
+        """Those that the archive has stated."""
+        named = {
+            "completed": self.completed,
+            "failed": self.failed,
+            "warning": self.warning,
+            "remaining": self.remaining,
+        }
+        return {name: count for name, count in named.items() if count is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,3 +138,8 @@ RETRIES: Mapping[Cause, tuple[bool, str]] = {
     Cause.BUSY: (True, "the node is at its limit; a place will be free"),
     Cause.INTERNAL: (False, "the same fault of Forefetch would come again"),
 }
+
+
+def backoff(attempts: int, first: float, longest: float) -> float:
+    """Seconds to wait after a failure that ``attempts`` others came before."""
+    return min(first * 2.0 ** min(attempts, 64), longest)

@@ -87,6 +87,17 @@ class Windows:
         of_one_day = next(itertools.groupby(coming, key=lambda one: one[0]), None)  # days come in their order
         return None if of_one_day is None else min(start for _, start in of_one_day[1])
 
+    def opened(self, now: dt.datetime) -> dt.datetime | None:
+        """Since when one or another has been open, in UTC (of more than a day, as much as is certain); None
+        where none is."""
+        spans = [(start, end) for _, start, end in self._around(now, 2)]
+        since = now.astimezone(dt.UTC)
+        if not self.is_open(now):
+            return None
+        while earlier := [start for start, end in spans if start < since <= end]:
+            since = min(earlier)
+        return since
+
     def __str__(self) -> str:
         return " and ".join(map(str, self.spans))
 

@@ -17,6 +17,7 @@ from engine.dicom.node import Archive, Node, Timeouts
 from engine.dicom.status import MoveStatus, move_status
 from engine.dicom.study import SeriesRecord, StudyRecord
 from engine.errors import AssociationAborted, NodeError
+from engine.logs import about
 from engine.retrieve.outcome import MoveResponse, SubOperations
 from engine.retrieve.task import Priority
 from engine.scu import find, identifiers
@@ -59,7 +60,8 @@ class ArchiveClient:
             check=self._check,
         )
         if archive.tls is not None and not archive.tls.verify:
-            _log.warning("archive %s: %s", archive.name, UNVERIFIED)
+            extra = about("unverified", archive=archive.name)
+            _log.warning("archive %s: %s", archive.name, UNVERIFIED, extra=extra)
 
     @property
     def open_associations(self) -> int:
@@ -171,7 +173,9 @@ class ArchiveClient:
         except NodeError as exc:
             if not search.enough.is_set():
                 raise
-            _log.info("archive %s: a C-FIND that had brought enough: %s", self._archive.name, exc.text)
+            sentence = "archive %s: a C-FIND that had brought enough: %s"
+            extra = about("asked", archive=self._archive.name)
+            _log.info(sentence, self._archive.name, exc.plain, extra=extra)
         return search.found()
 
     def _move(
@@ -197,7 +201,7 @@ class ArchiveClient:
         return MoveResponse(
             status=status.Status,
             counters=identifiers.suboperations(status),
-            comment=identifiers.text(status, "ErrorComment"),
+            comment=identifiers.comment(status),
             failed_instances=identifiers.failed_instances(identifier),
             last_pending=pending,
         )
@@ -219,4 +223,5 @@ def echo(node: Node, calling_ae_title: str, timeouts: Timeouts) -> None:
 def _echo(association: NodeAssociation, node: Node, bounds: Bounds) -> None:
     status, _ = association.echo(bounds)
     if status.Status != dimse_status.SUCCESS:
-        raise NodeError(node.name, f"C-ECHO ended with {identifiers.named(status)}")
+        said = identifiers.comment(status)
+        raise NodeError(node.name, f"C-ECHO ended with status 0x{status.Status:04X}", said)

@@ -14,6 +14,7 @@ from engine.dicom.keys import Key
 from engine.dicom.status import SUCCESS
 from engine.dicom.study import SeriesRecord, StudyRecord
 from engine.errors import QueryFailed
+from engine.logs import about
 from engine.scu import identifiers
 from engine.scu.association import NodeAssociation
 from engine.scu.dimse import Bounds
@@ -83,7 +84,8 @@ class Search(Generic[Record]):
         """Raises NodeError; QueryFailed for a final status that is not success, unless there are enough."""
         status, _ = association.find(self._query, replace(bounds, enough=self.enough), self._take)
         if status.Status != SUCCESS and not self.enough.is_set():
-            raise self._failed(f"C-FIND ended with {identifiers.named(status)}", status)
+            text = f"C-FIND ended with status 0x{status.Status:04X}"
+            raise self._failed(text, status, identifiers.comment(status))
 
     def found(self) -> Found[Record]:
         """What has come so far."""
@@ -95,6 +97,7 @@ class Search(Generic[Record]):
                 self._node,
                 left_out,
                 self._results,
+                extra=about("asked", archive=self._node),
             )
         return Found(tuple(self._matches[: self._limit]), left_out, self.enough.is_set())
 
@@ -113,5 +116,5 @@ class Search(Generic[Record]):
         if self._limit is not None and len(self._matches) > self._limit:
             self.enough.set()
 
-    def _failed(self, text: str, status: Dataset) -> QueryFailed:
-        return QueryFailed(self._node, text, status.Status)
+    def _failed(self, text: str, status: Dataset, said: str = "") -> QueryFailed:
+        return QueryFailed(self._node, text, status.Status, said)

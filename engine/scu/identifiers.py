@@ -171,10 +171,9 @@ def failed_instances(identifier: Dataset | None) -> tuple[str, ...]:
     return () if identifier is None else _values(identifier, "FailedSOPInstanceUIDList")
 
 
-def named(status: Dataset) -> str:
-    """The status of a response, with the archive's comment."""
-    comment = text(status, "ErrorComment")
-    return f"status 0x{status.Status:04X}" + (f" ({comment})" if comment else "")
+def comment(status: Dataset) -> str:
+    """What the node says of the status of a response."""
+    return text(status, "ErrorComment")
 
 
 def text(identifier: Dataset, keyword: str) -> str:

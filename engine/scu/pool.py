@@ -113,7 +113,8 @@ class AssociationPool:
         try:
             self._check(association)
         except NodeError as exc:
-            _log.info("%s: an association that was unused for a while is replaced: %s", self._node, exc.text)
+            sentence = "%s: an association that was unused for a while is replaced: %s"
+            _log.info(sentence, self._node, exc.plain)
             return False
         except BaseException:
             self._drop(association)

@@ -97,7 +97,7 @@ class Web:
         self._server.should_exit = True
         await asyncio.wait([serving])
         if error := serving.exception():
-            _log.error("the operator's page ended with a fault: %r", error)
+            _log.error("the operator's page ended with a fault", exc_info=error)
 
 
 def _stopping() -> Response:

@@ -125,7 +125,7 @@ async def test_every_line_is_a_json_rpc_message_and_the_log_goes_elsewhere(tmp_p
             assert {answer["id"] for answer in answers} == {2, 3, 4}
             assert await server.end() == 0
             assert await server.rest() == []
-            assert "engine.dispatcher.dispatcher: task 1 COMPLETED" in server.log
+            assert "engine.dispatcher: task 1 COMPLETED" in server.log
 
 
 GARBAGE = [

@@ -101,6 +101,25 @@ def test_an_open_window_opens_at_no_later_time_and_no_window_never_opens() -> No
     assert not windows().is_open(at("2026-11-24T12:00"))
 
 
+@pytest.mark.parametrize(
+    ("texts", "since"),
+    [
+        (("mon-fri 07:00-19:00",), "2026-11-27T07:00+02:00"),
+        (("mon-fri 07:00-09:00", "mon-fri 09:00-12:30", "sat"), "2026-11-27T07:00+02:00"),
+        (("mon-fri 07:00-19:00", "fri 08:00-09:00"), "2026-11-27T07:00+02:00"),
+        (("thu 20:00-06:00", "fri 06:00-24:00"), "2026-11-26T20:00+02:00"),
+        (("daily",), "2026-11-25T00:00+02:00"),
+        (("mon-thu",), None),
+    ],
+)
+def test_windows_that_meet_have_been_open_since_the_first_of_them(
+    texts: tuple[str, ...], since: str | None
+) -> None:
+    now = dt.datetime(2026, 11, 27, 12, 0, tzinfo=HELSINKI)  # a Friday
+    expected = None if since is None else dt.datetime.fromisoformat(since)
+    assert windows(*texts).opened(now) == expected
+
+
 def test_a_time_that_the_clocks_jump_over_opens_at_the_jump() -> None:
     night = windows("daily 03:30-05:00")
     jump = dt.datetime(2026, 3, 29, 1, 0, tzinfo=dt.UTC)

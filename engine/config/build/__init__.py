@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.config.build.alerts import alerts
 from engine.config.build.audit import audit
 from engine.config.build.gate import gate
 from engine.config.build.nodes import archive, destination
@@ -32,6 +33,7 @@ def build(file: RoutesFile) -> Config:
         replies=tuple(_reply(section) for section in file.replies),
         audit=audit(file.audit, file.engine),
         web=web(file.web),
+        alerts=alerts(file),
     )
 
 

@@ -39,7 +39,7 @@ def gate(file: RoutesFile) -> GateSettings:
 def _route(section: RouteSection, zone: dt.tzinfo) -> RouteRule:
     return RouteRule(
         enabled=section.enabled,
-        windows=_windows(section.windows, zone),
+        windows=windows(section.windows, zone),
         hold=_hold(section.hold),
         dry_run=section.gate == "dry-run",
         retry=section.retry if section.retry.steps else None,
@@ -52,12 +52,12 @@ def _node(section: ArchiveSection | DestinationSection, zone: dt.tzinfo) -> Node
     return NodeRule(
         concurrency=section.concurrency,
         rate=_rate(section.rate),
-        windows=_windows(section.windows, zone),
+        windows=windows(section.windows, zone),
         breaker=_breaker(section.breaker),
     )
 
 
-def _windows(spans: Sequence[Window], zone: dt.tzinfo) -> Windows | None:
+def windows(spans: Sequence[Window], zone: dt.tzinfo) -> Windows | None:
     return Windows(tuple(spans), zone) if spans else None
 
 

@@ -37,11 +37,11 @@ def identity(section: IdentitySection | None) -> Identity | None:
     )
     for kind, token in tokens:
         if token is not None:
-            return Identity(kind, secret=_secret(token), confirm=section.confirm)
+            return Identity(kind, secret=secret(token), confirm=section.confirm)
     password = Secret(section.password or "", section.password_env or "", section.password_file or "")
     kind = IdentityKind.USER if password == Secret() else IdentityKind.USER_AND_PASSWORD
     return Identity(kind, section.user or "", password, section.confirm)
 
 
-def _secret(section: SecretSection) -> Secret:
+def secret(section: SecretSection) -> Secret:
     return Secret(environment=section.env or "", file=section.file or "")

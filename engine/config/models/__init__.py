@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from engine.config.models.alerts import AlertsSection
 from engine.config.models.audit import AuditSection
 from engine.config.models.base import Section, default
 from engine.config.models.engine import EngineSection, IntakeSection
@@ -34,3 +35,4 @@ class RoutesFile(Section):
     web: WebSection | None = default(None, "the operator's page, metrics and health; default: none")
     replies: list[ReplySection] = default([], "where application ACKs go; default: the same connection")
     audit: AuditSection | None = default(None, "who asked for what and who did it; default: no audit trail")
+    alerts: AlertsSection | None = default(None, "who is told of what; default: nobody")

@@ -15,4 +15,10 @@ def default(value: Any, description: str) -> Any:
 class Section(BaseModel):
     """A mapping of routes.yaml: unknown keys are mistakes."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        populate_by_name=False,
+        hide_input_in_errors=True,
+        defer_build=True,  # most are only ever read as part of the file: no validator of their own is needed
+    )

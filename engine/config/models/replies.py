@@ -12,7 +12,7 @@ from engine.config.models.security import TlsSection
 
 
 class RetrySection(Section):
-    """When a reply that could not be delivered is tried again."""
+    """When what could not be delivered is tried again."""
 
     first: PositiveDuration = default("5s", "pause after the first failure")
     longest: PositiveDuration = default("10m", "pauses double up to this")

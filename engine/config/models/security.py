@@ -123,7 +123,7 @@ class SecretSection(Section):
     """Where a secret is kept."""
 
     env: Variable | None = default(None, "environment variable")
-    file: File | None = default(None, "file, whose content it is; read for each association")
+    file: File | None = default(None, "file, whose content it is; read whenever it is needed")
 
     @model_validator(mode="after")
     def _one(self) -> SecretSection:
