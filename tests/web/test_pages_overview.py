@@ -60,7 +60,13 @@ def closed(*closures: Closure) -> Standing:
         (QUIET._replace(standing=closed(BROKEN)), hour(), "Not moving", "archive main is closed (breaker)"),
         (QUIET._replace(waiting=[Line(1, None)]), hour(), "Starting", "1 retrieve about to begin"),
         (QUIET, hour(silent=14), "Idle", "the last message came 14 minutes ago"),
-        (QUIET, hour(silent=60), "Idle", "no message came in the last 60 minutes"),
+        (QUIET, hour(silent=60), "Idle", "no message has come yet"),
+        (
+            QUIET._replace(last_message=NOW - dt.timedelta(hours=3, minutes=5)),
+            hour(silent=60),
+            "Idle",
+            "the last message came 3 hours ago",
+        ),
         (
             QUIET._replace(waiting=[Line(2, Hold("schedule", "", NOW + dt.timedelta(hours=1)))]),
             hour(),
