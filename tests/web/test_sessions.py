@@ -100,7 +100,7 @@ async def test_what_changes_something_has_to_come_from_a_page_of_the_session(hou
         answer = await client.post("/act", data=form, headers=headers)
         assert answer.status_code == expected, (header, form)
     assert answer.json()["form"] == {"csrf": right, "task": "7"}  # and the page reads it all the same
-    assert "load the page again" in (await client.post("/act")).json()["error_description"]
+    assert "load the page again" in (await client.post("/act")).json()["detail"]
 
 
 async def test_the_field_is_found_in_a_form_with_files_too(house: House) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
 from engine.errors import StoreError
 from engine.events import Events, Stopping
@@ -52,20 +52,21 @@ class Live:
         self._over = True
         self._wake()
 
-    async def stream(self) -> AsyncIterator[str]:
+    async def stream(self) -> AsyncGenerator[str, None]:
         """Events for one listener: everything at first, then what has changed. It ends with the engine, and
         after some minutes, for the browser to come again."""
         news = asyncio.Event()
         self._listeners.add(news)
         try:
             self._produce()
-            async for text in self._tell(news):
-                yield text
+            async with contextlib.aclosing(self._tell(news)) as events:
+                async for text in events:
+                    yield text
         finally:
             self._listeners.discard(news)
             await self._rest()
 
-    async def _tell(self, news: asyncio.Event) -> AsyncIterator[str]:
+    async def _tell(self, news: asyncio.Event) -> AsyncGenerator[str, None]:
         seen, end = 0, time.monotonic() + _LIFE
         yield "retry: 2000\n\n"
         while not self._over and time.monotonic() < end:

@@ -47,7 +47,7 @@ class State(NamedTuple):
             return Word("window closed", "warn", "pause")
         if gates:
             return Word("slowed down", "warn", "pause")
-        return Word("moving", "move", "arrow") if self.running else Word("open", "good", "check")
+        return Word("moving", "move", "arrow") if self.running else Word("ready", "good", "check")
 
 
 def states_of(config: Config, now: Standing, at: dt.datetime) -> list[State]:

@@ -97,6 +97,8 @@ async def show(front: Front, request: Request) -> Response:
 
 async def listen(front: Front, request: Request) -> Response:
     """GET /live: what changes on all pages. Nobody's patient is in it."""
+    if request.method == "HEAD":
+        return Response(headers=_STREAM, media_type="text/event-stream")
     return StreamingResponse(front.live.stream(), media_type="text/event-stream", headers=_STREAM)
 
 

@@ -11,6 +11,7 @@ from engine.retrieve.gate import switch_on
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store import Selection, Standing, count_tasks, list_tasks, standing
+from engine.store.browse import MessageFilter, browse_messages
 from engine.waiting import Line, lines
 from engine.web.office import Office
 
@@ -19,7 +20,8 @@ _MOST_FAILURES = 6
 
 
 class Situation(NamedTuple):
-    """``waiting``: what tasks wait for and how many; ``failures``: the newest that did not arrive."""
+    """``waiting``: what tasks wait for and how many; ``failures``: the newest that did not arrive;
+    ``last_message``: when the newest message came that is kept."""
 
     at: dt.datetime
     switched_on: bool
@@ -29,6 +31,7 @@ class Situation(NamedTuple):
     standing: Standing
     under_way: list[RetrieveTask]
     failures: list[RetrieveTask]
+    last_message: dt.datetime | None = None
 
 
 def look(office: Office) -> Situation:
@@ -36,6 +39,7 @@ def look(office: Office) -> Situation:
     path = office.journal
     failed = Selection(statuses=(TaskStatus.FAILED, TaskStatus.WARNING))
     under_way = Selection(statuses=(TaskStatus.IN_PROGRESS,))
+    newest = browse_messages(path, MessageFilter(), limit=1)
     return Situation(
         at=dt.datetime.now(dt.UTC),
         switched_on=switch_on(os.environ),
@@ -45,4 +49,5 @@ def look(office: Office) -> Situation:
         standing=standing(path),
         under_way=list_tasks(path, under_way, limit=MOST_UNDER_WAY),
         failures=list_tasks(path, failed, limit=_MOST_FAILURES),
+        last_message=newest[0].received_at if newest else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -78,7 +79,7 @@ def _at_rest(seen: Situation, minutes: Sequence[Minute]) -> Verdict:
     ready = sum(line.count for line in seen.waiting if line.hold is None)
     if ready:
         return Verdict("move", "arrow", "Starting", f"{plural(ready, 'retrieve')} about to begin")
-    return Verdict("idle", "ring", "Idle", f"nothing waits to be moved; {_last_message(minutes)}")
+    return Verdict("idle", "ring", "Idle", f"nothing waits to be moved; {_last_message(seen, minutes)}")
 
 
 def _is_shut(hold: Hold | None) -> bool:
@@ -91,8 +92,9 @@ def _notes(seen: Situation, minutes: Sequence[Minute]) -> Iterator[str]:
     for line in seen.waiting:
         if line.hold is not None and line.hold.gate != SCHEDULE:
             yield _line(line)
-    if _silence(minutes) >= _SILENT:
-        yield _last_message(minutes)
+    silence = _silence(seen, minutes)
+    if silence is not None and silence >= _SILENT:
+        yield _last_message(seen, minutes)
 
 
 def _closure(closure: Closure) -> str:
@@ -106,13 +108,18 @@ def _line(line: Line) -> str:
     return f"{line.count} {verb}: {line.hold}"
 
 
-def _silence(minutes: Sequence[Minute]) -> int:
-    """Minutes since the last message, as many as are known where there was none."""
-    return next((ago for ago, minute in enumerate(reversed(minutes)) if minute.messages), len(minutes))
+def _silence(seen: Situation, minutes: Sequence[Minute]) -> int | None:
+    """Minutes since the last message, kept or refused; None: none has come yet, as far as is known."""
+    counted = (ago for ago, minute in enumerate(reversed(minutes)) if minute.messages)
+    kept = [] if seen.last_message is None else [int((seen.at - seen.last_message).total_seconds() // 60)]
+    return min([*itertools.islice(counted, 1), *kept], default=None)
 
 
-def _last_message(minutes: Sequence[Minute]) -> str:
-    silence = _silence(minutes)
-    if silence >= len(minutes):
-        return f"no message came in the last {len(minutes)} minutes"
-    return f"the last message came {plural(silence, 'minute')} ago" if silence else "messages come in"
+def _last_message(seen: Situation, minutes: Sequence[Minute]) -> str:
+    silence = _silence(seen, minutes)
+    if silence is None:
+        return "no message has come yet"
+    if silence < 1:
+        return "messages come in"
+    ago = plural(silence, "minute") if silence < 120 else plural(silence // 60, "hour")
+    return f"the last message came {ago} ago"

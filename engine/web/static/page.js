@@ -123,6 +123,7 @@ document.addEventListener("keydown", (event) => {
     const first = document.querySelector("[data-first]");
     if (!first) return;
     event.preventDefault();
+    first.closest("details")?.setAttribute("open", "");
     first.focus();
     first.select?.();
   } else if (event.key === "g") {
@@ -144,6 +145,7 @@ function countMarked() {
   for (const label of document.querySelectorAll("[data-marked]")) {
     label.textContent = marked ? `With the ${marked} marked:` : "With those marked:";
   }
+  document.querySelector(".actions:not(.bare)")?.classList.toggle("idle", !marked);
   const all = document.querySelector("[data-all]");
   if (!all) return;
   all.hidden = false;
@@ -159,6 +161,49 @@ document.addEventListener("change", (event) => {
 });
 document.addEventListener("htmx:afterSettle", countMarked);
 countMarked();
+
+// ---- What goes wrong with a request of htmx is told above what was there --------------------------------
+
+function complain(content) {
+  document.querySelector("[data-complaint]")?.remove();
+  const note = document.createElement("div");
+  note.dataset.complaint = "";
+  note.setAttribute("role", "alert");
+  note.append(content);
+  byId("main").prepend(note);
+  note.scrollIntoView({ block: "nearest" });
+}
+
+function asNote(text) {
+  const note = document.createElement("p");
+  note.className = "note bad";
+  note.textContent = text;
+  return note;
+}
+
+// A page, or a problem as programs are told of it.
+function sentenceOf(text) {
+  try {
+    return JSON.parse(text).detail;
+  } catch {
+    return new DOMParser().parseFromString(text, "text/html").querySelector("main .why")?.textContent ?? text;
+  }
+}
+
+document.addEventListener("htmx:responseError", (event) => {
+  const { responseText, status } = event.detail.xhr;
+  complain(asNote(sentenceOf(responseText) || `Forefetch answers ${status}.`));
+});
+document.addEventListener("htmx:sendError", () => complain(asNote("Forefetch does not answer: does it run?")));
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.xhr.status < 400) document.querySelector("[data-complaint]")?.remove();
+});
+
+// ---- On a phone a filter that filters nothing makes room -----------------------------------------------
+
+for (const fold of document.querySelectorAll("[data-fold]")) {
+  if (matchMedia("(max-width: 48rem)").matches && !location.search) fold.open = false;
+}
 
 // ---- A filter as an address: what is empty is left out -------------------------------------------------
 
