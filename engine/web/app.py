@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -20,6 +18,7 @@ from starlette.types import ASGIApp
 
 from engine.config import WebSettings
 from engine.metrics import Metrics
+from engine.web import api, pages
 from engine.web.access.accounts import AccountsFile
 from engine.web.access.door import Door
 from engine.web.access.identity import Identities
@@ -44,7 +43,7 @@ def web_app(
     machine only, without a login. ``clock``: seconds, of any beginning."""
     sessions = Sessions(settings.idle_timeout, settings.session_timeout, clock)
     identities = Identities(settings, accounts, sessions)
-    routes = [_metrics(office.metrics), *_static(), *inside]
+    routes = [_metrics(office.metrics), _static(), *inside]
     if accounts is not None:
         throttles = Throttles(Throttle(5, 900.0, clock), Throttle(5, 30.0, clock))
         routes = [*Login(settings, office.events, accounts, identities, throttles).routes(), *routes]
@@ -69,13 +68,10 @@ def _metrics(metrics: Metrics) -> Route:
     return Route("/metrics", scrape)
 
 
-def _static() -> Iterator[BaseRoute]:
-    if _STATIC_FILES.is_dir():
-        yield Mount(STATIC.rstrip("/"), StaticFiles(directory=_STATIC_FILES))
+def _static() -> Mount:
+    return Mount(STATIC.rstrip("/"), StaticFiles(directory=_STATIC_FILES))
 
 
-def pages_and_calls(office: Office) -> Iterator[BaseRoute]:
+def pages_and_calls(office: Office) -> list[BaseRoute]:
     """What there is to see and to ask for."""
-    for name in ("engine.web.api", "engine.web.pages"):
-        if find_spec(name) is not None:
-            yield from import_module(name).routes(office)
+    return [*api.routes(office), *pages.routes(office)]
