@@ -29,7 +29,7 @@ class MessageAnswered(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """A transaction of the journal is on the disk (or has failed). ``seconds``: what it took;
+    """A transaction that changed the journal is on the disk, or one has failed. ``seconds``: what it took;
     ``operations``: how many shared it."""
 
     operations: int
