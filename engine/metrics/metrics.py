@@ -40,6 +40,7 @@ class Metrics:
         self._recent = Recent(clock)
         self._types = MessageTypes()
         self._answered: dict[tuple[str, str], Counter] = {}  # what labels() finds costs as much as counting
+        self._closed: set[tuple[str, str, str]] = set()  # gates, by scope, node and their own name
         self._registry = CollectorRegistry()
         self._series = Series(self._registry)
         ProcessCollector(registry=self._registry)
@@ -115,13 +116,17 @@ class Metrics:
 
     def _gate_closed(self, event: GateClosed) -> None:
         where = event.scope, event.name, event.gate
-        self._series.closures.labels(*where).inc()
+        if where not in self._closed:  # a breaker tells again what is new of it
+            self._closed.add(where)
+            self._series.closures.labels(*where).inc()
         self._series.closed.labels(*where).set(1)
         if event.gate == Gate.BREAKER:
             self._series.breakers.labels(event.scope, event.name).set(1)
 
     def _gate_opened(self, event: GateOpened) -> None:
-        self._series.closed.labels(event.scope, event.name, event.gate).set(0)
+        where = event.scope, event.name, event.gate
+        self._closed.discard(where)
+        self._series.closed.labels(*where).set(0)
         if event.gate == Gate.BREAKER:
             self._series.breakers.labels(event.scope, event.name).set(0)
 
