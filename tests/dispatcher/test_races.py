@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ import pytest
 
 from engine.dicom.node import Destination
 from engine.dispatcher import breakers
-from engine.dispatcher.work import Place
+from engine.dispatcher.work import Place, Work
 from engine.errors import AssociationAborted, StoreError
-from engine.events import Events, GateClosed, GateOpened
+from engine.events import Events, GateClosed, GateOpened, TransferBegan, TransferEnded
 from engine.retrieve.breaker import BreakerRule
 from engine.retrieve.outcome import Cause, MoveResponse, Outcome, TaskStatus
 from engine.retrieve.policy import Hold, NodeRule, RouteRule
@@ -256,6 +257,28 @@ async def test_a_breaker_is_watched_on_though_its_probe_failed_by_a_fault_of_our
         kept = await keep(store, request(Study("1.2")))
         dispatcher.wake(["main"])
         assert await dispatcher.settled(kept.message_id, 20)
+
+
+async def test_a_transfer_that_no_thread_can_carry_out_has_ended_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    submit, fail = ThreadPoolExecutor.submit, once(RuntimeError("can't start new thread"))
+
+    def submit_later(pool: ThreadPoolExecutor, work: Any, *arguments: Any) -> Any:
+        if isinstance(work, Work):
+            fail()
+        return submit(pool, work, *arguments)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit_later)
+    events, told = Events(), list[Any]()
+    for kind in (TransferBegan, TransferEnded):
+        events.listen(kind, told.append)
+    async with running(tmp_path, events=events, main=Scripted()) as (store, dispatcher):
+        kept = await keep(store, request(Study("1.1")))
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(kept.message_id, 20)
+    assert [type(event) for event in told] == [TransferBegan, TransferEnded] * 2
+    assert [event.outcome.cause for event in told[1::2]] == [Cause.INTERNAL, Cause.ARRIVED]
 
 
 async def test_that_a_breaker_has_closed_is_told_though_the_journal_could_not_be_written_then(
