@@ -154,6 +154,13 @@ def test_a_gate_that_stays_closed_has_closed_once() -> None:
     assert samples(metrics)[closures] == 2
 
 
+def test_a_breaker_that_was_never_open_is_told_as_closed() -> None:
+    metrics = Metrics(Events(), nodes=[("archive", "main"), ("destination", "reading")])
+    found = samples(metrics)
+    assert found["forefetch_breaker_open", "main", "archive"] == 0
+    assert found["forefetch_breaker_open", "reading", "destination"] == 0
+
+
 def test_each_engine_counts_for_itself() -> None:
     first, second = Events(), Events()
     counts = [Metrics(first), Metrics(second)]
