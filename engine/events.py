@@ -59,8 +59,8 @@ class TransferEnded(NamedTuple):
 
 
 class TaskEnded(NamedTuple):
-    """A task is final: COMPLETED, WARNING, FAILED (a dead letter) or CANCELED. Not told of what a message or a
-    person has canceled while it waited: nothing came of it."""
+    """A task is final: COMPLETED, WARNING, FAILED (a dead letter) or CANCELED. Not told of what a message or
+    a person has canceled while it waited: nothing came of it."""
 
     task: RetrieveTask
     outcome: Outcome
