@@ -116,7 +116,10 @@ class Engine:
     async def _end_parts(self) -> None:
         """While the journal is ours: so is the spool of the audit trail, then."""
         for part in reversed(self._parts):
-            await part.stop()
+            try:
+                await part.stop()
+            except Exception:  # noqa: BLE001  the others are to end, and the journal is to be closed
+                _log.exception("%s could not be stopped", type(part).__name__)
 
     async def __aenter__(self) -> Engine:
         try:

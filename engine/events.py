@@ -29,7 +29,7 @@ class MessageAnswered(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """A transaction of the journal is on the disk (or has failed). ``seconds``: what it took;
+    """A transaction that changed the journal is on the disk, or one has failed. ``seconds``: what it took;
     ``operations``: how many shared it."""
 
     operations: int
@@ -59,7 +59,8 @@ class TransferEnded(NamedTuple):
 
 
 class TaskEnded(NamedTuple):
-    """A task is final: COMPLETED, WARNING, FAILED (a dead letter) or CANCELED."""
+    """A task is final: COMPLETED, WARNING, FAILED (a dead letter) or CANCELED. Not told of what a message or
+    a person has canceled while it waited: nothing came of it."""
 
     task: RetrieveTask
     outcome: Outcome

@@ -93,7 +93,9 @@ class Intake:
             return await self._receive(payload, peer)
         messages = messages_of_batch(payload)
         if not messages:
-            return self._turned_down(payload, _nak(MessageError("the batch is empty", reject=True)))
+            began = time.monotonic()
+            answer = self._turned_down(payload, _nak(MessageError("the batch is empty", reject=True)))
+            return self._counted(answer, "", began, peer)
         async with self._batches.setdefault(peer, asyncio.Lock()):
             answering = asyncio.gather(*(self._receive(it, peer) for it in messages))
             await asyncio.sleep(0)  # each has its place in the journal before what comes behind the batch
@@ -134,6 +136,9 @@ class Intake:
             extra = about("failed", peer=peer)
             _log.exception("message from %s failed by a fault of forefetch", peer, extra=extra)
             answer = self._turned_down(payload, _rejected(_FAULT))
+        return self._counted(answer, kind, began, peer)
+
+    def _counted(self, answer: Answer, kind: str, began: float, peer: str) -> Answer:
         code = code_of(answer.now[0]) if answer.now else ""
         self._events.tell(MessageAnswered(code, kind, time.monotonic() - began, peer))
         return answer

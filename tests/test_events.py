@@ -104,6 +104,7 @@ async def test_every_refusal_is_told_with_its_code(site: Hospital) -> None:
     told = overhear(engine)
     async with engine:
         await send(*engine.address, [order("RE", study="no-uid"), b"no message", order("RE", study=CHEST_CT)])
+        await send(*engine.address, [b"FHS|^~\\&|HIS\rBHS|^~\\&|HIS\rBTS|0\rFTS|1"])
         with socket.create_connection(engine.address) as broken:
             broken.sendall(b"\x0bMSH|^~\\&|HIS")
             broken.shutdown(socket.SHUT_WR)
@@ -112,6 +113,7 @@ async def test_every_refusal_is_told_with_its_code(site: Hospital) -> None:
         ("AE", "ORM^O01"),
         ("AR", ""),
         ("AA", "ORM^O01"),
+        ("AR", ""),
         ("AR", ""),
     ]
 

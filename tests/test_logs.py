@@ -299,6 +299,16 @@ class Terminal(io.StringIO):
         return True
 
 
+def test_a_line_that_cannot_be_made_is_told_without_what_was_to_be_in_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stream = io.StringIO()
+    handler = writer(Format.CONSOLE, stream)
+    handler.handle(logging.LogRecord("a.library", logging.INFO, __file__, 1, "%d", ("Aalto^Mira",), None))
+    assert "Aalto" not in stream.getvalue() + capsys.readouterr().err
+    assert "a line of a.library could not be written: TypeError at " in stream.getvalue()
+
+
 def test_there_are_colours_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
     record = logging.LogRecord("engine", logging.ERROR, "", 0, "no", (), None)
     monkeypatch.delenv("NO_COLOR", raising=False)

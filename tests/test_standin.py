@@ -17,6 +17,7 @@ from engine.app import Engine
 from engine.by_hand import ByHand, Ended
 from engine.config import load
 from engine.dispatcher import Dispatcher
+from engine.events import TaskEnded
 from engine.retrieve.gate import SWITCH_REASON
 from engine.retrieve.outcome import Cause, TaskStatus
 from engine.retrieve.policy import REHEARSAL
@@ -54,6 +55,22 @@ async def test_a_stand_in_leaves_to_the_engine_what_a_feed_has_asked_for(tmp_pat
         f"study {CHEST_CT}": TaskStatus.COMPLETED,
     }
     assert nodes.reading.arrived(OLD_KNEE) == 0
+
+
+async def test_what_nobody_approves_in_time_is_left_to_an_engine_which_tells_of_it(tmp_path: Path) -> None:
+    with clinic(tmp_path) as nodes:
+        store = Store.open(nodes.journal)
+        kept = await store.journal(_order(OLD_KNEE))
+        await store.hold(kept.task_ids[0], "approval", "", dt.datetime.now(dt.UTC), None)
+        await store.close()
+        assert (await _by_hand(nodes)).outcome.arrived
+        assert [task.status for task in nodes.tasks if task.id == kept.task_ids[0]] == [TaskStatus.HELD]
+        engine, told = Engine(load(nodes.routes), ALLOWED), asyncio.Event()
+        engine.events.listen(
+            TaskEnded, lambda ended: told.set() if ended.outcome.cause is Cause.EXPIRED else None
+        )
+        async with engine, asyncio.timeout(20):
+            await told.wait()
 
 
 async def test_where_an_engine_serves_it_is_the_engine_that_moves(tmp_path: Path) -> None:

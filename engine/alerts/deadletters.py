@@ -61,6 +61,10 @@ class DeadLetters:
         """Tell the ledger how it stands."""
         if self._first is None or self._last is None:
             return
+        self._first, self._last = (
+            min(self._first, now),
+            min(self._last, now),
+        )  # the clock may have been set back
         if now >= self._last + self._rule.quiet:
             left = len(self._open) + self._beyond
             text = f"no retrieve has failed for a while; {left} that had failed have not ended otherwise yet"

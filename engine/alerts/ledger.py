@@ -72,6 +72,8 @@ class Ledger:
         for key, entry in list(self._entries.items()):
             if self._waits(entry, now):
                 continue
+            if entry.told_at is not None and not entry.untold:
+                entry.told_at = min(entry.told_at, now)  # reminders are counted from here, too
             if entry.untold or (entry.active and now >= self._reminder_at(entry)):
                 told.append(_notice(entry, now))
             elif not entry.active:

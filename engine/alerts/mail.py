@@ -82,7 +82,9 @@ def mail(way: Mail, notice: Notice, source: str) -> EmailMessage:
     message = EmailMessage()
     message["From"] = way.sender
     message["To"] = ", ".join(way.recipients)
-    message["Subject"] = f"[Forefetch] {title(notice)}"
+    # The name of a node may be of any characters, and no header takes a line end
+    subject = "".join(one if one.isprintable() else " " for one in title(notice))
+    message["Subject"] = f"[Forefetch] {subject}"
     message["Date"] = localtime(notice.at)
     message["Message-ID"] = make_msgid(domain=way.sender.rpartition("@")[2])
     message["Auto-Submitted"] = "auto-generated"

@@ -73,15 +73,17 @@ class Audit:
             raise
 
     def _close(self) -> None:
-        """Files stay open for a thread that is not done with them: the process is about to end."""
+        """Files stay open for a clerk that is not done with them. A courier that is not may hang for long,
+        and what it would note in the spool then is not true any more."""
         written = self._clerk.stop(_PATIENCE)
-        delivered = self._courier is None or self._courier.stop(_PATIENCE)
+        if self._courier is not None:
+            self._courier.stop(_PATIENCE)
         if not written:
             _log.error("audit: the disk is too slow; the last events may be missing in the trail")
             return
         if self._trail is not None:
             self._trail.close()
-        if self._spool is not None and delivered:
+        if self._spool is not None:
             self._spool.close()
 
     def _spooled(self) -> None:

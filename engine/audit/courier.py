@@ -36,16 +36,14 @@ class Courier:
         """Tell that something was spooled."""
         self._news.set()
 
-    def stop(self, patience: float) -> bool:
-        """Deliver what waits as far as that goes at once and within so many seconds; whether it has ended.
-        Blocks."""
+    def stop(self, patience: float) -> None:
+        """Deliver what waits as far as that goes at once and within so many seconds. Blocks."""
         self._hurry.set()
         self._news.set()
         if self._thread.ident is not None:
             self._thread.join(patience)
             self._enough.set()
             self._thread.join(patience)
-        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
@@ -63,6 +61,8 @@ class Courier:
                 return self._rest()
             if self._line is None:
                 self._line = self._open_line()
+            if self._enough.is_set():
+                return False  # it took too long to get there, and the spool may be another process' by now
             self._line.send(messages)
             self._spool.delivered(messages)
         except OSError as error:

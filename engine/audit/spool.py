@@ -99,10 +99,12 @@ class Spool:
                 self._leave_segment()
 
     def close(self) -> None:
-        for descriptor in (self._file, self._note):
-            if descriptor != -1:
-                os.close(descriptor)
-        self._file = self._note = -1
+        """Whoever still uses it gets an OSError: it may be another process' by then."""
+        with self._lock:
+            for descriptor in (self._file, self._note):
+                if descriptor != -1:
+                    os.close(descriptor)
+            self._file = self._note = -1
 
     def _path(self, segment: int) -> Path:
         return self._folder / f"{segment:012}.spool"
@@ -131,9 +133,10 @@ class Spool:
         self._waiting = sum(sizes) - self._place.offset
 
     def _begin(self, segment: int) -> None:
+        file = os.open(self._path(segment), os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY, 0o600)
         if self._file != -1:
             os.close(self._file)
-        self._file = os.open(self._path(segment), os.O_WRONLY | os.O_APPEND | os.O_CREAT | _BINARY, 0o600)
+        self._file = file
         self._last, self._size = segment, os.fstat(self._file).st_size
         _sync_folder(self._folder)
 

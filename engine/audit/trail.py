@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from engine.audit.fault import AuditUnwritable
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody reads would keep whoever opens it, for ever
 
 
 class Trail:
@@ -56,7 +57,9 @@ class Trail:
 
     def _reopen(self) -> None:
         self.close()
-        self._file = os.open(self._path, _FLAGS, 0o600)
+        self._file = os.open(self._path, _FLAGS | _AT_ONCE, 0o600)
+        if _AT_ONCE:
+            os.set_blocking(self._file, True)
         self._kept = stat.S_ISREG(os.fstat(self._file).st_mode)
         self._torn = self._kept and _ends_torn(self._path)
 

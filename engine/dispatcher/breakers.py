@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from engine.dispatcher.lane import STORE_RETRY
 from engine.dispatcher.meters import Meter, Meters
 from engine.errors import ForefetchError, NodeError, StoreError
 from engine.logs import Extra, about
@@ -95,8 +96,8 @@ class Breakers:
             if probe_due(meter.breaker, _now()):
                 await self._probe(meter)
         self._watched.remove(meter)
-        await self._publish(meter)
         self._changed()
+        await self._publish(meter)
 
     async def _probe(self, meter: Meter) -> None:
         """C-ECHO. A node that cannot be asked is given a trial at once. Nothing that goes wrong may end the
@@ -118,7 +119,12 @@ class Breakers:
         meter.breaker = probe_failed(meter.breaker, meter.rule.breaker, _now(), text)
 
     async def _publish(self, meter: Meter) -> None:
-        """For those who ask why nothing moves."""
+        """For those who ask why nothing moves. That it moves again is told when it is noted, and nobody else
+        would note it: an alert would last."""
+        while not await self._noted(meter) and meter.breaker.state is not State.OPEN:  # noqa: ASYNC110
+            await asyncio.sleep(STORE_RETRY)
+
+    async def _noted(self, meter: Meter) -> bool:
         why = reason_of(meter.breaker, str(meter))
         try:
             if why is None:
@@ -129,6 +135,8 @@ class Breakers:
         except StoreError as error:
             sentence = "the state of %s could not be noted: %s"
             _log.error(sentence, meter, error, extra=_about(meter, "failed"))
+            return False
+        return True
 
 
 def _about(meter: Meter, step: str, cause: Cause | None = None) -> Extra:

@@ -21,7 +21,7 @@ from engine.dispatcher.lane import STORE_RETRY, Lane, Running
 from engine.dispatcher.meters import Meters, Peer, Probe
 from engine.dispatcher.tidy import Tidy
 from engine.dispatcher.waiters import Waiters
-from engine.dispatcher.work import Place, Result, Work, aliases_of
+from engine.dispatcher.work import Place, Result, Work, aliases_of, fault_of
 from engine.errors import StoreError
 from engine.events import Events, Queried, TaskEnded, TransferBegan, TransferEnded
 from engine.logs import about
@@ -188,10 +188,7 @@ class Dispatcher:
                     await self._reconsider()
                 seen = now
                 await self._note_progress()
-                for task, messages in await self._store.expire():
-                    lines.expired(task)
-                    self._tell_end(task, task.outcome)
-                    self._waiters.settle(messages)
+                await self._expire()
                 for tidy in self._tidies:
                     tidy()
             except StoreError as error:
@@ -199,6 +196,15 @@ class Dispatcher:
             except Exception:  # noqa: BLE001  see above
                 _log.exception("the journal could not be looked at; trying again")
             await asyncio.sleep(_LOOK)
+
+    async def _expire(self) -> None:
+        """What waits for approval in vain; by an engine, for somebody may have to be told of it."""
+        if self._by_hand:
+            return
+        for task, messages in await self._store.expire():
+            lines.expired(task)
+            self._tell_end(task, task.outcome)
+            self._waiters.settle(messages)
 
     async def _note_progress(self) -> None:
         """For those who look at tasks from outside."""
@@ -256,9 +262,14 @@ class Dispatcher:
         if moves:
             self._events.tell(TransferBegan(task))
         began = time.monotonic()
-        result = await asyncio.get_running_loop().run_in_executor(
-            lane.workers, work, lane.client, lane.archive, self._places, running.stop, running.tell
-        )
+        try:
+            result = await asyncio.get_running_loop().run_in_executor(
+                lane.workers, work, lane.client, lane.archive, self._places, running.stop, running.tell
+            )
+        except Exception as error:  # such as a thread that cannot be had: what began has ended
+            if moves:
+                self._events.tell(TransferEnded(task, fault_of(error), time.monotonic() - began))
+            raise
         if moves:
             self._events.tell(TransferEnded(task, result.outcome, time.monotonic() - began))
         elif not task.is_move:

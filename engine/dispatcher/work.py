@@ -98,8 +98,12 @@ def _guarded(task_id: int, work: Callable[[], Result]) -> Result:
         return Carried(failure(error))
     except Exception as error:  # noqa: BLE001  a fault of ours must end this task, not the engine
         _log.exception("task %d failed by a fault of forefetch", task_id, extra=about("failed", task=task_id))
-        text = f"fault in forefetch: {type(error).__name__}"
-        return Carried(Outcome(TaskStatus.FAILED, Cause.INTERNAL, text))
+        return Carried(fault_of(error))
+
+
+def fault_of(error: Exception) -> Outcome:
+    """Of a fault of ours."""
+    return Outcome(TaskStatus.FAILED, Cause.INTERNAL, f"fault in forefetch: {type(error).__name__}")
 
 
 async def aliases_of(store: Store, task: RetrieveTask) -> tuple[str, ...]:

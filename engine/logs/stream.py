@@ -7,11 +7,13 @@ import logging
 import os
 import sys
 import threading
+from contextlib import suppress
 from enum import StrEnum
 from types import TracebackType
 from typing import TextIO
 
 from engine.logs.console import ConsoleLines
+from engine.logs.faults import place_of
 
 _log = logging.getLogger(__name__)
 _GATHERED_FOR = 0.02  # seconds
@@ -84,6 +86,14 @@ class _Gathering(logging.StreamHandler[TextIO]):
                 loop.call_later(_GATHERED_FOR, self.flush)
         except Exception:  # noqa: BLE001  as every handler of logging
             self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Without the values that the line was to have, which logging itself would print."""
+        fault = sys.exc_info()[1]
+        if fault is not None:
+            with suppress(OSError, ValueError):  # the stream itself may be what fails
+                place = place_of(fault)
+                self.stream.write(f"a line of {record.name} could not be written: {place}{self.terminator}")
 
     @property
     def _written_soon(self) -> bool:

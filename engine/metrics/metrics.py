@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, ProcessCollector, generate_latest
 
@@ -34,14 +34,23 @@ _WITHOUT = "none"  # an answer was not wanted, or could not be given
 
 class Metrics:
     """Listens to what happens from construction on. ``journal``: the path of what knows how many tasks
-    wait. ``clock``: seconds since 1970."""
+    wait. ``nodes``: scope and name of each. ``clock``: seconds since 1970."""
 
-    def __init__(self, events: Events, journal: str = "", clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        events: Events,
+        journal: str = "",
+        clock: Callable[[], float] = time.time,
+        nodes: Iterable[tuple[str, str]] = (),
+    ) -> None:
         self._recent = Recent(clock)
         self._types = MessageTypes()
         self._answered: dict[tuple[str, str], Counter] = {}  # what labels() finds costs as much as counting
+        self._closed: set[tuple[str, str, str]] = set()  # gates, by scope, node and their own name
         self._registry = CollectorRegistry()
         self._series = Series(self._registry)
+        for node in nodes:
+            self._series.breakers.labels(*node)  # 0: at a start every node is tried anew
         ProcessCollector(registry=self._registry)
         if journal:
             self._registry.register(QueueDepth(journal))
@@ -115,13 +124,17 @@ class Metrics:
 
     def _gate_closed(self, event: GateClosed) -> None:
         where = event.scope, event.name, event.gate
-        self._series.closures.labels(*where).inc()
+        if where not in self._closed:  # a breaker tells again what is new of it
+            self._closed.add(where)
+            self._series.closures.labels(*where).inc()
         self._series.closed.labels(*where).set(1)
         if event.gate == Gate.BREAKER:
             self._series.breakers.labels(event.scope, event.name).set(1)
 
     def _gate_opened(self, event: GateOpened) -> None:
-        self._series.closed.labels(event.scope, event.name, event.gate).set(0)
+        where = event.scope, event.name, event.gate
+        self._closed.discard(where)
+        self._series.closed.labels(*where).set(0)
         if event.gate == Gate.BREAKER:
             self._series.breakers.labels(event.scope, event.name).set(0)
 

@@ -101,6 +101,12 @@ def changes(connection: Connection) -> int:
     return int(version)
 
 
+def rows_changed(connection: Connection) -> int:
+    """How many this connection has changed since it was opened: where it grows, something was written."""
+    driver = connection.connection.driver_connection
+    return driver.total_changes if isinstance(driver, sqlite3.Connection) else 0
+
+
 def size_in_use(connection: Connection) -> int:
     """Bytes of the database that hold something; those that were freed are used before it grows."""
     if connection.dialect.name != "sqlite":

@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 
 from engine.errors import StoreError
 from engine.events import Committed, Events
-from engine.store.dialect import explain
+from engine.store.dialect import explain, rows_changed
 
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
@@ -55,13 +55,15 @@ class Writer:
         name: str = "journal",
         events: Events | None = None,
     ) -> None:
-        """``events`` are told of each transaction."""
+        """``events`` are told of each transaction that changed something, or failed: one that had nothing to
+        write goes well on a full disk too."""
         self._connection = connection
         self._batch_limit = batch_limit
         self._events = events
         self._gathered: list[_Call] = []  # by the event loop
         self._left: list[_Call] = []  # by the thread, for the next transaction
         self._queue: SimpleQueue[list[_Call]] = SimpleQueue()  # an empty list, the last entry: closed
+        self._wrote = False  # the thread, in the batch at hand
         self._closed = False
         self._thread = Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
@@ -104,10 +106,13 @@ class Writer:
         with self._connection:
             while batch := self._next_batch():
                 began = time.perf_counter()
+                self._wrote = False
                 results = self._attempt(batch)
                 seconds = time.perf_counter() - began
+                failed = not self._wrote and any(isinstance(result, StoreError) for result in results)
+                told = Committed(len(batch), seconds, failed) if failed or self._wrote else None
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                    batch[0].future.get_loop().call_soon_threadsafe(self._settle, batch, results, seconds)
+                    batch[0].future.get_loop().call_soon_threadsafe(self._settle, batch, results, told)
 
     def _next_batch(self) -> list[_Call]:
         """Wait for calls and take those behind them; none at all: closed."""
@@ -127,11 +132,15 @@ class Writer:
         operation_failed = False
         try:
             with self._connection.begin():
+                before = rows_changed(self._connection)
                 try:
-                    return self._perform(batch)
+                    results = self._perform(batch)
                 except Exception:
                     operation_failed = True
                     raise
+                changes = rows_changed(self._connection) != before
+            self._wrote |= changes
+            return results
         except Exception as exc:  # noqa: BLE001 - a waiter must hear of everything that goes wrong here
             if not operation_failed:
                 self._connection.invalidate()  # may be left in the transaction; the next one opens another
@@ -145,11 +154,10 @@ class Writer:
             results += operation(self._connection, [call.arguments for call in calls])
         return results
 
-    def _settle(self, batch: list[_Call], results: list[Any], seconds: float) -> None:
+    def _settle(self, batch: list[_Call], results: list[Any], told: Committed | None) -> None:
         """Runs in the event loop."""
-        if self._events is not None:
-            failed = isinstance(results[0], StoreError) and all(isinstance(it, StoreError) for it in results)
-            self._events.tell(Committed(len(batch), seconds, failed))
+        if self._events is not None and told is not None:
+            self._events.tell(told)
         for call, result in zip(batch, results, strict=True):
             if call.future.done():
                 continue  # its waiter was cancelled

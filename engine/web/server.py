@@ -17,6 +17,7 @@ from engine.errors import ListenError
 from engine.events import Events
 from engine.http import Requests, http_server, listen
 from engine.metrics import Metrics
+from engine.retrieve.gate import Scope
 from engine.web.access.accounts import AccountsFile
 from engine.web.app import pages_and_calls, web_app
 from engine.web.health import Health
@@ -43,7 +44,10 @@ class Web:
     ) -> None:
         self._settings = settings
         self._accounts = AccountsFile(settings.users) if settings.users else None
-        self._office = Office(config, routes_file, events, Metrics(events, config.engine.store))
+        archives = [(Scope.ARCHIVE.value, name) for name in config.archives]
+        destinations = [(Scope.DESTINATION.value, name) for name in config.destinations]
+        metrics = Metrics(events, config.engine.store, nodes=archives + destinations)
+        self._office = Office(config, routes_file, events, metrics)
         self._health = Health(events)
         self._inside = inside
         self._clock = clock

@@ -13,7 +13,7 @@ MINUTE = dt.timedelta(minutes=1)
 HOUR = dt.timedelta(hours=1)
 
 ROUTES = """\
-engine: {{store: {store}, time_zone: Europe/Helsinki}}
+engine: {{store: {store}, time_zone: Europe/Helsinki, listen: "127.0.0.1:0"}}
 archives: {{main: {{ae_title: ARCHIVE, host: 127.0.0.1, port: 104}}}}
 destinations: {{room: {{ae_title: ROOM}}}}
 routes: [{{name: a, messages: ORM^O01, studies: [{{study: ZDS-1}}], from: main, to: room}}]

@@ -11,6 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
+
+import pytest
 
 from engine.alerts import Alerts
 from engine.app import Engine
@@ -196,6 +199,19 @@ async def test_a_web_server_that_is_away_harms_nobody_and_hears_of_it_when_it_is
         await alerts.stop()
         await alerts.stop()
     assert len(web.requests) == 6
+
+
+async def test_a_part_that_cannot_be_stopped_keeps_nothing_else_from_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = configured(tmp_path, "disk: off, webhook: {url: 'http://127.0.0.1:9/x'}")
+    with monkeypatch.context() as patch:
+        patch.setattr(Alerts, "look", Mock(side_effect=RuntimeError("a fault")))
+        async with Engine(config, {}):
+            pass
+    assert "Alerts could not be stopped" in caplog.text
+    async with Engine(config, {}):  # the journal is free
+        pass
 
 
 async def test_the_engine_starts_and_stops_its_alerts(tmp_path: Path) -> None:

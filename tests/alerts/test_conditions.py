@@ -167,6 +167,15 @@ def test_outside_of_its_windows_a_feed_may_be_silent(ledger: Ledger) -> None:
     assert "is not watched at this time" in only(ledger, monday + 12 * HOUR).alert.sentence
 
 
+def test_a_clock_that_was_set_back_does_not_keep_dead_letters_from_being_told(
+    ledger: Ledger, letters: DeadLetters
+) -> None:
+    letters.failed(1, Cause.NOT_FOUND, NOW)
+    letters.look(NOW - HOUR)
+    letters.look(NOW - HOUR + MINUTE)
+    assert only(ledger, NOW - HOUR + MINUTE).alert.tasks == (1,)
+
+
 def test_a_clock_that_was_set_back_does_not_make_a_feed_silent_for_longer(ledger: Ledger) -> None:
     silence = Silence(SilenceRule(QUARTER), ledger, NOW + 9 * HOUR)
     silence.look(NOW)

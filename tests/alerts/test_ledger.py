@@ -102,6 +102,14 @@ def test_a_clock_that_was_set_back_makes_nothing_wait() -> None:
     assert told(book.notices(NOW - HOUR)) == [(State.RESOLVED, 0, 0)]
 
 
+def test_a_clock_that_was_set_back_does_not_put_reminders_off() -> None:
+    book, then = ledger(), NOW - 100 * HOUR
+    book.wrong(alert(), NOW)
+    book.notices(NOW)
+    assert book.notices(then) == []
+    assert told(book.notices(then + 4 * HOUR)) == [(State.RAISED, 0, 1)]
+
+
 STEPS = st.lists(
     st.tuples(st.sampled_from(["wrong", "over", "more", "nothing"]), st.integers(0, 2 * 3600)), max_size=60
 )

@@ -51,6 +51,17 @@ async def test_a_notice_is_mailed_to_everybody_who_is_listed() -> None:
     assert server.commands[-1] == "quit"
 
 
+async def test_a_name_with_a_line_end_in_it_is_mailed_too_and_is_no_header() -> None:
+    sentence = "archive a\r\nBcc: x@elsewhere.test is away"
+    told = replace(notice(), alert=replace(notice().alert, sentence=sentence))
+    async with MailServer().serving() as server:
+        await asyncio.to_thread(send, way(server.port), told, SOURCE)
+        mail = await server.taken.get()
+    assert mail["Subject"].endswith("archive a  Bcc: x@elsewhere.test is away")
+    assert mail["Bcc"] is None
+    assert not any("elsewhere" in command for command in server.commands)
+
+
 async def test_the_end_of_an_alert_is_mailed_as_resolved() -> None:
     async with MailServer().serving() as server:
         await asyncio.to_thread(send, way(server.port), notice(State.RESOLVED), SOURCE)

@@ -8,15 +8,19 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from lxml import etree
 
 from engine.audit import Audit
+from engine.audit.courier import Courier
 from engine.audit.fault import AuditUnwritable
+from engine.audit.spool import Spool
 from engine.audit.transport import TlsLine, UdpLine, open_line
 from engine.config import AuditSettings, Collector
 from engine.events import Events, OperatorActed
@@ -238,6 +242,29 @@ async def test_a_host_that_is_no_name_leaves_everything_in_the_spool(
         events.tell(acted(1))
     assert "stay in the spool" in caplog.text
     assert any(path.stat().st_size for path in (tmp_path / "spool").glob("*.spool"))
+
+
+def test_a_courier_that_has_hung_delivers_nothing_after_its_end(tmp_path: Path) -> None:
+    """Another process may have the spool by then: an engine, after a stand-in."""
+    go, hangs, line = threading.Event(), threading.Event(), Mock()
+
+    def open_slowly() -> Mock:
+        hangs.set()
+        go.wait(30)
+        return line
+
+    spool = Spool(str(tmp_path / "spool"), 10**6)
+    spool.open()
+    spool.append([b"one"])
+    courier = Courier(spool, open_slowly, "a name that hangs", 0.01)
+    courier.start()
+    assert hangs.wait(30)
+    courier.stop(0.01)
+    spool.close()
+    go.set()
+    courier.stop(30)
+    line.close.assert_called()
+    line.send.assert_not_called()
 
 
 async def test_an_event_that_makes_trouble_costs_no_other(

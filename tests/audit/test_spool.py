@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -124,6 +126,35 @@ def test_a_damaged_place_costs_its_segment_and_no_more(
     assert drained(second) == [b"last"]
     assert "cannot be read from byte 0 on" in caplog.text
     assert second.append([b"more"]) == 1
+
+
+def test_a_segment_that_cannot_be_begun_costs_nobody_else_a_file(
+    opened: Opened, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened()
+    spool.append([b"x" * 2**20])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", Mock(side_effect=OSError(errno.EMFILE, "Too many open files")))
+        with pytest.raises(OSError, match="Too many"):
+            spool.append([b"one"])
+    with (folder.parent / "else").open("wb") as file:  # may get the number of a descriptor that was closed
+        assert spool.append([b"two"]) == 1
+        assert os.path.samestat(os.fstat(file.fileno()), os.stat(file.name))
+    assert drained(spool) == [b"x" * 2**20, b"two"]
+
+
+def test_a_spool_that_was_closed_is_touched_no_more(opened: Opened) -> None:
+    first = opened()
+    first.append([b"one", b"two", b"three"])
+    under_way = first.next(1)
+    first.close()
+    second = opened()
+    second.delivered(second.next(2))
+    with pytest.raises(OSError, match="descriptor"):
+        first.delivered(under_way)
+    with pytest.raises(OSError, match="descriptor"):
+        first.append([b"four"])
+    assert drained(opened()) == [b"three"]
 
 
 def test_no_more_waits_than_may_and_there_is_room_again_after_a_delivery(opened: Opened) -> None:

@@ -86,3 +86,10 @@ def test_a_pipe_is_as_good_as_a_file(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_names_place_and_cure(tmp_path: Path) -> None:
     with pytest.raises(AuditUnwritable, match=r"no/audit.jsonl cannot be written .* audit\.file of routes"):
         Trail(str(tmp_path / "no" / "audit.jsonl")).open()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with a name")
+def test_a_pipe_that_nobody_reads_does_not_keep_the_start(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(AuditUnwritable, match=r"pipe cannot be written"):
+        Trail(str(tmp_path / "pipe")).open()

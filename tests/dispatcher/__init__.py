@@ -16,6 +16,7 @@ from engine.dicom.study import SeriesRecord, StudyRecord
 from engine.dispatcher import Dispatcher
 from engine.dispatcher.meters import Peer
 from engine.dispatcher.work import Place
+from engine.events import Events
 from engine.move import Progress
 from engine.retrieve.outcome import MoveResponse, SubOperations
 from engine.retrieve.policy import NodeRule, Policy, RouteRule
@@ -106,6 +107,7 @@ async def running(
     aging: dt.timedelta = dt.timedelta(minutes=30),
     verify_within: float = 10.0,
     policy: Mapping[str, Any] = {},
+    events: Events | None = None,
     **clients: Peer,
 ) -> AsyncIterator[tuple[Store, Dispatcher]]:
     """A dispatcher with one client an archive. ``route`` is the rule of the route ``r``, ``archive`` that of
@@ -113,7 +115,7 @@ async def running(
     archives = {
         name: Archive(name, name.upper(), "127.0.0.1", 1, concurrency=concurrency) for name in clients
     }
-    store = Store.open(folder / "journal.db")
+    store = Store.open(folder / "journal.db", events=events)
     dispatcher = Dispatcher(
         store=store,
         policy=replace(
@@ -130,6 +132,7 @@ async def running(
         places={name: place(name) for name in destinations},
         aging=aging,
         verify_within=verify_within,
+        events=events,
     )
     await dispatcher.start()
     try:

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ from typing import Any
 import pytest
 
 from engine.dicom.node import Destination
-from engine.dispatcher.work import Place
+from engine.dispatcher import breakers
+from engine.dispatcher.work import Place, Work
 from engine.errors import AssociationAborted, StoreError
+from engine.events import Events, GateClosed, GateOpened, TransferBegan, TransferEnded
 from engine.retrieve.breaker import BreakerRule
 from engine.retrieve.outcome import Cause, MoveResponse, Outcome, TaskStatus
 from engine.retrieve.policy import Hold, NodeRule, RouteRule
@@ -254,6 +257,54 @@ async def test_a_breaker_is_watched_on_though_its_probe_failed_by_a_fault_of_our
         kept = await keep(store, request(Study("1.2")))
         dispatcher.wake(["main"])
         assert await dispatcher.settled(kept.message_id, 20)
+
+
+async def test_a_transfer_that_no_thread_can_carry_out_has_ended_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    submit, fail = ThreadPoolExecutor.submit, once(RuntimeError("can't start new thread"))
+
+    def submit_later(pool: ThreadPoolExecutor, work: Any, *arguments: Any) -> Any:
+        if isinstance(work, Work):
+            fail()
+        return submit(pool, work, *arguments)
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit_later)
+    events, told = Events(), list[Any]()
+    for kind in (TransferBegan, TransferEnded):
+        events.listen(kind, told.append)
+    async with running(tmp_path, events=events, main=Scripted()) as (store, dispatcher):
+        kept = await keep(store, request(Study("1.1")))
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(kept.message_id, 20)
+    assert [type(event) for event in told] == [TransferBegan, TransferEnded] * 2
+    assert [event.outcome.cause for event in told[1::2]] == [Cause.INTERNAL, Cause.ARRIVED]
+
+
+async def test_that_a_breaker_has_closed_is_told_though_the_journal_could_not_be_written_then(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def aborts(_: threading.Event) -> MoveResponse:
+        raise AssociationAborted("main", "gone")
+
+    def fail() -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(breakers, "STORE_RETRY", 0.01)
+    before(monkeypatch, "open_gate", fail)
+    rule = BreakerRule(1, dt.timedelta(milliseconds=10), dt.timedelta(milliseconds=10))
+    client, events, opened, on_trial = Scripted({"1.1": aborts}), Events(), asyncio.Event(), asyncio.Event()
+    events.listen(GateOpened, lambda _: opened.set())
+    events.listen(GateClosed, lambda gate: on_trial.set() if "one trial" in gate.reason else None)
+    archive = NodeRule(2, breaker=rule)
+    async with running(tmp_path, archive=archive, events=events, main=client) as (store, dispatcher):
+        async with asyncio.timeout(20):
+            await keep(store, request(Study("1.1")))
+            dispatcher.wake(["main"])
+            await on_trial.wait()
+            await keep(store, request(Study("1.2")))
+            dispatcher.wake(["main"])
+            await opened.wait()
 
 
 async def test_a_node_that_does_not_answer_does_not_take_the_threads_of_everybody(tmp_path: Path) -> None:

@@ -139,6 +139,28 @@ def test_commits_transfers_tasks_gates_and_logins_are_counted() -> None:
     assert "FF-1001" not in metrics.exposition().decode()
 
 
+def test_a_gate_that_stays_closed_has_closed_once() -> None:
+    """A breaker is told again with each question that its node does not answer."""
+    events = Events()
+    metrics = Metrics(events)
+    for _ in range(3):
+        events.tell(GateClosed("archive", "main", "breaker", "it is silent", NOON))
+    events.tell(GateClosed("destination", "main", "breaker", "", None))
+    closures = "forefetch_gate_closures_total", "breaker", "main", "archive"
+    assert samples(metrics)[closures] == 1
+    events.tell(GateOpened("archive", "main", "breaker"))
+    events.tell(GateOpened("archive", "main", "breaker"))
+    events.tell(GateClosed("archive", "main", "breaker", "it is silent", NOON))
+    assert samples(metrics)[closures] == 2
+
+
+def test_a_breaker_that_was_never_open_is_told_as_closed() -> None:
+    metrics = Metrics(Events(), nodes=[("archive", "main"), ("destination", "reading")])
+    found = samples(metrics)
+    assert found["forefetch_breaker_open", "main", "archive"] == 0
+    assert found["forefetch_breaker_open", "reading", "destination"] == 0
+
+
 def test_each_engine_counts_for_itself() -> None:
     first, second = Events(), Events()
     counts = [Metrics(first), Metrics(second)]

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event, func, insert, select
 
 from engine.errors import StoreError
+from engine.events import Committed, Events
 from engine.store import Store
 from engine.store.dialect import open_engine
 from engine.store.schema import VERSION, meta, prepare
@@ -200,6 +201,26 @@ async def test_a_full_disk_is_told_and_what_was_kept_stays(tmp_path: Path) -> No
     kept = [result.message_id for result in results if not isinstance(result, BaseException)]
     with closing(sqlite3.connect(path)) as database:
         assert [number for (number,) in database.execute("SELECT id FROM messages ORDER BY id")] == kept
+
+
+async def test_on_a_full_disk_what_writes_nothing_is_no_commit_that_went_well(tmp_path: Path) -> None:
+    """Somebody looks twice a second whether there is something to do."""
+
+    def limit(driver: sqlite3.Connection, _: object) -> None:
+        driver.execute("PRAGMA max_page_count = 60")
+
+    events, told = Events(), list[Committed]()
+    events.listen(Committed, told.append)
+    with listening("connect", limit):
+        store = Store.open(tmp_path / "journal", events=events)
+    assert (await store.journal(message(1))).new
+    for number in range(2, 6):
+        with pytest.raises(StoreError, match="free some space"):
+            await store.journal(message(number, raw=bytes(8192 * 60)))
+        await store.changes()
+        assert await store.expire() == []
+    await store.close()
+    assert [commit.failed for commit in told] == [False, True, True, True, True]
 
 
 async def test_another_process_that_holds_the_file_is_named(tmp_path: Path) -> None:
