@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
+from engine.config import parse
 from engine.store.browse import MessageFilter, browse_messages
 from engine.store.hits import route_hits
 from engine.web.office import Role
 from tests.hospital import CHEST_CT, order
-from tests.web.reception import HOSTILE, Reception
+from tests.web.reception import HOSTILE, Reception, pages_of
 
 
 async def test_each_route_is_told_in_words_with_how_often_it_has_matched(desk: Reception) -> None:
@@ -67,6 +69,22 @@ async def test_what_would_be_refused_is_told_with_the_place(
     desk: Reception, text: str, sentence: str
 ) -> None:
     assert sentence in await desk.post("/routes/try", {"message": text})
+
+
+STRICT = """
+archives: {main: {ae_title: A, host: 127.0.0.1, port: 1}}
+destinations: {room: {ae_title: R}}
+routes:
+  - {name: strict, messages: ORM^O01, studies: {study: ZDS-1.1}, from: main, to: room, validate: true}
+"""
+
+
+async def test_what_is_not_valid_where_a_route_validates_is_refused_as_the_engine_does(
+    desk: Reception,
+) -> None:
+    desk.app = pages_of(replace(desk.office, config=parse(STRICT)))
+    page = await desk.post("/routes/try", {"message": order("RE", study=CHEST_CT).decode()})
+    assert "It would be refused with AE" in page
 
 
 async def test_markup_in_what_is_tried_stays_text(desk: Reception) -> None:

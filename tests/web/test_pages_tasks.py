@@ -162,6 +162,30 @@ async def test_a_task_that_is_not_there_is_told(desk: Reception) -> None:
     assert "there is no task 99" in await desk.see("/tasks/99", status=404)
 
 
+NO_NUMBER = "0" * 19 + "1" + "9" * 30
+
+
+@pytest.mark.parametrize("address", [f"/tasks/{NO_NUMBER}", f"/tasks?before={NO_NUMBER}", "/messages/-1"])
+async def test_a_number_that_no_journal_can_have_is_told_as_none(desk: Reception, address: str) -> None:
+    assert "is no number of a message or a task" in await desk.see(address, status=404)
+
+
+async def test_a_number_of_any_length_may_stand_in_a_form_and_an_address(desk: Reception) -> None:
+    await desk.post("/tasks/act", {"verb": "cancel", "task": NO_NUMBER}, status=404)
+    assert "study</h2>" in await desk.see(f"/routes?start={'9' * 5000}&q=study")
+
+
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00%2B14:00", "9999-12-31T23:59-14:00", "0001-01-01", "9999-12-31T23:59"]
+)
+async def test_a_time_at_the_end_of_time_is_a_wrong_filter_or_finds_what_it_says(
+    desk: Reception, time: str
+) -> None:
+    async with desk.visitor() as browser:
+        codes = {(await browser.get(f"/{page}?since={time}")).status_code for page in ("tasks", "messages")}
+    assert codes <= {200, 400}
+
+
 async def test_a_forecast_says_what_is_done_then(desk: Reception) -> None:
     numbers = [task.id for task in list_tasks(desk.office.journal)]
     for verb in (Verb.RETRY, Verb.HOLD, Verb.CANCEL):
