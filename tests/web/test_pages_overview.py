@@ -92,6 +92,15 @@ def test_what_is_held_and_a_silent_feed_are_noted_whatever_else_moves() -> None:
     assert any(note.startswith("archive main is closed (breaker)") for note in verdict.notes)
 
 
+def test_times_are_told_in_the_zone_of_the_hospital_whatever_the_clock_of_the_machine() -> None:
+    until = dt.datetime(2099, 7, 1, 22, 0, tzinfo=dt.UTC)
+    kolkata = NOW.astimezone(dt.timezone(dt.timedelta(hours=5, minutes=30)))
+    seen = QUIET._replace(at=kolkata, waiting=[Line(7, replace(WINDOW, until=until))])
+    verdict = judge(seen._replace(standing=closed(replace(BROKEN, until=until))), hour())
+    assert verdict.why.endswith(", until 2099-07-02 03:30:00")
+    assert any("(breaker)" in it and it.endswith(", until 2099-07-02 03:30:00") for it in verdict.notes)
+
+
 def test_a_closed_window_is_less_of_an_alarm_than_an_open_breaker() -> None:
     assert judge(QUIET._replace(waiting=[Line(7, WINDOW)]), hour()).tone == "warn"
     assert judge(QUIET._replace(standing=closed(BROKEN)), hour()).tone == "bad"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +15,7 @@ from engine.store import forecast, list_tasks, operate, story_of
 from engine.web.office import Role
 from engine.web.pages import tasks as pages
 from tests.hospital import CHEST_CT
-from tests.web.reception import Reception
+from tests.web.reception import Reception, pages_of
 
 
 def rows(page: str) -> list[int]:
@@ -64,6 +66,23 @@ async def test_older_ones_are_on_the_next_page(desk: Reception, monkeypatch: pyt
 
 async def test_a_status_that_is_none_is_answered_with_those_there_are(desk: Reception) -> None:
     assert "status: one of SCHEDULED, HELD" in await desk.see("/tasks?status=LOST", status=400)
+
+
+async def test_until_when_a_task_waits_is_told_in_the_zone_of_all_times(desk: Reception) -> None:
+    zone = dt.timezone(dt.timedelta(hours=5, minutes=30))
+    desk.app = pages_of(
+        replace(
+            desk.office, config=replace(desk.office.config, gate=replace(desk.office.config.gate, zone=zone))
+        )
+    )
+    number = desk.number_of("HELD")
+    story = story_of(desk.office.journal, number)
+    assert story is not None
+    assert story.task.expires is not None
+    expires = f"expires {story.task.expires.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    assert expires in await desk.see(f"/tasks/{number}")
+    assert expires in await desk.see("/tasks")
+    assert expires in await desk.see("/")
 
 
 async def test_a_viewer_is_shown_nothing_to_press(desk: Reception) -> None:

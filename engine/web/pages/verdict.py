@@ -72,10 +72,10 @@ def _at_rest(seen: Situation, minutes: Sequence[Minute]) -> Verdict:
         first = max(shut, key=lambda line: line.count)
         patient = all(line.hold is not None and line.hold.gate in _PATIENT for line in shut)
         tone, icon = ("warn", "pause") if patient else ("bad", "cross")
-        return Verdict(tone, icon, "Not moving", _line(first))
+        return Verdict(tone, icon, "Not moving", _line(first, seen))
     breaker = next((it for it in seen.standing.closures if it.gate == Gate.BREAKER.value), None)
     if breaker is not None:
-        return Verdict("bad", "cross", "Not moving", _closure(breaker))
+        return Verdict("bad", "cross", "Not moving", _closure(breaker, seen))
     ready = sum(line.count for line in seen.waiting if line.hold is None)
     if ready:
         return Verdict("move", "arrow", "Starting", f"{plural(ready, 'retrieve')} about to begin")
@@ -88,24 +88,24 @@ def _is_shut(hold: Hold | None) -> bool:
 
 def _notes(seen: Situation, minutes: Sequence[Minute]) -> Iterator[str]:
     for closure in seen.standing.closures:
-        yield _closure(closure)
+        yield _closure(closure, seen)
     for line in seen.waiting:
         if line.hold is not None and line.hold.gate != SCHEDULE:
-            yield _line(line)
+            yield _line(line, seen)
     silence = _silence(seen, minutes)
     if silence is not None and silence >= _SILENT:
         yield _last_message(seen, minutes)
 
 
-def _closure(closure: Closure) -> str:
-    until = f", until {local(closure.until)}" if closure.until is not None else ""
+def _closure(closure: Closure, seen: Situation) -> str:
+    until = f", until {local(closure.until, seen.at.tzinfo)}" if closure.until is not None else ""
     return f"{closure.scope} {closure.name} is closed ({closure.gate}): {closure.reason}{until}"
 
 
-def _line(line: Line) -> str:
+def _line(line: Line, seen: Situation) -> str:
     assert line.hold is not None
     verb = "held" if line.hold.held else "waits" if line.count == 1 else "wait"
-    return f"{line.count} {verb}: {line.hold}"
+    return f"{line.count} {verb}: {line.hold.told(seen.at.tzinfo)}"
 
 
 def _silence(seen: Situation, minutes: Sequence[Minute]) -> int | None:
