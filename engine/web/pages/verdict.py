@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from engine.errors import StoreError
 from engine.metrics import Minute
 from engine.retrieve.gate import SWITCH_REASON, Gate
 from engine.retrieve.outcome import TaskStatus
@@ -30,6 +31,17 @@ class Verdict(NamedTuple):
     word: str
     why: str
     notes: tuple[str, ...] = ()
+
+
+STOPPING = Verdict(
+    "warn", "pause", "Stopping", "Forefetch takes nothing new any more, and lets what is under way end"
+)
+
+
+def unknown(error: Exception) -> Verdict:
+    """Where it cannot be told. What is in the text of a fault of ours nobody knows."""
+    why = str(error) if isinstance(error, StoreError) else "a fault of Forefetch itself; its log says where"
+    return Verdict("bad", "cross", "Not known", why)
 
 
 def judge(seen: Situation, minutes: Sequence[Minute]) -> Verdict:
