@@ -138,6 +138,7 @@ async def test_before_it_is_done_the_page_says_what_will_happen_and_to_how_many(
     assert "stopped at the archive (C-CANCEL)" in page
     assert "nothing: has ended FAILED" in page
     assert "there is no such task" in page
+    assert re.findall(r'name="task" value="(\d+)"', page) == [str(held)]  # no more than it says
     assert status_of(desk, held) is TaskStatus.HELD
     assert desk.told == []
 
