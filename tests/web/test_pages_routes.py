@@ -6,10 +6,13 @@ import re
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from engine.config import parse
 from engine.store.browse import MessageFilter, browse_messages
 from engine.store.hits import route_hits
+from engine.store.reader import opened
+from engine.store.schema import messages
 from engine.web.office import Role
 from tests.hospital import CHEST_CT, order
 from tests.web.reception import HOSTILE, Reception, pages_of
@@ -41,6 +44,15 @@ async def test_routes_are_found_by_their_names(desk: Reception) -> None:
 def test_hits_are_counted_over_the_newest_messages_alone(desk: Reception) -> None:
     hits = route_hits(desk.office.journal, newest=2)
     assert (hits.looked, dict(hits.by_route)) == (2, {"asks": 1})
+
+
+async def test_a_decision_that_cannot_be_read_spoils_no_other_page(desk: Reception) -> None:
+    with opened(desk.office.journal, read_only=False) as connection:
+        number = browse_messages(desk.office.journal, MessageFilter())[0].id
+        connection.execute(update(messages).where(messages.c.id == number).values(decision="{broken"))
+        connection.commit()
+    assert "the newest 5 messages" in await desk.see("/routes")
+    assert "a fault of Forefetch itself" in await desk.see(f"/messages/{number}", status=500)
 
 
 async def test_a_message_that_is_tried_is_explained_and_not_kept(desk: Reception) -> None:
