@@ -34,11 +34,15 @@ class Hold:
     held: bool = False
 
     def __str__(self) -> str:
+        return self.told(None)
+
+    def told(self, zone: dt.tzinfo | None) -> str:
+        """Such as ``window: its route moves only ..., until ...``; the time as of `local`."""
         text = f"{self.gate}: {self.reason}" if self.reason else self.gate
         if self.until is None or self.until <= _now():
             return text
         word = "expires" if self.held else "until"
-        return f"{text}, {word} {local(self.until)}"
+        return f"{text}, {word} {local(self.until, zone)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ def foresee(
     move = replace(request, selector=Study("1"))  # a question passes fewer gates than what it will find
     task = RetrieveTask(0, move, TaskStatus.SCHEDULED, now, now)
     closed = list(dict.fromkeys(_closed(task, policy, Load(usage=Usage(siblings or 1)), at)))
-    told = [f"closed ({it.gate}): {it.reason}{_opens(it)}" for it in closed]
+    told = [f"closed ({it.gate}): {it.reason}{_opens(it, policy.zone)}" for it in closed]
     rule = terms(policy, request.routes)
     if rule.dry_run or policy.dry_run:
         return [*told, "open for a dry run: nothing is moved"]
@@ -113,13 +117,15 @@ def _closed(task: RetrieveTask, policy: Policy, load: Load, at: dt.datetime) -> 
             yield verdict
 
 
-def _opens(closed: Closed) -> str:
-    return f", until {local(closed.until)}" if closed.until is not None and closed.then is Then.WAIT else ""
+def _opens(closed: Closed, zone: dt.tzinfo) -> str:
+    if closed.until is None or closed.then is not Then.WAIT:
+        return ""
+    return f", until {local(closed.until, zone)}"
 
 
-def local(time: dt.datetime) -> str:
-    """A time as the clock of this machine shows it."""
-    return f"{time.astimezone():%Y-%m-%d %H:%M:%S}"
+def local(time: dt.datetime, zone: dt.tzinfo | None = None) -> str:
+    """A time as a clock in this zone shows it; None: as that of this machine does."""
+    return f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def _situation(path: str | Path, config: Config) -> tuple[Standing, Policy]:

@@ -50,13 +50,14 @@ class Recent:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._tallies: deque[Tally] = deque([Tally(self._now())], _KEPT)
         self._latencies: deque[tuple[int, float]] = deque(maxlen=_MOST_LATENCIES)
+        self._tallies: deque[Tally] = deque(maxlen=_KEPT)
+        self._tallies.append(Tally(self._now()))
 
     def tally(self) -> Tally:
         """That of the minute that runs."""
         number, last = self._now(), self._tallies[-1]
-        if number > last.number:  # not where the clock has been put back
+        if number > last.number:
             last = Tally(number)
             self._tallies.append(last)
         return last
@@ -70,7 +71,7 @@ class Recent:
 
     def minutes(self, count: int) -> list[Minute]:
         """So many, the one that runs last."""
-        last = max(self._now(), self._tallies[-1].number)
+        last = self._now()
         known = {it.number: it for it in self._tallies}
         return [_minute(known.get(number) or Tally(number)) for number in range(last - count + 1, last + 1)]
 
@@ -83,7 +84,16 @@ class Recent:
         return Latency(ordered[len(ordered) // 2], ordered[len(ordered) * 99 // 100])
 
     def _now(self) -> int:
-        return int(self._clock()) // 60
+        """The minute that runs. Where the clock was put back, what has been counted goes back with it: a
+        minute of tomorrow would last until then."""
+        number = int(self._clock()) // 60
+        ahead = self._tallies[-1].number - number if self._tallies else 0
+        if ahead > 0:
+            for tally in self._tallies:
+                tally.number -= ahead
+            moved = [(it - ahead, seconds) for it, seconds in self._latencies]
+            self._latencies = deque(moved, _MOST_LATENCIES)
+        return number
 
 
 def _minute(tally: Tally) -> Minute:

@@ -4,7 +4,7 @@ from engine.store.lock import is_running, is_taken
 from engine.store.messages import Journaled, NewMessage, Unanswered, fingerprint
 from engine.store.occasions import Effect, Withdrawn
 from engine.store.outbox import Letter, LetterStatus, NewLetter
-from engine.store.patients import patients_of
+from engine.store.patients import patients_named, patients_of
 from engine.store.queue import Sieve
 from engine.store.reader import (
     Asked,
@@ -56,6 +56,7 @@ __all__ = [
     "list_tasks",
     "numbers_of",
     "operate",
+    "patients_named",
     "patients_of",
     "queues",
     "standing",

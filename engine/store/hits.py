@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,5 +34,6 @@ def route_hits(path: str | Path, *, newest: int = _NEWEST) -> Hits:
     with reading(path) as connection:
         for row in connection.execution_options(yield_per=200).execute(query):
             looked, since = looked + 1, row.received_at
-            counted.update(json.loads(row.decision or "{}").get("routes", ()))
+            with suppress(ValueError, AttributeError):  # what cannot be read has matched nothing
+                counted.update(json.loads(row.decision or "{}").get("routes", ()))
     return Hits(looked, since, counted)

@@ -8,7 +8,8 @@ from typing import Any
 
 from engine.hl7.patient import PatientValues, about_patient
 from engine.retrieve.task import RetrieveTask
-from engine.store import Story, patients_of
+from engine.store import Story, patients_named, patients_of
+from engine.store.browse import MessageRow
 from engine.telling.masking import Masking, Veil
 from engine.telling.veiling import veiled_hold, veiled_story, veiled_task
 from engine.waiting import Hold
@@ -36,6 +37,20 @@ def tasks_behind(
         [veiled_task(task, veils[task.id]) for task in tasks],
         {number: hold for number, hold in hidden.items() if hold is not None},
     )
+
+
+def messages_behind(masking: Masking, office: Office, rows: Sequence[MessageRow]) -> list[MessageRow]:
+    """Messages in a list: some senders make control IDs of a patient's. Blocks. StoreError."""
+    if masking.shown:
+        return list(rows)
+    charset = office.config.engine.default_charset
+    patients = patients_named(office.journal, [row.id for row in rows], charset)
+    return [message_behind(masking.of(patients.get(row.id, _NOTHING)), row) for row in rows]
+
+
+def message_behind(veil: Veil, row: MessageRow) -> MessageRow:
+    """What a list tells of a message."""
+    return row._replace(control_id=veil.echo(row.control_id))
 
 
 def story_behind(

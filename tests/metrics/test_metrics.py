@@ -193,9 +193,20 @@ def test_minutes_are_those_just_past_with_those_in_which_nothing_happened() -> N
         Minute(NOON + 2 * minute, arrived=1, failed=1, instances=6),
     ]
     assert len(metrics.recent()) == 60
-    clock.now -= 600  # the clock is put back
+
+
+def test_where_the_clock_is_put_back_minutes_go_on_from_there() -> None:
+    events, clock = Events(), Clock()
+    metrics = Metrics(events, clock=clock)
+    clock.now += 86_400
+    events.tell(TaskEnded(task(), ARRIVED))
     events.tell(MessageAnswered("AA", "ORM^O01", 0.1, ""))
-    assert metrics.recent(1) == [Minute(NOON + 2 * minute, 1, 0, 1, 1, 6)]
+    clock.now -= 86_400  # it was wrong
+    events.tell(MessageAnswered("AA", "ORM^O01", 0.1, ""))
+    assert metrics.recent(1) == [Minute(NOON, messages=2, arrived=1)]
+    clock.now += 16 * 60
+    assert metrics.recent(5) == [Minute(NOON + it * dt.timedelta(minutes=1)) for it in range(12, 17)]
+    assert metrics.latency() is None
 
 
 def test_latency_is_that_of_the_last_messages_unless_there_was_none_lately() -> None:

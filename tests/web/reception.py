@@ -113,6 +113,11 @@ class _Known:
         await self._app(scope, receive, send)
 
 
+def pages_of(office: Office) -> ASGIApp:
+    """Of an engine, for whoever says who he is."""
+    return Starlette(routes=routes(office), middleware=[Middleware(_Known)])
+
+
 @asynccontextmanager
 async def reception(journal: Filled, folder: Path) -> AsyncIterator[Reception]:
     """On a copy of a journal."""
@@ -120,6 +125,6 @@ async def reception(journal: Filled, folder: Path) -> AsyncIterator[Reception]:
     config = replace(journal.config, engine=replace(journal.config.engine, store=str(path)))
     events = Events()
     office = Office(config, "routes.yaml", events, Metrics(events, str(path)))
-    it = Reception(office, Starlette(routes=routes(office), middleware=[Middleware(_Known)]))
+    it = Reception(office, pages_of(office))
     events.listen(OperatorActed, it.told.append)
     yield it

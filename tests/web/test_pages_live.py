@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from functools import partial
 
+import pytest
 from sqlalchemy import update
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -17,6 +19,7 @@ from engine.store.reader import opened
 from engine.store.rows import counters_text
 from engine.store.schema import tasks
 from engine.telling.masking import Masking
+from engine.web.pages import overview
 from engine.web.pages.live import Live
 from engine.web.pages.overview import Fragments
 from engine.web.pages.press import Press
@@ -26,14 +29,14 @@ from tests.web.reception import Reception
 class Scene:
     """What there is to see: each look shows the next of ``shown``, the last one for ever."""
 
-    def __init__(self, *shown: Mapping[str, str] | StoreError) -> None:
+    def __init__(self, *shown: Mapping[str, str] | Exception) -> None:
         self._shown = list(shown)
         self.looks = 0
 
     async def look(self) -> Mapping[str, str]:
         self.looks += 1
         now = self._shown.pop(0) if len(self._shown) > 1 else self._shown[0]
-        if isinstance(now, StoreError):
+        if isinstance(now, Exception):
             raise now
         return now
 
@@ -78,7 +81,7 @@ async def test_a_line_says_that_somebody_is_there_where_nothing_changes() -> Non
     live = Live(Scene({}).look, Events(), pace=3600, heartbeat=0.01)
     async with aclosing(live.stream()) as stream, asyncio.timeout(20):
         async for event in stream:
-            if event == ": still here\n\n":
+            if event == "event: beat\ndata: still here\n\n":
                 break
 
 
@@ -86,6 +89,54 @@ async def test_a_journal_that_cannot_be_read_for_a_moment_ends_nothing() -> None
     live = Live(Scene(StoreError("busy"), {"a": "<p id=a></p>"}).look, Events(), pace=0)
     async with aclosing(live.stream()) as stream:
         assert "id=a" in await next_html(stream)
+
+
+@pytest.mark.parametrize("error", [StoreError("the journal is away"), KeyError("Aalto")])
+async def test_what_cannot_be_looked_at_is_not_told_as_it_was(error: Exception) -> None:
+    scene = Scene({"verdict": "<p id=verdict>Moving</p>"}, error, {"verdict": "<p id=verdict>Moving</p>"})
+    instead = partial(overview.instead, Press(dt.UTC))
+    async with aclosing(Live(scene.look, Events(), instead=instead, pace=0).stream()) as stream:
+        assert "Moving" in await next_html(stream)
+        told = await next_html(stream)
+        assert "Not known" in told
+        assert ("the journal is away" in told) == isinstance(error, StoreError)
+        assert "Aalto" not in told
+        assert "Moving" in await next_html(stream)
+
+
+async def test_that_the_engine_stops_is_the_last_that_is_told(desk: Reception) -> None:
+    events = Events()
+    live = Live(Scene({}).look, events, instead=partial(overview.instead, Press(dt.UTC)), pace=3600)
+    async with asyncio.timeout(20), aclosing(live.stream()) as stream:
+        await anext(stream)
+        events.tell(Stopping())
+        assert "Stopping</h1>" in "".join([event async for event in stream])
+    desk.office.events.tell(Stopping())
+    assert "Stopping</h1>" in await desk.see("/")
+
+
+async def test_whoever_comes_while_the_last_one_leaves_is_told_too() -> None:
+    scene = Scene({"a": "<p id=a>1</p>"}, {"a": "<p id=a>2</p>"})
+    leaving, live = asyncio.Event(), Live(scene.look, Events(), pace=3600)
+
+    async def leave(stream: AsyncGenerator[str, None]) -> None:
+        leaving.set()
+        await stream.aclose()
+
+    first = live.stream()
+    await next_html(first)
+    gone = asyncio.create_task(leave(first))
+    await leaving.wait()
+    async with aclosing(live.stream()) as second:
+        assert await next_html(second) == "data: <p id=a>2</p>\n\n"
+    await gone
+
+
+async def test_what_was_seen_before_everybody_left_is_not_told_to_those_who_come_later() -> None:
+    live = Live(Scene({"a": "<p id=a>1</p>"}, {"a": "<p id=a>2</p>"}).look, Events(), pace=3600)
+    for number in ("1", "2"):
+        async with aclosing(live.stream()) as stream:
+            assert await next_html(stream) == f"data: <p id=a>{number}</p>\n\n"
 
 
 async def test_streams_end_with_the_engine() -> None:

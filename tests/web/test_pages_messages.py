@@ -7,9 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from engine.hl7.patient import PatientValues
 from engine.store.browse import MessageFilter, browse_messages
+from engine.store.reader import opened
+from engine.store.schema import messages as table
 from engine.telling.masking import Masking
 from engine.web.office import Role
 from engine.web.pages import messages
@@ -104,6 +107,17 @@ async def test_a_viewer_sees_no_patient(desk: Reception) -> None:
     assert not re.search("FF-1001|Aalto|Mira|19610314", page)
     assert "masked-" in page
     assert "ORC-1" in page
+
+
+async def test_a_control_id_that_is_a_patients_is_masked_too(desk: Reception) -> None:
+    number = number_of(desk, "HELD")
+    with opened(desk.office.journal, read_only=False) as connection:
+        this = update(table).where(table.c.id == number)
+        connection.execute(this.values(control_id="FF-1001-0001"))
+        connection.commit()
+    for address in ("/messages", f"/messages/{number}"):
+        assert "FF-1001-0001" in await desk.see(address)
+        assert "FF-1001" not in await desk.see(address, Role.VIEWER)
 
 
 async def test_a_message_that_is_not_there_is_told_with_the_reason(desk: Reception) -> None:

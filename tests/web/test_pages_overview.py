@@ -11,6 +11,8 @@ from engine.events import MessageAnswered
 from engine.metrics import Minute
 from engine.retrieve.gate import SWITCH
 from engine.retrieve.outcome import TaskStatus
+from engine.retrieve.selector import Study
+from engine.retrieve.task import RetrieveRequest, RetrieveTask
 from engine.store import Closure, Standing
 from engine.telling.masking import Masking
 from engine.waiting import Hold, Line
@@ -24,7 +26,17 @@ NOW = dt.datetime.now(dt.UTC)
 QUIET = Situation(NOW, True, False, {}, [], Standing({}, {}, ()), [], [])
 BROKEN = Closure("archive", "main", "breaker", "archive main failed 5 times in a row", NOW)
 WINDOW = Hold("window", "archive main moves only daily 20:00-06:00", NOW + dt.timedelta(hours=2))
+SHUT = Hold("breaker", "archive main failed 5 times in a row", NOW + dt.timedelta(hours=2))
+HELD = Hold("approval", "a person must approve it", held=True)
+TOMORROW = NOW + dt.timedelta(days=1)
 RUNNING = {TaskStatus.IN_PROGRESS: 2}
+
+
+def begun(ago: int) -> RetrieveTask:
+    """A move that has been under way for so many minutes."""
+    request = RetrieveRequest(Study("1.2.3"), "main", "reading", ("a",))
+    since = NOW - dt.timedelta(minutes=ago)
+    return RetrieveTask(ago, request, TaskStatus.IN_PROGRESS, since, since)
 
 
 def hour(last: Minute | None = None, *, silent: int = 0) -> list[Minute]:
@@ -71,7 +83,50 @@ def closed(*closures: Closure) -> Standing:
             QUIET._replace(waiting=[Line(2, Hold("schedule", "", NOW + dt.timedelta(hours=1)))]),
             hour(),
             "Idle",
-            "nothing waits to be moved",
+            "2 retrieves for later",
+        ),
+        (
+            QUIET._replace(waiting=[Line(3, HELD), Line(2, Hold("schedule", "", TOMORROW))]),
+            hour(),
+            "Held",
+            "3 retrieves wait for a person",
+        ),
+        (
+            QUIET._replace(waiting=[Line(7, SHUT), Line(1, HELD)], standing=closed(BROKEN)),
+            hour(Minute(NOW, 1, arrived=3)),
+            "Not moving",
+            "7 wait: breaker: archive main failed",
+        ),
+        (
+            QUIET._replace(waiting=[Line(7, SHUT), Line(1, None)], standing=closed(BROKEN)),
+            hour(Minute(NOW, 1, arrived=3)),
+            "Moving in part",
+            "3 studies arrived",
+        ),
+        (
+            QUIET._replace(waiting=[Line(7, Hold("rate", "archive main is at its rate"))]),
+            hour(Minute(NOW, 1, arrived=3)),
+            "Moving",
+            "3 studies arrived",
+        ),
+        (
+            QUIET._replace(counts=RUNNING, under_way=[begun(11), begun(30)]),
+            hour(),
+            "Slow or stuck",
+            "2 under way for 10 minutes or more, and nothing has arrived in the last 5",
+        ),
+        (QUIET._replace(counts=RUNNING, under_way=[begun(1), begun(30)]), hour(), "Moving", "2 under way"),
+        (
+            QUIET._replace(counts=RUNNING, under_way=[begun(11), begun(30)]),
+            hour(Minute(NOW, 1, arrived=3)),
+            "Moving",
+            "2 under way, 3 studies arrived",
+        ),
+        (
+            QUIET._replace(last_message=NOW + dt.timedelta(hours=3)),
+            hour(silent=20),
+            "Idle",
+            "the last message came 20 minutes ago",
         ),
     ],
 )
@@ -84,12 +139,21 @@ def test_the_verdict_names_what_keeps_images_from_moving(
 
 
 def test_what_is_held_and_a_silent_feed_are_noted_whatever_else_moves() -> None:
-    held = Line(12, Hold("approval", "a person must approve it", held=True))
+    held = Line(12, HELD)
     verdict = judge(QUIET._replace(counts=RUNNING, waiting=[held], standing=closed(BROKEN)), hour(silent=11))
     assert len(verdict.notes) == 3
     assert "12 held: approval: a person must approve it" in verdict.notes
     assert "the last message came 11 minutes ago" in verdict.notes
     assert any(note.startswith("archive main is closed (breaker)") for note in verdict.notes)
+
+
+def test_times_are_told_in_the_zone_of_the_hospital_whatever_the_clock_of_the_machine() -> None:
+    until = dt.datetime(2099, 7, 1, 22, 0, tzinfo=dt.UTC)
+    kolkata = NOW.astimezone(dt.timezone(dt.timedelta(hours=5, minutes=30)))
+    seen = QUIET._replace(at=kolkata, waiting=[Line(7, replace(WINDOW, until=until))])
+    verdict = judge(seen._replace(standing=closed(replace(BROKEN, until=until))), hour())
+    assert verdict.why.endswith(", until 2099-07-02 03:30:00")
+    assert any("(breaker)" in it and it.endswith(", until 2099-07-02 03:30:00") for it in verdict.notes)
 
 
 def test_a_closed_window_is_less_of_an_alarm_than_an_open_breaker() -> None:
@@ -113,7 +177,7 @@ async def test_the_page_shows_counts_rates_nodes_and_the_newest_failure_with_its
 ) -> None:
     desk.office.events.tell(MessageAnswered("AE", "ORM^O01", 0.012, "127.0.0.1:1"))
     page = await desk.see("/")
-    assert "<title>Idle · Forefetch</title>" in page
+    assert "<title>Held · Forefetch</title>" in page
     assert "1 held: approval" in page
     assert 'href="/tasks?status=HELD"' in page
     assert "Messages in each of the last 60 minutes: 1 in all, at most 1 in one minute, 1 refused." in page

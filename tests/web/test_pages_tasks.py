@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +15,7 @@ from engine.store import forecast, list_tasks, operate, story_of
 from engine.web.office import Role
 from engine.web.pages import tasks as pages
 from tests.hospital import CHEST_CT
-from tests.web.reception import Reception
+from tests.web.reception import Reception, pages_of
 
 
 def rows(page: str) -> list[int]:
@@ -64,6 +66,23 @@ async def test_older_ones_are_on_the_next_page(desk: Reception, monkeypatch: pyt
 
 async def test_a_status_that_is_none_is_answered_with_those_there_are(desk: Reception) -> None:
     assert "status: one of SCHEDULED, HELD" in await desk.see("/tasks?status=LOST", status=400)
+
+
+async def test_until_when_a_task_waits_is_told_in_the_zone_of_all_times(desk: Reception) -> None:
+    zone = dt.timezone(dt.timedelta(hours=5, minutes=30))
+    desk.app = pages_of(
+        replace(
+            desk.office, config=replace(desk.office.config, gate=replace(desk.office.config.gate, zone=zone))
+        )
+    )
+    number = desk.number_of("HELD")
+    story = story_of(desk.office.journal, number)
+    assert story is not None
+    assert story.task.expires is not None
+    expires = f"expires {story.task.expires.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    assert expires in await desk.see(f"/tasks/{number}")
+    assert expires in await desk.see("/tasks")
+    assert expires in await desk.see("/")
 
 
 async def test_a_viewer_is_shown_nothing_to_press(desk: Reception) -> None:
@@ -119,6 +138,7 @@ async def test_before_it_is_done_the_page_says_what_will_happen_and_to_how_many(
     assert "stopped at the archive (C-CANCEL)" in page
     assert "nothing: has ended FAILED" in page
     assert "there is no such task" in page
+    assert re.findall(r'name="task" value="(\d+)"', page) == [str(held)]  # no more than it says
     assert status_of(desk, held) is TaskStatus.HELD
     assert desk.told == []
 
@@ -160,6 +180,30 @@ async def test_what_cannot_be_meant_is_answered_with_the_cure(
 
 async def test_a_task_that_is_not_there_is_told(desk: Reception) -> None:
     assert "there is no task 99" in await desk.see("/tasks/99", status=404)
+
+
+NO_NUMBER = "0" * 19 + "1" + "9" * 30
+
+
+@pytest.mark.parametrize("address", [f"/tasks/{NO_NUMBER}", f"/tasks?before={NO_NUMBER}", "/messages/-1"])
+async def test_a_number_that_no_journal_can_have_is_told_as_none(desk: Reception, address: str) -> None:
+    assert "is no number of a message or a task" in await desk.see(address, status=404)
+
+
+async def test_a_number_of_any_length_may_stand_in_a_form_and_an_address(desk: Reception) -> None:
+    await desk.post("/tasks/act", {"verb": "cancel", "task": NO_NUMBER}, status=404)
+    assert "study</h2>" in await desk.see(f"/routes?start={'9' * 5000}&q=study")
+
+
+@pytest.mark.parametrize(
+    "time", ["0001-01-01T00:00%2B14:00", "9999-12-31T23:59-14:00", "0001-01-01", "9999-12-31T23:59"]
+)
+async def test_a_time_at_the_end_of_time_is_a_wrong_filter_or_finds_what_it_says(
+    desk: Reception, time: str
+) -> None:
+    async with desk.visitor() as browser:
+        codes = {(await browser.get(f"/{page}?since={time}")).status_code for page in ("tasks", "messages")}
+    assert codes <= {200, 400}
 
 
 async def test_a_forecast_says_what_is_done_then(desk: Reception) -> None:

@@ -15,6 +15,7 @@ from engine.web.api.messages import MessageTold, message_told
 from engine.web.api.operation import Call
 from engine.web.api.parameters import MOST_LISTED, MessageQuery, TaskQuery
 from engine.web.api.task_rows import TaskRow, task_rows
+from engine.web.masks import messages_behind
 
 _MESSAGE_COLUMNS = tuple(MessageTold.model_fields)
 _COUNTED = tuple(CountersContent.model_fields)
@@ -50,11 +51,12 @@ async def _message_rows(call: Call, query: MessageQuery, before: int | None) -> 
     found = await asyncio.to_thread(
         search_messages, call.journal, query.filter(), before=before, limit=MOST_LISTED
     )
+    seen = await asyncio.to_thread(messages_behind, call.masking, call.office, found.rows)
     if found.looked_to is not None:
-        rows = [row for row in found.rows if row.id >= found.looked_to]
+        rows = [row for row in seen if row.id >= found.looked_to]
         return [message_told(row) for row in rows], found.looked_to
-    full = len(found.rows) == MOST_LISTED
-    return [message_told(row) for row in found.rows], found.rows[-1].id if full else None
+    full = len(seen) == MOST_LISTED
+    return [message_told(row) for row in seen], seen[-1].id if full else None
 
 
 async def _messages(call: Call, query: MessageQuery, page: _Page) -> AsyncIterator[str]:

@@ -18,7 +18,7 @@ from engine.web.api.operation import PREFIX, Call
 from engine.web.api.parameters import MessagePageQuery, Paged
 from engine.web.api.problem import Refused
 from engine.web.api.task_rows import TaskRow, task_rows
-from engine.web.masks import decision_behind
+from engine.web.masks import decision_behind, message_behind, messages_behind
 from engine.web.office import Office
 from engine.web.segments import segments_of
 
@@ -84,11 +84,12 @@ async def list_messages(call: Call) -> MessagePage:
     found = await asyncio.to_thread(
         search_messages, call.journal, query.filter(), before=query.before, limit=query.limit
     )
+    rows = await asyncio.to_thread(messages_behind, call.masking, call.office, found.rows)
     older = found.looked_to
     if older is None and len(found.rows) == query.limit:
         older = found.rows[-1].id
     return MessagePage(
-        messages=[message_told(row) for row in found.rows],
+        messages=[message_told(row) for row in rows],
         next=next_page(call, older),
         looked_to=found.looked_to,
     )
@@ -118,9 +119,8 @@ def _detail(office: Office, kept: Kept, masking: Masking) -> MessageDetail:
     charset = office.config.engine.default_charset
     veil = masking.of(patient_values(kept.raw, charset))
     segments, complete = segments_of(kept.raw, charset, veil)
-    row = kept.row._replace(control_id=veil.echo(kept.row.control_id))
     return MessageDetail(
-        message=message_told(row),
+        message=message_told(message_behind(veil, kept.row)),
         text=_text(kept.raw, charset) if masking.shown else None,
         segments=[SegmentTold(name=it.name, title=it.title, values=_values(it.values)) for it in segments],
         complete=complete,

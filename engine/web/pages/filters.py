@@ -55,18 +55,26 @@ def _time(text: str, name: str, zone: dt.tzinfo) -> dt.datetime | None:
         return None
     try:
         time = dt.datetime.fromisoformat(text.strip())
-    except ValueError as error:
+        time = time if time.tzinfo is not None else time.replace(tzinfo=zone)
+        for told in (dt.UTC, zone):  # as the journal has it, and as the page
+            time.astimezone(told)
+    except (ValueError, OverflowError) as error:
         raise HTTPException(400, f"{name}: a time such as 2026-11-24T08:00") from error
-    return time if time.tzinfo is not None else time.replace(tzinfo=zone)
+    return time
 
 
 def row_number(text: str | None) -> int | None:
     """The number of a message or task; None where nothing is given. HTTPException 404 for what is none."""
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:20]) <= _LARGEST):
+    if not (is_number(text) and 0 < int(text) <= _LARGEST):
         raise HTTPException(404, f"{text[:20]!r} is no number of a message or a task")
     return int(text)
+
+
+def is_number(text: str) -> bool:
+    """Whether it is one, of at most 20 digits: whoever asks can make it any length."""
+    return len(text) <= 20 and text.isascii() and text.isdigit()
 
 
 def address_of(chosen: MessageFilter | TaskFilter, **more: int | None) -> str:

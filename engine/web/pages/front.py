@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from engine.web.masks import is_masked_for
 from engine.web.office import Office, user_of
 from engine.web.pages.live import Live
 from engine.web.pages.press import Press
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,9 @@ def endpoint(front: Front, page: Page) -> Callable[[Request], Awaitable[Response
             return _fault(front, request, error.status_code, error.detail)
         except StoreError as error:
             return _fault(front, request, 503, str(error))
+        except Exception:  # noqa: BLE001  such as a row of the journal that nobody can read
+            _log.exception("a page could not be made")
+            return _fault(front, request, 500, "a fault of Forefetch itself; its log says where")
 
     return answer
 

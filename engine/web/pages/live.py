@@ -21,18 +21,25 @@ Fragments = Mapping[str, str]
 """HTML elements by their ids."""
 
 
+def _nothing(error: Exception | None) -> Fragments:
+    return {}
+
+
 class Live:
-    """``look`` makes all fragments as they are now; it is asked only while somebody listens."""
+    """``look`` makes all fragments as they are now; it is asked only while somebody listens. ``instead`` says
+    what is to be seen where that fails, and at the end (None), since what was true is true no more."""
 
     def __init__(
         self,
         look: Callable[[], Awaitable[Fragments]],
         events: Events,
         *,
+        instead: Callable[[Exception | None], Fragments] = _nothing,
         pace: float = _PACE,
         heartbeat: float = _HEARTBEAT,
     ) -> None:
         self._look = look
+        self._instead = instead
         self._pace = pace
         self._heartbeat = heartbeat
         self._shown: dict[str, tuple[int, str]] = {}  # with the number of the look that brought it
@@ -41,6 +48,11 @@ class Live:
         self._producer: asyncio.Task[None] | None = None
         self._over = False
         events.listen(Stopping, lambda _: self.close())
+
+    @property
+    def over(self) -> bool:
+        """Whether the engine stops."""
+        return self._over
 
     @property
     def listeners(self) -> int:
@@ -78,18 +90,21 @@ class Live:
                 async with asyncio.timeout(self._heartbeat):
                     await news.wait()
             except TimeoutError:
-                yield ": still here\n\n"
+                yield "event: beat\ndata: still here\n\n"
             news.clear()
+        if self._over and (last := "".join(self._instead(None).values())):
+            yield _event(last)
 
     def _produce(self) -> None:
-        if self._producer is None or self._producer.done():
+        if self._producer is None or self._producer.done() or self._producer.cancelling():
+            self._shown = {}  # since when nobody has looked is not known
             self._producer = asyncio.create_task(self._look_again_and_again())
 
     async def _rest(self) -> None:
-        if not self._listeners and self._producer is not None:
-            self._producer.cancel()
+        if not self._listeners and (producer := self._producer) is not None:
+            producer.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._producer
+                await producer
 
     async def _look_again_and_again(self) -> None:
         while not self._over:
@@ -98,6 +113,10 @@ class Live:
                 self._take(await self._look())
             except StoreError as error:
                 _log.warning("what goes on cannot be told: %s", error)
+                self._take(self._instead(error))
+            except Exception as error:  # noqa: BLE001  those who look must not take the last look for the present
+                _log.exception("what goes on cannot be told")
+                self._take(self._instead(error))
             await asyncio.sleep(max(self._pace, _SHARE * (time.monotonic() - began)))
 
     def _take(self, fragments: Fragments) -> None:

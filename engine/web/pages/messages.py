@@ -16,7 +16,7 @@ from engine.store.browse import Kept, kept_message, search_messages
 from engine.telling.masking import Masking
 from engine.telling.veiling import veiled_hold, veiled_task
 from engine.waiting import Hold, holds
-from engine.web.masks import decision_behind
+from engine.web.masks import decision_behind, message_behind, messages_behind
 from engine.web.office import Office
 from engine.web.pages.filters import address_of, as_typed, message_filter, row_number
 from engine.web.pages.front import Front
@@ -34,7 +34,7 @@ async def show(front: Front, request: Request) -> Response:
     found = await asyncio.to_thread(
         search_messages, front.office.journal, chosen, before=before, limit=PAGE + 1
     )
-    rows = found.rows[:PAGE]
+    rows = await asyncio.to_thread(messages_behind, front.masking(request), front.office, found.rows[:PAGE])
     more = found.looked_to
     if more is None and len(found.rows) > PAGE:
         more = rows[-1].id
@@ -84,7 +84,7 @@ def _view(office: Office, number: int, masking: Masking) -> View | None:
     segments, whole = segments_of(kept.raw, charset, veil)
     answers = (("Accept acknowledgment", kept.accept_ack), ("Acknowledgment", kept.ack))
     return View(
-        kept,
+        kept._replace(row=message_behind(veil, kept.row)),
         segments,
         whole,
         decision_behind(veil, kept.decision),

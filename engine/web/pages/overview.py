@@ -21,7 +21,7 @@ from engine.web.pages.front import Front
 from engine.web.pages.nodes import State, states_of
 from engine.web.pages.press import Press
 from engine.web.pages.situation import Situation, look
-from engine.web.pages.verdict import Verdict, judge
+from engine.web.pages.verdict import STOPPING, Verdict, judge, unknown
 from engine.web.pages.wording import STATUSES
 
 _PARTS = "overview_parts.html"
@@ -37,6 +37,18 @@ class Rates(NamedTuple):
     instances: int
     median: float | None
     p99: float | None
+
+
+class Unknown(NamedTuple):
+    """What is shown where nothing else can be."""
+
+    verdict: Verdict
+
+
+def instead(press: Press, error: Exception | None) -> Mapping[str, str]:
+    """The verdict where the look at everything has failed; None: the engine stops."""
+    verdict = STOPPING if error is None else unknown(error)
+    return {"verdict": press.part(_PARTS, "verdict", Unknown(verdict))}
 
 
 class View(NamedTuple):
@@ -92,7 +104,10 @@ def _task_uncommented(task: RetrieveTask, masked: Masking) -> RetrieveTask:
 async def show(front: Front, request: Request) -> Response:
     """GET /"""
     seen = await asyncio.to_thread(look, front.office)
-    return front.press.page(request, "overview.html", view=view_of(front.office, seen, front.masked))
+    view = view_of(front.office, seen, front.masked)
+    if front.live.over:
+        view = view._replace(verdict=STOPPING)
+    return front.press.page(request, "overview.html", view=view)
 
 
 async def listen(front: Front, request: Request) -> Response:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from engine import __version__
+from engine.waiting import Hold
 from engine.web.office import Role, user_of
 from engine.web.pages import wording
 
@@ -32,6 +33,7 @@ class Press:
         )
         self._templates.filters.update(
             when=self.when,
+            told=self.told,
             number=wording.number,
             size=wording.size,
             seconds=wording.seconds,
@@ -60,6 +62,10 @@ class Press:
         """What one macro makes."""
         module = self._templates.get_template(template).module
         return str(getattr(module, macro)(*values))
+
+    def told(self, hold: Hold) -> str:
+        """What a task waits for, its time in the zone of all others."""
+        return hold.told(self._zone)
 
     def when(self, time: dt.datetime | None) -> Markup:
         """A time element: the clock alone within half a day, else with the date."""

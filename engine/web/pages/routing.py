@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.store.hits import route_hits
+from engine.web.pages.filters import is_number
 from engine.web.pages.front import Front
 from engine.web.rules import tell
 
@@ -19,7 +20,7 @@ async def show(front: Front, request: Request) -> Response:
     config = front.office.config
     sought = request.query_params.get("q", "").strip()
     text = request.query_params.get("start", "0")
-    start = int(text) if text.isascii() and text.isdigit() else 0
+    start = int(text) if is_number(text) else 0
     found = [route for route in config.routes if sought.lower() in route.name.lower()]
     hits = await asyncio.to_thread(route_hits, front.office.journal)
     return front.press.page(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from starlette.routing import BaseRoute, Route
 
 from engine.telling.masking import Masking
@@ -32,6 +34,7 @@ def routes(office: Office) -> list[BaseRoute]:
     """The pages, and the stream of what changes. /static/ is served beside them."""
     press = Press(office.config.gate.zone)
     masked = Masking(shown=False)
-    live = Live(overview.Fragments(office, press, masked).look, office.events)
+    look = overview.Fragments(office, press, masked).look
+    live = Live(look, office.events, instead=partial(overview.instead, press))
     front = Front(office, press, live, masked, Masking(shown=True))
     return [Route(path, endpoint(front, page), methods=[verb]) for verb, path, page in _PAGES]

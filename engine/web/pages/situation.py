@@ -20,8 +20,8 @@ _MOST_FAILURES = 6
 
 
 class Situation(NamedTuple):
-    """``waiting``: what tasks wait for and how many; ``failures``: the newest that did not arrive;
-    ``last_message``: when the newest message came that is kept."""
+    """``at``: now, in the zone of all times. ``waiting``: what tasks wait for and how many; ``failures``: the
+    newest that did not arrive; ``last_message``: when the newest message came that is kept."""
 
     at: dt.datetime
     switched_on: bool
@@ -41,7 +41,7 @@ def look(office: Office) -> Situation:
     under_way = Selection(statuses=(TaskStatus.IN_PROGRESS,))
     newest = browse_messages(path, MessageFilter(), limit=1)
     return Situation(
-        at=dt.datetime.now(dt.UTC),
+        at=dt.datetime.now(office.config.gate.zone),
         switched_on=switch_on(os.environ),
         dry_run=office.config.gate.dry_run,
         counts=count_tasks(path),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import os
 from typing import Any
 
@@ -12,9 +11,9 @@ from starlette.responses import Response
 
 from engine.errors import MessageError
 from engine.retrieve.gate import switch_on
-from engine.routing.admission import examine
+from engine.telling.explaining import explanation
+from engine.telling.masking import Masking
 from engine.telling.payloads import payloads_of
-from engine.telling.preview import preview, preview_dict, refusal_dict
 from engine.web.office import Office
 from engine.web.pages.front import Front
 
@@ -30,23 +29,16 @@ async def explain(front: Front, request: Request) -> Response:
     async with request.form() as form:
         text = str(form.get("message", ""))
     try:
-        told = await asyncio.to_thread(_told, front.office, text)
+        told = await asyncio.to_thread(_told, front.office, front.plain, text)
     except MessageError as error:
         return front.press.page(request, "try.html", text=text, told=None, fault=error.text)
     return front.press.page(request, "try.html", text=text, told=told, fault="")
 
 
-def _told(office: Office, text: str) -> list[dict[str, Any]]:
-    charset = office.config.engine.default_charset
-    return [_one(office, payload) for payload in payloads_of(text, charset)]
-
-
-def _one(office: Office, payload: bytes) -> dict[str, Any]:
+def _told(office: Office, masking: Masking, text: str) -> list[dict[str, Any]]:
     config = office.config
-    now = dt.datetime.now(config.gate.zone)
-    try:
-        seen = preview(config, payload, now, switched_on=switch_on(os.environ))
-        examine(seen.message.header, config.intake, config.table)
-    except MessageError as error:
-        return refusal_dict(error)
-    return {"ruled_out": {}} | preview_dict(seen)
+    allowed = switch_on(os.environ)
+    return [
+        {"ruled_out": {}} | explanation(config, payload, masking, switched_on=allowed)
+        for payload in payloads_of(text, config.engine.default_charset)
+    ]

@@ -42,10 +42,51 @@ function tellOn(fresh, before) {
   htmx.ajax("GET", location.pathname, { target: "#story", select: "#story", swap: "outerHTML" });
 }
 
+// What was told last is not how it is, once nobody tells any more.
+function forget() {
+  const verdict = byId("verdict");
+  if (!verdict) return;
+  verdict.className = "verdict warn";
+  verdict.querySelector("h1").textContent = "Not known";
+  verdict.querySelector(".why").textContent = "Forefetch does not answer. What stands here is how it was last.";
+  verdict.querySelector(".notes")?.remove();
+  document.title = "Not known · Forefetch";
+}
+
+// What ended while nobody listened is asked for once.
+function catchUp(told) {
+  const ended = (state) => state.querySelector(".chip.move") && !told.querySelector(`[id="${state.id}"]`);
+  if (![...document.querySelectorAll(".state")].some(ended)) return;
+  const id = ["story", "list"].find(byId);
+  if (id) htmx.ajax("GET", location.href, { target: `#${id}`, select: `#${id}`, swap: "outerHTML" });
+}
+
+const SILENT = 40; // seconds; a line comes every 15
+const AGAIN = 8; // seconds, since a stream ends now and then and begins anew
+let source;
+let alarm;
+
+function hear(seconds, state, text) {
+  showPulse(state, text);
+  clearTimeout(alarm);
+  alarm = setTimeout(() => {
+    forget();
+    source.close();
+    follow();
+    hear(SILENT, "waiting", "Connecting…");
+  }, 1000 * seconds);
+}
+
 function follow() {
-  const source = new EventSource("/live");
-  source.onopen = () => showPulse("live", "Live");
+  let first = true;
+  source = new EventSource("/live");
+  source.onopen = () => {
+    first = true;
+    hear(SILENT, "live", "Live");
+  };
+  source.addEventListener("beat", () => hear(SILENT, "live", "Live"));
   source.onmessage = (event) => {
+    hear(SILENT, "live", "Live");
     const template = document.createElement("template");
     template.innerHTML = event.data;
     for (const fresh of template.content.querySelectorAll("[id]")) {
@@ -54,13 +95,25 @@ function follow() {
       put(fresh);
       if (fresh.id.startsWith("state-")) tellOn(fresh, before);
     }
+    if (!first || !template.content.querySelector("#counts")) return;
+    first = false;
+    catchUp(template.content);
   };
   source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) showPulse("ended", "Not live: load again");
-    else showPulse("waiting", "Connecting…");
+    if (source.readyState !== EventSource.CLOSED) {
+      if (pulse.dataset.state !== "waiting") hear(AGAIN, "waiting", "Connecting…");
+      return;
+    }
+    clearTimeout(alarm);
+    forget();
+    showPulse("ended", "Not live: load again");
   };
-  window.addEventListener("pagehide", () => source.close());
 }
+
+window.addEventListener("pagehide", () => source?.close());
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted && source) follow(); // by the back button
+});
 
 document.addEventListener("focusout", () => {
   queueMicrotask(() => {
