@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -146,6 +148,7 @@ async def test_nobody_is_logged_in_by_the_form_of_another_page(house: House) -> 
         {},
         {"Origin": "null"},
         {"Origin": "http://evil.example"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
     ):
         answer = await client.post("/login", data=form, headers=headers)
@@ -161,6 +164,28 @@ async def test_what_is_too_large_is_not_read_to_its_end(house: House) -> None:
     stranger = await house.visitor()
     form = b"name=" + b"x" * 20_000
     assert (await stranger.post("/login", content=form, headers=SAME)).status_code == 403
+
+
+@pytest.mark.parametrize("begin", [b"&", b"a&", b"csrf=x&"])
+async def test_a_form_of_nothing_but_separators_is_not_taken_apart(house: House, begin: bytes) -> None:
+    for client in (await house.logged_in("vera"), await house.visitor(TOKEN)):
+        for media in ("application/x-www-form-urlencoded", "Application/X-WWW-Form-Urlencoded"):
+            answer = await client.post("/act", content=begin * 1001, headers={"Content-Type": media})
+            assert (answer.status_code, "1000 fields" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/login", 403), ("/act", 400)])
+async def test_who_does_not_come_to_the_end_is_not_waited_for(
+    house: House, path: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.web.access.body._PATIENCE", 0.05)
+    reader, writer = await asyncio.open_connection(*house.web.address)
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 9\r\n\r\n"
+    writer.write(head.encode() + b"x")
+    async with asyncio.timeout(20):
+        assert (await reader.readline()).split()[1] == str(status).encode()
+    writer.close()
+    await writer.wait_closed()
 
 
 async def attempts(house: House, client: httpx.AsyncClient, name: str, number: int) -> list[int]:

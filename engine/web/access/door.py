@@ -29,7 +29,9 @@ LOGIN = "/login"
 _HEALTH = "/health/"
 _METRICS = "/metrics"
 _A_TOKEN = "a token"  # whose, is not known
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_MOST_FIELDS = 1000  # to find them in what is nothing but separators takes seconds, in which all else waits
+_URLENCODED = "application/x-www-form-urlencoded"
+_FORMS = (_URLENCODED, "multipart/form-data")
 _log = logging.getLogger(__name__)
 
 
@@ -131,6 +133,8 @@ class Door:
         """Whether a request that changes something is meant; with what the application is to read."""
         try:
             body = await read_body(request, self._largest)
+            if body.count(b"&") > _MOST_FIELDS and _is_of(request, _URLENCODED):
+                return refuse(request, 400, f"that form has more than {_MOST_FIELDS} fields"), request.receive
             passed_on = again(body, request.receive)
             if identity.csrf is None:
                 return None, passed_on
@@ -138,7 +142,7 @@ class Door:
         except TooLarge:
             return refuse(request, 413, f"that is more than {self._largest} bytes"), request.receive
         except ClientDisconnect:
-            return refuse(request, 400, "that is not all of it"), request.receive  # nobody reads this
+            return refuse(request, 400, "that is not all of it"), request.receive
         except HTTPException as error:  # no form, though it says so
             return refuse(request, error.status_code, error.detail), request.receive
         if is_foreign(request) or not hmac.compare_digest(given.encode(), identity.csrf.encode()):
@@ -150,10 +154,14 @@ class Door:
         return None, passed_on
 
 
+def _is_of(request: Request, *media: str) -> bool:
+    return request.headers.get("content-type", "").lower().startswith(media)
+
+
 async def _csrf_of(request: Request, body: bytes) -> str:
     """Of a header or, in a form, of a field."""
     given = request.headers.get("x-csrf-token")
-    if given is None and request.headers.get("content-type", "").startswith(_FORMS):
+    if given is None and _is_of(request, *_FORMS):
         async with Request(request.scope, again(body, request.receive)).form() as form:
             given = form.get("csrf")  # type: ignore[assignment]  # a file, perhaps
     return given if isinstance(given, str) else ""
