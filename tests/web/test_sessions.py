@@ -10,6 +10,7 @@ import pytest
 from engine.web.access.accounts import Account
 from engine.web.access.passwords import hash_password
 from engine.web.access.sessions import Sessions
+from engine.web.access.throttle import source_of
 from engine.web.office import Role
 from tests.web.house import CHEAP, PASSWORD, TOKEN, Clock, House, accounts, csrf_of
 
@@ -218,3 +219,27 @@ async def test_one_address_cannot_go_on_with_other_names_nor_by_logging_in_itsel
     assert await attempts(house, client, "otto", 2) == [401, 429]
     house.clock.now += 1801  # all is forgotten
     assert await attempts(house, client, "otto", 6) == [401] * 5 + [429]
+
+
+async def test_nobody_is_kept_out_by_what_others_try_with_his_name(house: House) -> None:
+    await house.logged_in("otto")
+    for number in range(2, 5):
+        transport = httpx.AsyncHTTPTransport(local_address=f"127.0.0.{number}")
+        async with httpx.AsyncClient(base_url=house.url, transport=transport) as stranger:
+            codes = await attempts(house, stranger, "otto", 2)
+    assert codes == [401, 429]  # the sixth of all has to wait
+    await house.logged_in("otto")
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("", ""),
+    ],
+)
+def test_all_that_somebody_has_of_ipv6_is_one_source(address: str, source: str) -> None:
+    assert source_of(address) == source

@@ -19,7 +19,7 @@ from engine.http.requests import Answer
 from engine.web.access.body import TooLarge, again, read_body
 from engine.web.access.identity import Identities, Identity
 from engine.web.access.origins import is_foreign, is_safe, names_this_machine
-from engine.web.access.throttle import Throttle
+from engine.web.access.throttle import Throttle, source_of
 from engine.web.headers import STATIC
 from engine.web.office import origin_of
 from engine.web.refusal import refuse, wants_page
@@ -125,8 +125,9 @@ class Door:
     def _note_token(self, request: Request) -> None:
         """A wrong one is told of as a login that fails, but not each time: a program may go on for ever."""
         address = origin_of(request)
-        if "authorization" in request.headers and not self._throttle.pause(address):
-            self._throttle.begin(address)
+        source = source_of(address)
+        if "authorization" in request.headers and not self._throttle.pause(source):
+            self._throttle.begin(source)
             self._events.tell(LoggedIn(_A_TOKEN, address, succeeded=False))
 
     async def _checked(self, request: Request, identity: Identity) -> tuple[Response | None, Receive]:
