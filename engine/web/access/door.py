@@ -7,6 +7,7 @@ import logging
 from urllib.parse import quote
 
 import anyio
+import anyio.lowlevel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
@@ -21,7 +22,7 @@ from engine.web.access.identity import Identities, Identity
 from engine.web.access.origins import is_foreign, is_safe, names_this_machine
 from engine.web.access.throttle import Throttle, source_of
 from engine.web.headers import STATIC
-from engine.web.office import origin_of
+from engine.web.office import origin_of, user_of
 from engine.web.refusal import refuse, wants_page
 
 LOGIN = "/login"
@@ -74,13 +75,14 @@ class Door:
             await self._while_known(request, receive, send)
 
     async def _while_known(self, request: Request, receive: Receive, send: Send) -> None:
-        """Streams end with the session that they belong to."""
+        """Streams end with the session that they belong to, or where its user may no longer do the same."""
         answer = Answer(send)
         with anyio.CancelScope() as stream:
 
             async def watched(message: Message) -> None:
                 if message.get("more_body") and not self._is_known(request):
                     stream.cancel()
+                    await anyio.lowlevel.checkpoint()  # nothing more is sent
                 await answer.send(message)
 
             await self._app(request.scope, receive, watched)
@@ -91,9 +93,10 @@ class Door:
         if self._is_open(request):
             return True
         try:
-            return self._identities.of(request, touch=False) is not None
+            identity = self._identities.of(request, touch=False)
         except ForefetchError:
             return False
+        return identity is not None and identity.user == user_of(request)
 
     def _misled(self, request: Request) -> Response | None:
         if self._identities.accounts is not None or names_this_machine(request):
