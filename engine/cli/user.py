@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -42,7 +43,7 @@ def add(
     ] = False,
 ) -> None:
     """Let somebody log in."""
-    from engine.web.access.accounts import Account, valid_name, write_accounts
+    from engine.web.access.accounts import Account, alone_with, valid_name, write_accounts
     from engine.web.access.passwords import hash_password
     from engine.web.office import Role
 
@@ -51,14 +52,21 @@ def add(
         valid_name(name)
     except ValueError as error:
         raise typer.BadParameter(f"expected {error}", param_hint="NAME") from error
+    _refuse_taken(name, accounts)
+    password = "" if no_password else hash_password(_password(password_stdin))
+    with alone_with(path):
+        _, accounts = _accounts(config)  # as they are now: typing a password takes its time
+        _refuse_taken(name, accounts)
+        write_accounts(path, {**accounts, name: Account(Role(role.value), password)})
+    console().print(f"{name} is added to {path} as {role.value}")
+
+
+def _refuse_taken(name: str, accounts: dict[str, Account]) -> None:
     if name in accounts:
         raise typer.BadParameter(
             f"there is a user {name}: forefetch user password {name} gives another password",
             param_hint="NAME",
         )
-    password = "" if no_password else hash_password(_password(password_stdin))
-    write_accounts(path, {**accounts, name: Account(Role(role.value), password)})
-    console().print(f"{name} is added to {path} as {role.value}")
 
 
 @user.command()
@@ -66,8 +74,9 @@ def password(name: Name, config: ConfigPath = DEFAULT_CONFIG, password_stdin: Fr
     """Give a user another password. His sessions end."""
     from engine.web.access.passwords import hash_password
 
-    account = _account(config, name)
-    _change(config, name, replace(account, password=hash_password(_password(password_stdin))))
+    _account(config, name)
+    kept = hash_password(_password(password_stdin))
+    _change(config, name, lambda it: replace(it, password=kept))
     console().print(f"{name} has another password")
 
 
@@ -80,13 +89,12 @@ def token(
     """Make a token for a program that acts as this user, and print it once."""
     from engine.web.access.passwords import hash_token, new_token
 
-    account = _account(config, name)
     if revoke:
-        _change(config, name, replace(account, tokens=()))
-        console().print(f"{len(account.tokens)} tokens of {name} are revoked")
+        before = _change(config, name, lambda it: replace(it, tokens=()))
+        console().print(f"{len(before.tokens)} tokens of {name} are revoked")
         return
     made = new_token()
-    _change(config, name, replace(account, tokens=(*account.tokens, hash_token(made))))
+    _change(config, name, lambda it: replace(it, tokens=(*it.tokens, hash_token(made))))
     typer.echo(made)
     typer.echo("to be sent as 'Authorization: Bearer TOKEN'; it is kept nowhere else", err=True)
 
@@ -106,17 +114,22 @@ def show(config: ConfigPath = DEFAULT_CONFIG) -> None:
 @user.command()
 def remove(name: Name, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Let a user in no more. His sessions end, and his tokens are worth nothing."""
-    _account(config, name)
-    _change(config, name, None)
+    _change(config, name, lambda _: None)
     console().print(f"{name} is removed")
 
 
-def _change(config: ConfigPath, name: str, account: Account | None) -> None:
-    from engine.web.access.accounts import write_accounts
+def _change(config: ConfigPath, name: str, change: Callable[[Account], Account | None]) -> Account:
+    """What he was before. ``change``: what he becomes; None: nobody."""
+    from engine.web.access.accounts import alone_with, write_accounts
 
-    path, accounts = _accounts(config)
-    others = {it: kept for it, kept in accounts.items() if it != name}
-    write_accounts(path, others if account is None else {**accounts, name: account})
+    path, _ = _accounts(config)
+    with alone_with(path):
+        before = _account(config, name)
+        account = change(before)
+        _, accounts = _accounts(config)
+        others = {it: kept for it, kept in accounts.items() if it != name}
+        write_accounts(path, others if account is None else {**accounts, name: account})
+    return before
 
 
 def _account(config: ConfigPath, name: str) -> Account:

@@ -1,7 +1,7 @@
 """A connection by HTTP that does not wait for ever.
 
-Who connects and asks nothing, or never comes to the end of it, holds one of the connections that there are at
-most, and needs no token for that.
+Who connects and asks nothing, never comes to the end of it, or does not read what he is answered, holds one
+of the connections that there are at most, and needs no token for that.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ _FAREWELL = 0.2  # seconds
 
 
 class PromptConnection(H11Protocol):
-    """uvicorn's, which is closed where nothing is being answered, and nothing has been, for so long."""
+    """uvicorn's, which is closed where nothing is being answered, and nothing has been, for so long; or where
+    nothing of the answer is taken for so long."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._unsent = 0  # bytes, as this was looked at before
         self._look_later(None)
 
     def shutdown(self) -> None:
@@ -34,15 +36,24 @@ class PromptConnection(H11Protocol):
         else:
             self.transport.abort()
 
+    def pause_writing(self) -> None:
+        """There is more to send than is taken. What was unsent before is of no more account."""
+        super().pause_writing()
+        self._unsent = 0
+
     def _look_later(self, last: Any) -> None:
         self.loop.call_later(_PATIENCE, self._look, last)
 
     def _look(self, last: Any) -> None:
         """``last``: the request that had been answered when this was looked at before."""
-        if self.transport.is_closing():
+        unsent, before = self.transport.get_write_buffer_size(), self._unsent
+        self._unsent, closing = unsent, self.transport.is_closing()
+        if unsent and unsent == before and (closing or self.flow.write_paused):  # nothing is added to it
+            self.transport.abort()
             return
         answering = self.cycle is not None and not self.cycle.response_complete
-        if not answering and self.cycle is last:
+        if not closing and not answering and self.cycle is last:
             self.transport.close()
-        else:
+            closing = True
+        if unsent or not closing:
             self._look_later(last if answering else self.cycle)

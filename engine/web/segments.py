@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
@@ -17,6 +18,7 @@ from engine.web.masks import field_behind
 
 MOST_VALUES = 600
 """Of one message; the page says where there are more."""
+_SEGMENT = re.compile(r"[A-Z][A-Z0-9]{2}")
 _LONGEST = 400  # characters of one value
 _BASIS = "2.5.1"
 _SHORT = {"Id": "ID", "Uid": "UID", "Hl7": "HL7", "Ssn": "SSN"}
@@ -51,12 +53,18 @@ def segments_of(raw: bytes, default_charset: str, veil: Veil) -> tuple[list[Segm
         name = line[:3]
         counts[name] = counts.get(name, 0) + 1
         values = list(islice(_values(line, counts[name], mark, decoded.codec, version), left + 1))
-        hidden = [it._replace(text=_cut(field_behind(veil, it.path, it.text))) for it in values[:left]]
+        whole = _SEGMENT.fullmatch(name) is not None and line[3:4] in ("", mark.field)
+        hidden = [it._replace(text=_cut(_behind(veil, it, whole))) for it in values[:left]]
         found.append(Segment(name, _title(name), hidden))
         left -= len(values)
         if left < 0:
             return found, False
     return found, True
+
+
+def _behind(veil: Veil, value: Value, whole: bool) -> str:
+    """What is no segment may be what is left of the patient's, whose values nobody knows then."""
+    return field_behind(veil, value.path, value.text) if whole else veil.value(value.text)
 
 
 def _lines(text: str) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from engine.cli import app
 from engine.errors import ConfigError
-from engine.web.access.accounts import AccountsUnusable, read_accounts
+from engine.web.access.accounts import AccountsUnusable, alone_with, read_accounts
 from engine.web.access.passwords import Cost, hash_password, hash_token, is_hash, matches
 from engine.web.office import Role
 
@@ -86,6 +87,38 @@ def test_a_token_is_printed_once_and_only_its_hash_is_kept(users: Path) -> None:
     assert run("list").output == "robot: viewer, no password, 2 tokens\n"
     assert run("token", "robot", "--revoke").output == "2 tokens of robot are revoked\n"
     assert read_accounts(str(users))["robot"].tokens == ()
+
+
+def test_whoever_types_a_password_undoes_nothing_of_what_others_change_meanwhile(
+    users: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run("add", "otto", "--no-password").exit_code == 0
+
+    def typing(text: str) -> str:
+        monkeypatch.undo()
+        monkeypatch.chdir(users.parent)
+        assert run("token", "otto").exit_code == 0
+        assert run("add", f"meanwhile-{len(read_accounts(str(users)))}", "--no-password").exit_code == 0
+        return hash_password(text, Cost(2, 1, 1))
+
+    for words in (("password", "otto"), ("add", "vera")):
+        monkeypatch.setattr("engine.web.access.passwords.hash_password", typing)
+        assert run(*words, "--password-stdin", typed=f"{PASSWORD}\n").exit_code == 0
+    accounts = read_accounts(str(users))
+    assert list(accounts) == ["otto", "meanwhile-1", "meanwhile-2", "vera"]
+    assert (len(accounts["otto"].tokens), bool(accounts["otto"].password)) == (2, True)
+
+
+def test_one_at_a_time_changes_the_file(users: Path) -> None:
+    ended: list[int] = []
+    with alone_with(str(users)):
+        adding = threading.Thread(target=lambda: ended.append(run("add", "otto", "--no-password").exit_code))
+        adding.start()
+        adding.join(0.5)
+        assert not ended
+        assert not users.exists()
+    adding.join()
+    assert list(read_accounts(str(users))) == ["otto"]
 
 
 def test_a_file_that_is_linked_to_stays_so(users: Path) -> None:

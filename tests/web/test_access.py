@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -235,3 +236,14 @@ async def test_a_stream_ends_with_its_session(house: House) -> None:
         async for _ in parts:
             pass
     assert (await client.get("/")).status_code == 401
+
+
+async def test_a_stream_ends_where_its_user_becomes_another(house: House) -> None:
+    client = await house.logged_in("otto")
+    async with asyncio.timeout(20), client.stream("GET", "/stream") as answer:
+        parts = answer.aiter_text()
+        assert "data: x" in await anext(parts)
+        house.change(otto=replace(accounts()["otto"], role=Role.VIEWER))
+        async for _ in parts:
+            pass
+    assert (await client.get("/")).json()["role"] == "viewer"

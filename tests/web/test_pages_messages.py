@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from engine.hl7.patient import PatientValues
+from engine.hl7.patient import PatientValues, patient_values
 from engine.store.browse import MessageFilter, browse_messages
 from engine.store.reader import opened
 from engine.store.schema import messages as table
@@ -158,3 +158,11 @@ def test_what_was_refused_is_looked_at_too(raw: bytes) -> None:
 def test_a_version_that_nobody_knows_is_read_as_one_that_somebody_knows() -> None:
     assert field_name("PID", 3, 1, "9.9") == "Patient identifier list: ID number"
     assert field_name("ZDS", 1, 1, "2.5.1") == ""
+
+
+@pytest.mark.parametrize("begin", [b"", b"MSH|^~\\&|A|B\r"])
+def test_what_is_left_of_a_segment_shows_no_patient_to_a_viewer(begin: bytes) -> None:
+    raw = begin + b"garbage PID|1||FF-1001||Aalto^Mira\r"
+    veil = Masking(shown=False).of(patient_values(raw, "UTF-8"))
+    told = str(segments_of(raw, "UTF-8", veil))
+    assert not [it for it in ("FF-1001", "Aalto", "Mira") if it in told]

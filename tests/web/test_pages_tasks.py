@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine.errors import StoreError
 from engine.events import OperatorActed
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import Verb
@@ -153,6 +154,18 @@ async def test_it_is_done_and_told_task_by_task(desk: Reception) -> None:
     story = story_of(desk.office.journal, held)
     assert story is not None
     assert story.lines[-1].text == "by otto"
+
+
+async def test_what_breaks_off_in_the_middle_is_audited_too(
+    desk: Reception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks_off(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr("engine.web.pages.acting.operate", breaks_off)
+    held = desk.number_of("HELD")
+    await desk.post("/tasks/act", {"verb": "approve", "task": held}, status=503)
+    assert [(it.verb, it.tasks, it.permitted) for it in desk.told] == [("approve", (held,), True)]
 
 
 async def test_a_viewer_is_refused_and_that_is_audited(desk: Reception) -> None:

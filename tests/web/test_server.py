@@ -62,6 +62,22 @@ async def test_every_answer_says_to_browsers_what_they_may_do(house: House) -> N
     assert "style=" not in page
 
 
+async def test_who_does_not_read_his_answers_is_not_waited_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.http.connection._PATIENCE", 0.05)
+    server = house.web._server
+    assert server is not None
+    with socket.socket() as idler:
+        idler.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        idler.connect(house.web.address)
+        idler.sendall(b"GET /static/htmx.min.js HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+        async with asyncio.timeout(20):
+            while not server.server_state.total_requests or server.server_state.connections:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    assert server.server_state.total_requests < 200
+
+
 async def test_a_fault_is_told_to_the_log_and_not_to_who_asks(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:

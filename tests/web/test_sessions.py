@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import httpx
 import pytest
 
 from engine.web.access.accounts import Account
 from engine.web.access.passwords import hash_password
 from engine.web.access.sessions import Sessions
+from engine.web.access.throttle import source_of
 from engine.web.office import Role
 from tests.web.house import CHEAP, PASSWORD, TOKEN, Clock, House, accounts, csrf_of
 
@@ -146,6 +149,7 @@ async def test_nobody_is_logged_in_by_the_form_of_another_page(house: House) -> 
         {},
         {"Origin": "null"},
         {"Origin": "http://evil.example"},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "cross-site"},
     ):
         answer = await client.post("/login", data=form, headers=headers)
@@ -161,6 +165,28 @@ async def test_what_is_too_large_is_not_read_to_its_end(house: House) -> None:
     stranger = await house.visitor()
     form = b"name=" + b"x" * 20_000
     assert (await stranger.post("/login", content=form, headers=SAME)).status_code == 403
+
+
+@pytest.mark.parametrize("begin", [b"&", b"a&", b"csrf=x&"])
+async def test_a_form_of_nothing_but_separators_is_not_taken_apart(house: House, begin: bytes) -> None:
+    for client in (await house.logged_in("vera"), await house.visitor(TOKEN)):
+        for media in ("application/x-www-form-urlencoded", "Application/X-WWW-Form-Urlencoded"):
+            answer = await client.post("/act", content=begin * 1001, headers={"Content-Type": media})
+            assert (answer.status_code, "1000 fields" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/login", 403), ("/act", 400)])
+async def test_who_does_not_come_to_the_end_is_not_waited_for(
+    house: House, path: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.web.access.body._PATIENCE", 0.05)
+    reader, writer = await asyncio.open_connection(*house.web.address)
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 9\r\n\r\n"
+    writer.write(head.encode() + b"x")
+    async with asyncio.timeout(20):
+        assert (await reader.readline()).split()[1] == str(status).encode()
+    writer.close()
+    await writer.wait_closed()
 
 
 async def attempts(house: House, client: httpx.AsyncClient, name: str, number: int) -> list[int]:
@@ -193,3 +219,27 @@ async def test_one_address_cannot_go_on_with_other_names_nor_by_logging_in_itsel
     assert await attempts(house, client, "otto", 2) == [401, 429]
     house.clock.now += 1801  # all is forgotten
     assert await attempts(house, client, "otto", 6) == [401] * 5 + [429]
+
+
+async def test_nobody_is_kept_out_by_what_others_try_with_his_name(house: House) -> None:
+    await house.logged_in("otto")
+    for number in range(2, 5):
+        transport = httpx.AsyncHTTPTransport(local_address=f"127.0.0.{number}")
+        async with httpx.AsyncClient(base_url=house.url, transport=transport) as stranger:
+            codes = await attempts(house, stranger, "otto", 2)
+    assert codes == [401, 429]  # the sixth of all has to wait
+    await house.logged_in("otto")
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("", ""),
+    ],
+)
+def test_all_that_somebody_has_of_ipv6_is_one_source(address: str, source: str) -> None:
+    assert source_of(address) == source

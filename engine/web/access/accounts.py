@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -94,6 +94,27 @@ def write_accounts(path: str, accounts: Mapping[str, Account]) -> None:
     except OSError as error:
         Path(beside).unlink(missing_ok=True)
         raise AccountsUnusable(f"{path} cannot be written ({error.strerror}); check its folder") from error
+
+
+@contextmanager
+def alone_with(path: str) -> Iterator[None]:
+    """One at a time changes the file: of two who read it before either has written, one would be undone.
+    AccountsUnusable where its folder is not there."""
+    if os.name != "posix":
+        yield
+        return
+    import fcntl
+
+    folder = os.path.dirname(os.path.realpath(path))
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise AccountsUnusable(f"{folder} cannot be opened ({error.strerror}); check the folder") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)  # and with it the lock
 
 
 def _written(account: Account) -> dict[str, object]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
+import asyncio
+
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive
+
+_PATIENCE = 30.0  # seconds: who never comes to the end of it holds one of the connections that there are
 
 
 class TooLarge(Exception):
@@ -13,10 +17,14 @@ class TooLarge(Exception):
 async def read_body(request: Request, limit: int) -> bytes:
     """All of it. TooLarge beyond ``limit`` bytes; starlette's ClientDisconnect where it does not come."""
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > limit:
-            raise TooLarge
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            async for part in request.stream():
+                body += part
+                if len(body) > limit:
+                    raise TooLarge
+    except TimeoutError as error:
+        raise ClientDisconnect from error
     return bytes(body)
 
 

@@ -7,6 +7,7 @@ import logging
 from urllib.parse import quote
 
 import anyio
+import anyio.lowlevel
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
@@ -19,9 +20,9 @@ from engine.http.requests import Answer
 from engine.web.access.body import TooLarge, again, read_body
 from engine.web.access.identity import Identities, Identity
 from engine.web.access.origins import is_foreign, is_safe, names_this_machine
-from engine.web.access.throttle import Throttle
+from engine.web.access.throttle import Throttle, source_of
 from engine.web.headers import STATIC
-from engine.web.office import origin_of
+from engine.web.office import origin_of, user_of
 from engine.web.refusal import refuse, wants_page
 
 LOGIN = "/login"
@@ -29,7 +30,9 @@ LOGIN = "/login"
 _HEALTH = "/health/"
 _METRICS = "/metrics"
 _A_TOKEN = "a token"  # whose, is not known
-_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+_MOST_FIELDS = 1000  # to find them in what is nothing but separators takes seconds, in which all else waits
+_URLENCODED = "application/x-www-form-urlencoded"
+_FORMS = (_URLENCODED, "multipart/form-data")
 _log = logging.getLogger(__name__)
 
 
@@ -72,13 +75,14 @@ class Door:
             await self._while_known(request, receive, send)
 
     async def _while_known(self, request: Request, receive: Receive, send: Send) -> None:
-        """Streams end with the session that they belong to."""
+        """Streams end with the session that they belong to, or where its user may no longer do the same."""
         answer = Answer(send)
         with anyio.CancelScope() as stream:
 
             async def watched(message: Message) -> None:
                 if message.get("more_body") and not self._is_known(request):
                     stream.cancel()
+                    await anyio.lowlevel.checkpoint()  # nothing more is sent
                 await answer.send(message)
 
             await self._app(request.scope, receive, watched)
@@ -89,9 +93,10 @@ class Door:
         if self._is_open(request):
             return True
         try:
-            return self._identities.of(request, touch=False) is not None
+            identity = self._identities.of(request, touch=False)
         except ForefetchError:
             return False
+        return identity is not None and identity.user == user_of(request)
 
     def _misled(self, request: Request) -> Response | None:
         if self._identities.accounts is not None or names_this_machine(request):
@@ -123,14 +128,17 @@ class Door:
     def _note_token(self, request: Request) -> None:
         """A wrong one is told of as a login that fails, but not each time: a program may go on for ever."""
         address = origin_of(request)
-        if "authorization" in request.headers and not self._throttle.pause(address):
-            self._throttle.begin(address)
+        source = source_of(address)
+        if "authorization" in request.headers and not self._throttle.pause(source):
+            self._throttle.begin(source)
             self._events.tell(LoggedIn(_A_TOKEN, address, succeeded=False))
 
     async def _checked(self, request: Request, identity: Identity) -> tuple[Response | None, Receive]:
         """Whether a request that changes something is meant; with what the application is to read."""
         try:
             body = await read_body(request, self._largest)
+            if body.count(b"&") > _MOST_FIELDS and _is_of(request, _URLENCODED):
+                return refuse(request, 400, f"that form has more than {_MOST_FIELDS} fields"), request.receive
             passed_on = again(body, request.receive)
             if identity.csrf is None:
                 return None, passed_on
@@ -138,7 +146,7 @@ class Door:
         except TooLarge:
             return refuse(request, 413, f"that is more than {self._largest} bytes"), request.receive
         except ClientDisconnect:
-            return refuse(request, 400, "that is not all of it"), request.receive  # nobody reads this
+            return refuse(request, 400, "that is not all of it"), request.receive
         except HTTPException as error:  # no form, though it says so
             return refuse(request, error.status_code, error.detail), request.receive
         if is_foreign(request) or not hmac.compare_digest(given.encode(), identity.csrf.encode()):
@@ -150,10 +158,14 @@ class Door:
         return None, passed_on
 
 
+def _is_of(request: Request, *media: str) -> bool:
+    return request.headers.get("content-type", "").lower().startswith(media)
+
+
 async def _csrf_of(request: Request, body: bytes) -> str:
     """Of a header or, in a form, of a field."""
     given = request.headers.get("x-csrf-token")
-    if given is None and request.headers.get("content-type", "").startswith(_FORMS):
+    if given is None and _is_of(request, *_FORMS):
         async with Request(request.scope, again(body, request.receive)).form() as form:
             given = form.get("csrf")  # type: ignore[assignment]  # a file, perhaps
     return given if isinstance(given, str) else ""

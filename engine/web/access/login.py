@@ -22,21 +22,44 @@ from engine.web.access.door import LOGIN
 from engine.web.access.identity import Identities
 from engine.web.access.origins import is_foreign, local_path
 from engine.web.access.passwords import matches
-from engine.web.access.throttle import Throttle
+from engine.web.access.throttle import Throttle, source_of
 from engine.web.office import origin_of
 
 _LARGEST = 16 * 1024  # bytes
 _LONGEST_NAME = 64
 _AT_A_TIME = 2  # passwords: each takes a processor and 32 MB
+_MOST_FAMILIAR = 1000
 _WRONG = "The name or the password is wrong."
 
 
 class Throttles:
-    """By address and by name: who tries others' names has to wait longer than the one whose name is tried."""
+    """By address and by name: who tries others' names has to wait longer than the one whose name is tried. He
+    does not wait at all for what others do where he has logged in before, at the same address."""
 
     def __init__(self, addresses: Throttle, names: Throttle) -> None:
-        self.addresses = addresses
-        self.names = names
+        self._addresses = addresses
+        self._names = names
+        self._familiar: dict[tuple[str, str], None] = {}
+
+    def pause(self, name: str, address: str) -> float:
+        """Seconds for which this must not be tried."""
+        source = source_of(address)
+        pause = self._addresses.pause(source)
+        return pause if (name, source) in self._familiar else max(pause, self._names.pause(name))
+
+    def begin(self, name: str, address: str) -> None:
+        """It is tried, and taken to fail."""
+        self._addresses.begin(source_of(address))
+        self._names.begin(name)
+
+    def succeed(self, name: str, address: str) -> None:
+        """It was he."""
+        source = source_of(address)
+        self._addresses.take_back(source)
+        self._names.forget(name)
+        self._familiar[name, source] = None
+        if len(self._familiar) > _MOST_FAMILIAR:
+            del self._familiar[next(iter(self._familiar))]
 
 
 class Login:
@@ -79,7 +102,7 @@ class Login:
             return self._page("/", "That did not come from this page. Try again.", status=403)
         name, password, onward = fields
         address = origin_of(request)
-        pause = max(self._throttles.addresses.pause(address), self._throttles.names.pause(name))
+        pause = self._throttles.pause(name, address)
         if pause > 0:
             seconds = math.ceil(pause)
             text = f"Too many attempts. Try again in {seconds} seconds."
@@ -95,8 +118,7 @@ class Login:
 
     async def _try(self, name: str, password: str, address: str) -> Account | None:
         """The user whose password it is. Takes as long for a name that nobody has."""
-        self._throttles.addresses.begin(address)
-        self._throttles.names.begin(name)
+        self._throttles.begin(name, address)
         accounts = self._accounts.current()
         account = accounts.get(name)
         decoy = next((it.password for it in accounts.values() if it.password), "")
@@ -104,8 +126,7 @@ class Login:
         right = await anyio.to_thread.run_sync(matches, password, kept, limiter=self._limit)
         if not right or account is None or account.password != kept:
             return None
-        self._throttles.addresses.take_back(address)
-        self._throttles.names.forget(name)
+        self._throttles.succeed(name, address)
         return account
 
     def _begin(self, request: Request, name: str, account: Account, onward: str) -> Response:

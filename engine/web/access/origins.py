@@ -33,7 +33,7 @@ def is_foreign(request: Request, *, certain: bool = False) -> bool:
         return site != "same-origin"
     if origin is None:
         return certain
-    return urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower()
+    return _netloc(origin) != request.headers.get("host", "").lower()
 
 
 def local_path(path: str) -> str:
@@ -41,6 +41,14 @@ def local_path(path: str) -> str:
     if not path.startswith("/") or path.startswith("//") or "\\" in path or not path.isprintable():
         return "/"
     return path
+
+
+def _netloc(url: str) -> str | None:
+    """None: no URL, which is nobody's."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _host(url: str) -> str:

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 
 _MOST = 10_000
+
+
+def source_of(address: str) -> str:
+    """What an address is counted as: one of IPv6 is one of the 2**64 that whoever has it has too."""
+    try:
+        it = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(it, ipaddress.IPv4Address):
+        return address
+    if it.ipv4_mapped is not None:
+        return str(it.ipv4_mapped)
+    return str(ipaddress.ip_network((it, 64), strict=False))
 
 
 @dataclass(slots=True)

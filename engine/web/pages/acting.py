@@ -47,8 +47,10 @@ async def act(front: Front, request: Request) -> Response:
         deed, numbers = _asked(str(form.get("verb", "")), map(str, form.getlist("task")))
     office = front.office
     user = require(request, office, Role.OPERATOR, deed.verb, numbers)
-    results = await asyncio.to_thread(operate, office.journal, deed.verb, numbers, user.name)
-    office.events.tell(OperatorActed(user.name, origin_of(request), deed.verb, numbers, permitted=True))
+    try:
+        results = await asyncio.to_thread(operate, office.journal, deed.verb, numbers, user.name)
+    finally:  # also where it broke off in the middle
+        office.events.tell(OperatorActed(user.name, origin_of(request), deed.verb, numbers, permitted=True))
     return front.press.page(
         request, "done.html", deed=deed, results=results, done=sum(one.done for one in results)
     )
