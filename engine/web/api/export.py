@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -16,6 +15,7 @@ from engine.web.api.operation import Call
 from engine.web.api.parameters import MOST_LISTED, MessageQuery, TaskQuery
 from engine.web.api.task_rows import TaskRow, task_rows
 from engine.web.masks import messages_behind
+from engine.web.reading import read
 
 _MESSAGE_COLUMNS = tuple(MessageTold.model_fields)
 _COUNTED = tuple(CountersContent.model_fields)
@@ -48,10 +48,8 @@ _Page = tuple[list[MessageTold], int | None]
 
 async def _message_rows(call: Call, query: MessageQuery, before: int | None) -> _Page:
     """A page, and before which number the next one begins. Older ones that it tells of already come again."""
-    found = await asyncio.to_thread(
-        search_messages, call.journal, query.filter(), before=before, limit=MOST_LISTED
-    )
-    seen = await asyncio.to_thread(messages_behind, call.masking, call.office, found.rows)
+    found = await read(search_messages, call.journal, query.filter(), before=before, limit=MOST_LISTED)
+    seen = await read(messages_behind, call.masking, call.office, found.rows)
     if found.looked_to is not None:
         rows = [row for row in seen if row.id >= found.looked_to]
         return [message_told(row) for row in rows], found.looked_to
@@ -70,10 +68,8 @@ async def _messages(call: Call, query: MessageQuery, page: _Page) -> AsyncIterat
 
 
 async def _task_rows(call: Call, query: TaskQuery, before: int | None) -> list[TaskRow]:
-    found = await asyncio.to_thread(
-        browse_tasks, call.journal, query.filter(), before=before, limit=MOST_LISTED
-    )
-    return await asyncio.to_thread(task_rows, call.office, found, call.masking)
+    found = await read(browse_tasks, call.journal, query.filter(), before=before, limit=MOST_LISTED)
+    return await read(task_rows, call.office, found, call.masking)
 
 
 async def _tasks(call: Call, query: TaskQuery, rows: list[TaskRow]) -> AsyncIterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +19,7 @@ from engine.web.api.problem import Refused
 from engine.web.api.task_rows import TaskRow, task_rows
 from engine.web.masks import decision_behind, message_behind, messages_behind
 from engine.web.office import Office
+from engine.web.reading import read
 from engine.web.segments import segments_of
 
 
@@ -81,10 +81,8 @@ class MessageDetail(Content):
 async def list_messages(call: Call) -> MessagePage:
     """GET /messages"""
     query = call.query(MessagePageQuery)
-    found = await asyncio.to_thread(
-        search_messages, call.journal, query.filter(), before=query.before, limit=query.limit
-    )
-    rows = await asyncio.to_thread(messages_behind, call.masking, call.office, found.rows)
+    found = await read(search_messages, call.journal, query.filter(), before=query.before, limit=query.limit)
+    rows = await read(messages_behind, call.masking, call.office, found.rows)
     older = found.looked_to
     if older is None and len(found.rows) == query.limit:
         older = found.rows[-1].id
@@ -107,12 +105,12 @@ def next_page(call: Call, before: int | None) -> str | None:
 
 async def tell_message(call: Call) -> MessageDetail:
     """GET /messages/{id}"""
-    kept = await asyncio.to_thread(kept_message, call.journal, call.number)
+    kept = await read(kept_message, call.journal, call.number)
     if kept is None:
         raise Refused(
             404, f"there is no message {call.number} in the journal", f"{PREFIX}/messages has those there are"
         )
-    return await asyncio.to_thread(_detail, call.office, kept, call.masking)
+    return await read(_detail, call.office, kept, call.masking)
 
 
 def _detail(office: Office, kept: Kept, masking: Masking) -> MessageDetail:

@@ -18,6 +18,7 @@ from engine.telling.nodes import EchoAnswer, chosen, node_told, not_asked
 from engine.web.api.operation import Call
 from engine.web.api.parameters import Parameters
 from engine.web.office import Office, origin_of
+from engine.web.reading import read
 from engine.web.rules import Told, tell
 
 
@@ -82,7 +83,7 @@ async def list_routes(call: Call) -> RouteList:
     """GET /routes"""
     config = call.office.config
     try:
-        hits = await asyncio.to_thread(route_hits, call.journal)
+        hits = await read(route_hits, call.journal)
     except StoreError:  # the routes are known without it
         hits = None
     return RouteList(
@@ -107,8 +108,8 @@ def _route(told: Told, hits: Hits | None) -> RouteTold:
 
 async def list_nodes(call: Call) -> NodeList:
     """GET /nodes"""
-    now = await asyncio.to_thread(standing, call.journal)
-    running = await asyncio.to_thread(is_running, call.journal)
+    now = await read(standing, call.journal)
+    running = await read(is_running, call.journal)
     return NodeList(engine_running=running, nodes=list(_nodes(call.office, now)))
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from pydantic import Field
 
 from engine.store import Selection, is_running, standing
@@ -17,6 +15,7 @@ from engine.web.api.operation import Call
 from engine.web.api.parameters import Parameters
 from engine.web.api.site import ClosureTold, closure_told
 from engine.web.office import Office
+from engine.web.reading import read
 
 
 class StatusQuery(Parameters):
@@ -68,7 +67,7 @@ async def tell_status(call: Call) -> Status:
     """GET /status"""
     minutes = call.query(StatusQuery).minutes
     recent, latency = call.office.metrics.recent(minutes), call.office.metrics.latency()
-    told = await asyncio.to_thread(_of_journal, call.office, call.masking)
+    told = await read(_of_journal, call.office, call.masking)
     told.rates = [MinuteTold(**it._asdict() | {"at": it.at.isoformat()}) for it in recent]
     if latency is not None:
         told.latency = LatencyTold(median=latency.median * 1000, p99=latency.p99 * 1000)

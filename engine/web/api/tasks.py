@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from pydantic import Field
 
 from engine.store import Story, is_running, story_of
@@ -19,6 +17,7 @@ from engine.web.api.problem import Refused
 from engine.web.api.task_rows import TaskRow, task_rows
 from engine.web.masks import story_behind
 from engine.web.office import Office
+from engine.web.reading import read
 
 
 class TaskPage(Content):
@@ -31,20 +30,18 @@ class TaskPage(Content):
 async def list_tasks(call: Call) -> TaskPage:
     """GET /tasks"""
     query = call.query(TaskPageQuery)
-    found = await asyncio.to_thread(
-        browse_tasks, call.journal, query.filter(), before=query.before, limit=query.limit
-    )
+    found = await read(browse_tasks, call.journal, query.filter(), before=query.before, limit=query.limit)
     older = found[-1].id if len(found) == query.limit else None
-    rows = await asyncio.to_thread(task_rows, call.office, found, call.masking)
+    rows = await read(task_rows, call.office, found, call.masking)
     return TaskPage(tasks=rows, next=next_page(call, older))
 
 
 async def tell_task(call: Call) -> TaskStory:
     """GET /tasks/{id}"""
-    story = await asyncio.to_thread(story_of, call.journal, call.number)
+    story = await read(story_of, call.journal, call.number)
     if story is None:
         raise no_such_task(call.number)
-    return await asyncio.to_thread(_story, call.office, story, call.masking)
+    return await read(_story, call.office, story, call.masking)
 
 
 def no_such_task(number: int) -> Refused:

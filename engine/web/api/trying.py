@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import Any
 
@@ -15,6 +14,7 @@ from engine.web.api.decisions import Explanation
 from engine.web.api.operation import Call
 from engine.web.api.problem import Refused
 from engine.web.office import Office
+from engine.web.reading import read
 
 
 async def explain(call: Call) -> Explanation:
@@ -24,7 +24,7 @@ async def explain(call: Call) -> Explanation:
         payloads = blocks_of(data)
     except MessageError as error:
         raise Refused(400, str(error), "send the message as it is: curl --data-binary @order.hl7") from error
-    told = await asyncio.to_thread(_explained, call.office, payloads, call.masking)
+    told = await read(_explained, call.office, payloads, call.masking)
     return Explanation.model_validate(told)
 
 

@@ -18,6 +18,7 @@ from engine.web.api.problem import Refused
 from engine.web.api.tasks import no_such_task
 from engine.web.office import User, origin_of
 from engine.web.problem import Fault
+from engine.web.reading import read
 
 _MOST_NAMED = 10_000
 
@@ -51,8 +52,8 @@ async def act_on_many(call: Call) -> TasksDone:
     numbers = wanted.tasks
     chosen = TaskFilter() if wanted.filter is None else wanted.filter.filter()
     if chosen != TaskFilter() and not numbers:
-        selection = await asyncio.to_thread(selected_by, call.journal, chosen)
-        numbers = await asyncio.to_thread(numbers_of, call.journal, selection)
+        selection = await read(selected_by, call.journal, chosen)
+        numbers = await read(numbers_of, call.journal, selection)
     elif not numbers or wanted.filter is not None:  # a filter that names nothing would mean every task
         fault = Fault(parameter="tasks", detail='give either {"tasks": [1, 2]} or {"filter": {"route": "…"}}')
         raise Refused(400, "it is not said which tasks are meant", faults=(fault,))
@@ -86,5 +87,5 @@ async def _done(call: Call, verb: Verb, numbers: list[int], user: User) -> list[
 async def _told(call: Call, done: list[Done]) -> TasksDone:
     return TasksDone(
         tasks=[TaskDone(task_id=it.task_id, done=it.done, text=it.text) for it in done],
-        engine_running=await asyncio.to_thread(is_running, call.journal),
+        engine_running=await read(is_running, call.journal),
     )

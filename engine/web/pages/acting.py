@@ -19,6 +19,7 @@ from engine.web.pages.filters import row_number
 from engine.web.pages.front import Front
 from engine.web.pages.tasks import shown
 from engine.web.pages.wording import DEEDS, Deed
+from engine.web.reading import read
 
 _MOST = 200  # tasks of one request; a page has fewer
 
@@ -27,9 +28,7 @@ async def confirm(front: Front, request: Request) -> Response:
     """GET /tasks/confirm: ``verb`` and each ``task``. Nothing is done."""
     deed, numbers = _asked(str(request.query_params.get("verb", "")), request.query_params.getlist("task"))
     require(request, front.office, Role.OPERATOR, deed.verb, numbers)
-    tasks, waits, told = await asyncio.to_thread(
-        _foreseen, front.office, deed.verb, numbers, front.masking(request)
-    )
+    tasks, waits, told = await read(_foreseen, front.office, deed.verb, numbers, front.masking(request))
     return front.press.page(
         request,
         "confirm.html",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, NamedTuple
 
 from starlette.exceptions import HTTPException
@@ -20,6 +19,7 @@ from engine.web.masks import decision_behind, message_behind, messages_behind
 from engine.web.office import Office
 from engine.web.pages.filters import address_of, as_typed, message_filter, row_number
 from engine.web.pages.front import Front
+from engine.web.reading import read
 from engine.web.segments import Segment, segments_of
 
 PAGE = 50
@@ -31,10 +31,8 @@ async def show(front: Front, request: Request) -> Response:
     zone = front.office.config.gate.zone
     chosen = message_filter(request.query_params, zone)
     before = row_number(request.query_params.get("before"))
-    found = await asyncio.to_thread(
-        search_messages, front.office.journal, chosen, before=before, limit=PAGE + 1
-    )
-    rows = await asyncio.to_thread(messages_behind, front.masking(request), front.office, found.rows[:PAGE])
+    found = await read(search_messages, front.office.journal, chosen, before=before, limit=PAGE + 1)
+    rows = await read(messages_behind, front.masking(request), front.office, found.rows[:PAGE])
     more = found.looked_to
     if more is None and len(found.rows) > PAGE:
         more = rows[-1].id
@@ -68,7 +66,7 @@ async def show_one(front: Front, request: Request) -> Response:
     """GET /messages/{id}"""
     number = row_number(request.path_params["id"])
     assert number is not None  # the route has it
-    view = await asyncio.to_thread(_view, front.office, number, front.masking(request))
+    view = await read(_view, front.office, number, front.masking(request))
     if view is None:
         raise HTTPException(404, f"there is no message {number}: it never was, or its time is over")
     return front.press.page(request, "message.html", view=view)

@@ -20,6 +20,7 @@ from engine.store import Closure, Standing, standing
 from engine.web.office import Role, origin_of, require
 from engine.web.pages.front import Front
 from engine.web.pages.wording import Word
+from engine.web.reading import read
 
 _ALL = "all"
 
@@ -102,7 +103,7 @@ def _is_meant(callee: Callee, kind: str, name: str) -> bool:
 
 
 async def _page(front: Front, request: Request, replies: list[Reply]) -> Response:
-    now = await asyncio.to_thread(standing, front.office.journal)
+    now = await read(standing, front.office.journal)
     states = states_of(front.office.config, now, dt.datetime.now(dt.UTC))
     answered: dict[tuple[str, str], list[Reply]] = {}
     for reply in replies:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from engine.web.pages.press import Press
 from engine.web.pages.situation import Situation, look
 from engine.web.pages.verdict import STOPPING, Verdict, judge, unknown
 from engine.web.pages.wording import STATUSES
+from engine.web.reading import read
 
 _PARTS = "overview_parts.html"
 _SHOWN = ("verdict", "counts", "rates", "nodes", "underway", "failures")
@@ -103,7 +103,7 @@ def _task_uncommented(task: RetrieveTask, masked: Masking) -> RetrieveTask:
 
 async def show(front: Front, request: Request) -> Response:
     """GET /"""
-    seen = await asyncio.to_thread(look, front.office)
+    seen = await read(look, front.office)
     view = view_of(front.office, seen, front.masked)
     if front.live.over:
         view = view._replace(verdict=STOPPING)
@@ -128,10 +128,10 @@ class Fragments:
 
     async def look(self) -> Mapping[str, str]:
         """StoreError: the journal cannot be read."""
-        seen = await asyncio.to_thread(look, self._office)
+        seen = await read(look, self._office)
         now_under_way = {task.id: task for task in seen.under_way}
         gone = [number for number in self._under_way if number not in now_under_way]
-        ended = await asyncio.to_thread(self._tasks, gone) if gone else []
+        ended = await read(self._tasks, gone) if gone else []
         self._under_way = now_under_way
         view = view_of(self._office, seen, self._masked)
         made = {name: self._press.part(_PARTS, name, view) for name in _SHOWN}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.store.hits import route_hits
 from engine.web.pages.filters import is_number
 from engine.web.pages.front import Front
+from engine.web.reading import read
 from engine.web.rules import tell
 
 _PAGE = 100  # routes; there may be thousands
@@ -22,7 +21,7 @@ async def show(front: Front, request: Request) -> Response:
     text = request.query_params.get("start", "0")
     start = int(text) if is_number(text) else 0
     found = [route for route in config.routes if sought.lower() in route.name.lower()]
-    hits = await asyncio.to_thread(route_hits, front.office.journal)
+    hits = await read(route_hits, front.office.journal)
     return front.press.page(
         request,
         "routes.html",

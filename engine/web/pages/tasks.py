@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ from engine.web.pages.filters import address_of, as_typed, row_number, task_filt
 from engine.web.pages.front import Front
 from engine.web.pages.messages import PAGE
 from engine.web.pages.wording import DEEDS, STATUSES, deeds_for
+from engine.web.reading import read
 
 
 class Listed(NamedTuple):
@@ -38,7 +38,7 @@ async def show(front: Front, request: Request) -> Response:
     config = front.office.config
     chosen = task_filter(request.query_params, config.gate.zone)
     before = row_number(request.query_params.get("before"))
-    listed = await asyncio.to_thread(_list, front.office, chosen, before, front.masking(request))
+    listed = await read(_list, front.office, chosen, before, front.masking(request))
     return front.press.page(
         request,
         "tasks.html",
@@ -83,7 +83,7 @@ async def show_one(front: Front, request: Request) -> Response:
     """GET /tasks/{id}"""
     number = row_number(request.path_params["id"])
     assert number is not None  # the route has it
-    view = await asyncio.to_thread(_view, front.office, number, front.masking(request))
+    view = await read(_view, front.office, number, front.masking(request))
     if view is None:
         raise HTTPException(404, f"there is no task {number}: it never was, or its time is over")
     return front.press.page(request, "task.html", view=view, deeds=deeds_for(view.story.task))

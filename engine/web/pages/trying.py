@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from typing import Any
 
@@ -16,6 +15,7 @@ from engine.telling.masking import Masking
 from engine.telling.payloads import payloads_of
 from engine.web.office import Office
 from engine.web.pages.front import Front
+from engine.web.reading import read
 
 
 async def show(front: Front, request: Request) -> Response:
@@ -29,7 +29,7 @@ async def explain(front: Front, request: Request) -> Response:
     async with request.form() as form:
         text = str(form.get("message", ""))
     try:
-        told = await asyncio.to_thread(_told, front.office, front.plain, text)
+        told = await read(_told, front.office, front.plain, text)
     except MessageError as error:
         return front.press.page(request, "try.html", text=text, told=None, fault=error.text)
     return front.press.page(request, "try.html", text=text, told=told, fault="")
