@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, expect, sync_playwright
 
 from tests.peers.processes import binary, npm_package
 
@@ -16,7 +16,9 @@ PHONE = ViewportSize(width=375, height=812)
 PASSWORD = "correct horse"
 
 Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
+_PATIENCE = 20_000.0  # ms
 _SERIOUS = {"serious", "critical"}
 _FAULTS = """async () => (await axe.run({resultTypes: ["violations"]})).violations.map((it) => [
     it.impact, `${it.id} (${it.help}): ${it.nodes.map((node) => node.target.join(" ")).join(", ")}`
@@ -27,6 +29,7 @@ _FAULTS = """async () => (await axe.run({resultTypes: ["violations"]})).violatio
 def chromium() -> Iterator[Browser]:
     """Without a window."""
     with sync_playwright() as playwright:
+        expect.set_options(timeout=_PATIENCE)
         browser = playwright.chromium.launch(executable_path=binary("chromium", "chromium"))
         yield browser
         browser.close()

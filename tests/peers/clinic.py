@@ -7,7 +7,7 @@ import datetime as dt
 import itertools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,8 +33,8 @@ _PAGE = re.compile(r"the operator's page is at (http://127\.0\.0\.1:\d+)/")
 _numbers = itertools.count(1)
 
 OPERATOR, VIEWER = "anna", "ben"
-CHEST_CT, CHEST_XR, OLD_KNEE, KNEE, KNEE_PRIOR, OLD_CT = (
-    f"2.25.{it}" for it in (1001002, 1001003, 1001004, 1002001, 1002002, 1001005)
+CHEST_CT, OLD_KNEE, OLD_CT, KNEE, MAMMOGRAPHY = (
+    f"2.25.{it}" for it in (1001002, 1001004, 1001005, 1002001, 1003001)
 )
 BOARD = {
     "name": "tumor-board",
@@ -50,10 +50,11 @@ BOARD = {
 
 
 def _content() -> list[GeneratedStudy]:
-    """The studies of the demo, of 20 times as many objects, and none old but the one that is too old."""
+    """The studies of the demo with more objects, and none old but the one that is too old."""
     made, today = [], dt.datetime.now(dt.UTC).date()
     for ago, study in enumerate(demo_studies(), start=1):
-        series = tuple(replace(it, instances=20 * it.instances) for it in study.series)
+        times = 60 if study.study_uid in (KNEE, MAMMOGRAPHY) else 20
+        series = tuple(replace(it, instances=times * it.instances) for it in study.series)
         date = study.date if study.study_uid == OLD_CT else today - dt.timedelta(days=60 * ago)
         made.append(replace(study, series=series, date=date))
     return made
@@ -101,6 +102,10 @@ class Clinic:
     def statuses(self) -> list[TaskStatus]:
         return [task.status for task in self.tasks()]
 
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Fails where it does not come to be in half a minute."""
+        self.engine.process.await_that(condition, what)
+
     def arrived(self) -> int:
         """How many objects the reading room has."""
         return self.reading.arrived()
@@ -135,26 +140,21 @@ def _users(folder: Path) -> None:
 
 @contextmanager
 def clinic(folder: Path, program: Sequence[str] = ()) -> Iterator[Clinic]:
-    """``forefetch serve`` in a clinic whose emergency department is out of space, and whose mammography
-    accepts no association."""
-    full = Fault.parse("emergency: status=0xA700, times=always")
-    shut = Fault.parse("mammography: reject, times=always")
+    """``forefetch serve`` in a clinic whose archive does not know its emergency department, and whose
+    mammography has no space left."""
+    full = [Fault.parse("mammography: status=0xA700, times=always")]
     with (
         SimulatedDestination("READING") as reading,
-        SimulatedDestination("EMERGENCY", faults=[full]) as emergency,
-        SimulatedDestination("MAMMO", faults=[shut]) as mammography,
+        SimulatedDestination("EMERGENCY") as emergency,
+        SimulatedDestination("MAMMO", faults=full) as mammography,
         relay(reading.address[1]) as way,
     ):
-        ports = {
-            "reading-room": way.port,
-            "emergency": emergency.address[1],
-            "mammography": mammography.address[1],
-        }
-        titles = {"READING": way.port, "EMERGENCY": ports["emergency"], "MAMMO": ports["mammography"]}
-        known = {title: ("127.0.0.1", port) for title, port in titles.items()}
+        known = {"READING": ("127.0.0.1", way.port), "MAMMO": mammography.address}
         with SimulatedArchive("ARCHIVE", _content(), known) as archive:
+            nodes = {"main": archive, "emergency": emergency, "mammography": mammography}
+            ports = {name: node.address[1] for name, node in nodes.items()} | {"reading-room": way.port}
             _users(folder)
-            routes = _routes(folder, {**ports, "main": archive.address[1]})
+            routes = _routes(folder, ports)
             with forefetch(routes, program=program) as engine:
                 yield Clinic(engine, _site(engine), archive, reading, way)
                 way.reset()  # what is held up ends

@@ -26,13 +26,11 @@ from tests.peers.clinic import (
 pytestmark = pytest.mark.peers
 
 PACE = 0.03  # seconds for a piece of an object
-PATIENCE = 20_000.0  # ms
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as it:
-        expect.set_options(timeout=PATIENCE)
         yield it
 
 
