@@ -11,15 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+from pydicom.dataset import Dataset
 
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.sender import send
-from engine.simulator import Fault, GeneratedStudy, SimulatedArchive, SimulatedDestination, demo_studies
+from engine.simulator import Fault, SimulatedArchive, SimulatedDestination, datasets, demo_studies
 from engine.store import list_tasks
 from engine.web.access.accounts import Account, write_accounts
 from engine.web.access.passwords import Cost, hash_password
@@ -49,15 +51,17 @@ BOARD = {
 """A route whose studies somebody has to approve."""
 
 
-def _content() -> list[GeneratedStudy]:
+@cache
+def _content() -> tuple[Dataset, ...]:
     """The studies of the demo with more objects, and none old but the one that is too old."""
-    made, today = [], dt.datetime.now(dt.UTC).date()
+    made: list[Dataset] = []
+    today = dt.datetime.now(dt.UTC).date()
     for ago, study in enumerate(demo_studies(), start=1):
-        times = 60 if study.study_uid in (KNEE, MAMMOGRAPHY) else 20
+        times = 40 if study.study_uid in (KNEE, MAMMOGRAPHY) else 20
         series = tuple(replace(it, instances=times * it.instances) for it in study.series)
         date = study.date if study.study_uid == OLD_CT else today - dt.timedelta(days=60 * ago)
-        made.append(replace(study, series=series, date=date))
-    return made
+        made += datasets(replace(study, series=series, date=date))
+    return tuple(made)
 
 
 def sample(number: int) -> bytes:

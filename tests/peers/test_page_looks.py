@@ -78,7 +78,7 @@ def _make_busy(it: Clinic) -> None:
     it.until(lambda: _is_at_rest(it), "at rest after the first orders")
     it.way.pause = 0.005
     it.send(order(MAMMOGRAPHY), order(KNEE), order(OLD_CT, "SC", "BOARD"), sample(8))
-    it.until(lambda: sum(done > 80 for done in _done(it)) == 2, "well under way")
+    it.until(lambda: sum(done > 60 for done in _done(it)) == 2, "well under way")
     it.way.pause = 0.5
 
 
