@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from engine.retrieve.outcome import TaskStatus
-from tests.peers.browser import DESKTOP, PHONE, SCHEMES, Visitor, chromium, visitor
+from tests.peers.browser import DESKTOP, PHONE, Scheme, Visitor, chromium, visitor
 from tests.peers.clinic import (
     KNEE,
     MAMMOGRAPHY,
@@ -28,6 +28,8 @@ pytestmark = pytest.mark.peers
 
 _TO_THE_TOP = "it => it.scrollIntoView()"
 LARGEST = 150_000  # octets of a picture
+_RULES: dict[Scheme, tuple[str, ...]] = {"light": (), "dark": ("color-contrast",)}
+"""Of axe. In the dark nothing but the colors is different."""
 _PICTURES = Path(__file__).parents[2] / "docs" / "images"
 S = TaskStatus
 
@@ -108,9 +110,9 @@ def faults(who: Visitor, name: str) -> list[str]:
     found = []
     for size in (DESKTOP, PHONE):
         who.page.set_viewport_size(size)
-        for scheme in SCHEMES:
+        for scheme, rules in _RULES.items():
             who.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            found += [f"{name}, {size['width']}, {scheme}: {fault}" for fault in who.serious_faults()]
+            found += [f"{name}, {size['width']}, {scheme}: {fault}" for fault in who.serious_faults(*rules)]
         if (width := who.width()) > size["width"]:
             found.append(f"{name}: {width} wide where the window has {size['width']}")
     return found
