@@ -114,10 +114,15 @@ class Clinic:
         """How many objects the reading room has."""
         return self.reading.arrived()
 
-    def audited(self, event: str) -> list[dict[str, Any]]:
-        """Lines of the trail."""
-        lines = (self.engine.folder / "audit.jsonl").read_text(encoding="utf-8").splitlines()
+    def trail(self, event: str) -> list[dict[str, Any]]:
+        """The lines of this kind so far."""
+        *lines, _ = (self.engine.folder / "audit.jsonl").read_text(encoding="utf-8").split("\n")
         return [line for line in map(json.loads, lines) if line["event"] == event]
+
+    def audited(self, event: str, count: int) -> list[dict[str, Any]]:
+        """So many, once they are there: they are written behind what happens."""
+        self.until(lambda: len(self.trail(event)) >= count, f"{count} lines {event} in the trail")
+        return self.trail(event)
 
 
 def _routes(folder: Path, ports: dict[str, int]) -> Path:
