@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-MEDPLUM := build/peers/.ready
+NPM := build/peers/.ready
 LOWEST := $(CURDIR)/build/mcp-lowest
 
-.PHONY: demo test crash lowest peers lint bench bench-scale fuzz clean
+.PHONY: demo test crash lowest peers screenshots lint bench bench-scale fuzz clean
 
 demo: $(READY)
 	$(BIN)/forefetch demo
@@ -29,12 +29,16 @@ $(LOWEST)/.ready: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check --target $(LOWEST) "$$($(BIN)/python -m tests.mcp.sdk)"
 	touch $@
 
-# Needs Orthanc, DCMTK and Node.js: apt-get install orthanc dcmtk nodejs npm
-peers: $(READY) $(MEDPLUM)
+# Needs Orthanc, DCMTK, Node.js and Chromium: apt-get install orthanc dcmtk nodejs npm chromium
+peers: $(READY) $(NPM)
 	$(BIN)/pytest -m peers tests/peers
 
-# Medplum's HL7 sender and receiver
-$(MEDPLUM): tests/peers/medplum/package.json
+# The pictures of docs/images, taken anew
+screenshots: $(READY) $(NPM)
+	FOREFETCH_SCREENSHOTS=1 $(BIN)/pytest -m peers tests/peers/test_page_looks.py -k pictures
+
+# Medplum's HL7 sender and receiver, and the rules of axe
+$(NPM): tests/peers/package.json
 	mkdir -p $(@D)
 	cp $< $(@D)
 	npm install --prefix $(@D) --no-package-lock --no-audit --no-fund --loglevel error

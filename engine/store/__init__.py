@@ -15,6 +15,7 @@ from engine.store.reader import (
     list_tasks,
     numbers_of,
     story_of,
+    tasks_numbered,
 )
 from engine.store.retention import Pruned, Stock, stock
 from engine.store.selection import Selection
@@ -62,4 +63,5 @@ __all__ = [
     "standing",
     "stock",
     "story_of",
+    "tasks_numbered",
 ]

@@ -39,6 +39,13 @@ def list_tasks(
         return [task(row) for row in connection.execute(query)]
 
 
+def tasks_numbered(path: str | Path, numbers: Collection[int]) -> list[RetrieveTask]:
+    """Those of these tasks that there are, oldest first. StoreError as for `list_tasks`."""
+    query = select(tasks).where(tasks.c.id.in_(numbers)).order_by(tasks.c.id)
+    with reading(path) as connection:
+        return [task(row) for row in connection.execute(query)]
+
+
 def numbers_of(path: str | Path, selection: Selection) -> list[int]:
     """The numbers of all tasks of a selection, oldest first. StoreError as for `list_tasks`."""
     query = select(tasks.c.id).where(*selection.conditions()).order_by(tasks.c.id)

@@ -1,1 +1,1 @@
-"""Forefetch against peers that others wrote: Orthanc, DCMTK, python-hl7's mllp_send, Medplum's HL7 client."""
+"""Forefetch against what others wrote: Orthanc, DCMTK, mllp_send of python-hl7, Medplum, Chromium."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,10 +94,10 @@ def command(*arguments: str | Path) -> tuple[int, str]:
 
 
 @contextmanager
-def forefetch(routes: Path, switch: str | None = "true") -> Iterator[Forefetch]:
-    """``forefetch serve``, which ends on SIGTERM, with status 0."""
+def forefetch(routes: Path, switch: str | None = "true", program: Sequence[str] = ()) -> Iterator[Forefetch]:
+    """``forefetch serve``, which ends on SIGTERM, with status 0. ``program``: what is run in its place."""
     folder = routes.parent
-    serve: list[str | Path] = [script("forefetch"), "serve", "--config", routes]
+    serve: list[str | Path] = [*(program or [script("forefetch")]), "serve", "--config", routes]
     with serving("forefetch", serve, folder, lambda peer: bool(_port(peer)), environment(switch)) as process:
         yield Forefetch(_port(process), folder, process)
     assert process.exit_status == 0, process.log()

@@ -17,9 +17,9 @@ from typing import IO
 import pytest
 
 from tests.peers.orders import Acknowledgment
+from tests.peers.processes import NODE_MODULES, npm_package
 
 _SCRIPTS = Path(__file__).parent / "medplum"
-_MODULES = Path(__file__).parents[2] / "build" / "peers" / "node_modules"
 _PATIENCE = 30.0  # seconds
 
 
@@ -103,15 +103,14 @@ def _running(script: str, *arguments: str) -> Iterator[Medplum]:
     node = shutil.which("node")
     if node is None:
         pytest.fail("node is not installed; install it with: apt-get install nodejs npm", pytrace=False)
-    if not (_MODULES / "@medplum" / "hl7").is_dir():
-        pytest.fail("the npm package @medplum/hl7 is not installed; run: make peers", pytrace=False)
+    npm_package("@medplum/hl7")
     process = subprocess.Popen(
         [node, _SCRIPTS / script, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        env={**os.environ, "NODE_PATH": str(_MODULES)},
+        env={**os.environ, "NODE_PATH": str(NODE_MODULES)},
     )
     medplum = Medplum(process)
     with process:

@@ -19,6 +19,7 @@ _START = 30.0  # seconds
 _QUIET = 0.2  # seconds without a line
 _END = 30.0
 _POLL = 0.05
+NODE_MODULES = Path(__file__).parents[2] / "build" / "peers" / "node_modules"
 LOG_SHOWN = 8_000  # characters of a log, where something fails
 _ANSWER = 60.0  # seconds for a command that runs to its end
 
@@ -29,14 +30,22 @@ _ENVIRONMENT = {**os.environ, "TCP_NODELAY": "1"}
 _running: list[Peer] = []
 
 
-def binary(name: str) -> str:
-    """Where a program of Orthanc or DCMTK is. pynetdicom installs commands of the same names beside Python,
-    so that only the system's folders are searched."""
+def binary(name: str, packages: str = "orthanc dcmtk") -> str:
+    """Where a program of these packages of Debian is. pynetdicom installs commands of the same names beside
+    Python, so that only the system's folders are searched."""
     beside_python = str(Path(sys.executable).parent)
     folders = [*os.environ.get("PATH", "").split(os.pathsep), *_SYSTEM_PATH.split(":")]
     path = shutil.which(name, path=os.pathsep.join(it for it in folders if it != beside_python))
     if path is None:
-        pytest.fail(f"{name} is not installed; install it with: apt-get install orthanc dcmtk", pytrace=False)
+        pytest.fail(f"{name} is not installed; install it with: apt-get install {packages}", pytrace=False)
+    return path
+
+
+def npm_package(name: str) -> Path:
+    """The folder of a package that ``make peers`` has installed."""
+    path = NODE_MODULES / name
+    if not path.is_dir():
+        pytest.fail(f"the npm package {name} is not installed; run: make peers", pytrace=False)
     return path
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import update
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.errors import StoreError
-from engine.events import Events, Stopping
+from engine.events import Events, OperatorActed, Stopping
 from engine.retrieve.outcome import SubOperations
 from engine.store.reader import opened
 from engine.store.rows import counters_text
@@ -199,3 +199,12 @@ async def test_a_task_is_told_of_while_it_is_under_way_and_once_more_when_it_is_
     assert "1 failed" in moving
     assert "Scheduled" in (await fragments.look())[f"state-{number}"]
     assert f"state-{number}" not in await fragments.look()
+
+
+async def test_a_task_that_began_and_ended_between_two_looks_is_told_of(desk: Reception) -> None:
+    office = desk.office
+    fragments = Fragments(office, Press(dt.UTC), Masking(shown=False))
+    number = desk.number_of("HELD")
+    assert f"state-{number}" not in await fragments.look()
+    office.events.tell(OperatorActed("otto", "127.0.0.1", "hold", (number,), permitted=True))
+    assert "Held" in (await fragments.look())[f"state-{number}"]

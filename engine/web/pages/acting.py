@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from engine.events import OperatorActed
 from engine.retrieve.task import RetrieveTask, Verb
-from engine.store import Done, forecast, operate, story_of
+from engine.store import Done, forecast, operate, tasks_numbered
 from engine.telling.masking import Masking
 from engine.waiting import Hold
 from engine.web.office import Office, Role, origin_of, require
@@ -72,6 +72,5 @@ def _foreseen(
     office: Office, verb: Verb, numbers: Sequence[int], masking: Masking
 ) -> tuple[list[RetrieveTask], dict[int, Hold], dict[int, Done]]:
     """The tasks that are there, what they wait for, and what the verb would come to on each."""
-    stories = (story_of(office.journal, number) for number in numbers)
-    tasks, waits = shown(office, [story.task for story in stories if story is not None], masking)
+    tasks, waits = shown(office, tasks_numbered(office.journal, numbers), masking)
     return tasks, waits, {one.task_id: one for one in forecast(office.journal, verb, numbers)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -10,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from engine.config import Config
+from engine.events import OperatorActed, TaskEnded, TaskHeld
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveTask
-from engine.store import Closure, story_of
+from engine.store import Closure, tasks_numbered
 from engine.telling.masking import Masking
 from engine.web.office import Office
 from engine.web.pages import charts
@@ -26,6 +28,8 @@ from engine.web.reading import read
 
 _PARTS = "overview_parts.html"
 _SHOWN = ("verdict", "counts", "rates", "nodes", "underway", "failures")
+_LATELY = 10.0  # seconds
+_MOST_CHANGED = 100
 _STREAM = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
@@ -118,27 +122,39 @@ async def listen(front: Front, request: Request) -> Response:
 
 
 class Fragments:
-    """What /live sends: the parts of the overview, and the states of tasks that are or were under way."""
+    """What /live sends: the parts of the overview, and the states of tasks that are under way or have changed
+    lately: one may begin and end between two looks, or before a page that shows it listens."""
 
     def __init__(self, office: Office, press: Press, masked: Masking) -> None:
         self._office = office
         self._press = press
         self._masked = masked
         self._under_way: dict[int, RetrieveTask] = {}
+        self._changed: dict[int, float] = {}  # by number, when, oldest first
+        office.events.listen(TaskEnded, lambda it: self._note(it.task.id))
+        office.events.listen(TaskHeld, lambda it: self._note(it.task.id))
+        office.events.listen(OperatorActed, lambda it: self._note(*it.tasks))
 
     async def look(self) -> Mapping[str, str]:
         """StoreError: the journal cannot be read."""
         seen = await read(look, self._office)
         now_under_way = {task.id: task for task in seen.under_way}
-        gone = [number for number in self._under_way if number not in now_under_way]
-        ended = await read(self._tasks, gone) if gone else []
+        others = (self._under_way.keys() | self._lately()) - now_under_way.keys()
+        changed = await read(tasks_numbered, self._office.journal, others) if others else []
         self._under_way = now_under_way
         view = view_of(self._office, seen, self._masked)
         made = {name: self._press.part(_PARTS, name, view) for name in _SHOWN}
-        for task in (*seen.under_way, *ended):
+        for task in (*seen.under_way, *changed):
             made[f"state-{task.id}"] = self._press.part("task_parts.html", "state", task)
         return made
 
-    def _tasks(self, numbers: list[int]) -> list[RetrieveTask]:
-        stories = (story_of(self._office.journal, number) for number in numbers)
-        return [story.task for story in stories if story is not None]
+    def _note(self, *numbers: int) -> None:
+        for number in numbers:
+            self._changed.pop(number, None)
+            self._changed[number] = time.monotonic()
+        while len(self._changed) > _MOST_CHANGED:
+            del self._changed[next(iter(self._changed))]
+
+    def _lately(self) -> set[int]:
+        since = time.monotonic() - _LATELY
+        return {number for number, at in self._changed.items() if at > since}
