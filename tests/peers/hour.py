@@ -1,6 +1,6 @@
 """``forefetch`` as if it had run for an hour: its charts have counts from before it began. For pictures.
 
-``python -m tests.peers.hour serve --config routes.yaml``
+``python tests/peers/hour.py serve --config routes.yaml``
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from unittest.mock import patch
 from engine.cli import main
 from engine.metrics.recent import Recent, Tally
 
-AS_IF_FOR_AN_HOUR = (sys.executable, "-m", "tests.peers.hour")
+AS_IF_FOR_AN_HOUR = (sys.executable, __file__)
 
 
 def _minute(number: int, ago: int) -> Tally:
