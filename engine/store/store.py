@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -118,9 +118,9 @@ class Store:
         """Whether an engine waits for this stand-in to close the journal."""
         return self._lock.wanted
 
-    def journal(self, message: NewMessage) -> Awaitable[Journaled]:
+    async def journal(self, message: NewMessage) -> Journaled:
         """Keep a message and its tasks (SCHEDULED), or find the first one of the same fingerprint."""
-        return self._writer.submit(messages.journal, message)
+        return await self._writer.run(messages.journal, message)
 
     async def keep_ack(
         self, message_id: int, ack: bytes, code: str, letter: NewLetter | None = None

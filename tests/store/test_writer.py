@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -109,7 +109,7 @@ async def test_nothing_is_returned_before_the_commit(tmp_path: Path) -> None:
 
     async with opened(tmp_path / "journal") as store:
         with listening("commit", wait):
-            call = asyncio.ensure_future(store.journal(message(1)))
+            call = asyncio.create_task(store.journal(message(1)))
             assert await asyncio.to_thread(committing.wait, LIMIT)
             await queued()
             assert not call.done()
@@ -311,12 +311,6 @@ async def test_after_close_every_call_is_refused(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "journal")
     await store.close()
     await store.close()
-    calls: tuple[Callable[[], Awaitable[object]], ...] = (
-        lambda: store.journal(message(1)),
-        lambda: store.waiting("pacs", 1),
-        lambda: store.claim(1),
-        store.recover,
-    )
-    for call in calls:
+    for call in (store.journal(message(1)), store.waiting("pacs", 1), store.claim(1), store.recover()):
         with pytest.raises(StoreError, match="closed"):
-            await call()
+            await call
