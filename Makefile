@@ -20,7 +20,7 @@ crash: $(READY)
 
 # Those tests of the MCP server in which the SDK has a part, with the lowest that pyproject.toml allows; make test
 # has the highest. It is put before that of .venv on the path, for the tests and the servers that they start.
-OF_SDK := $(foreach it,faults http queries result retrieve sdk server stdio tasks threads,tests/mcp/test_$(it).py)
+OF_SDK := $(foreach it,http queries result retrieve sdk server stdio tasks threads,tests/mcp/test_$(it).py)
 lowest: $(LOWEST)/.ready
 	PYTHONPATH=$(LOWEST) FOREFETCH_MCP_LOWEST=1 $(BIN)/pytest -m "not peers" $(OF_SDK)
 
