@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 from pydantic import Field
 
 from engine.dicom.node import Node
 from engine.errors import StoreError
-from engine.events import OperatorActed
-from engine.rollcall import call as ask
 from engine.store import Closure, Standing, is_running, standing
 from engine.store.hits import Hits, route_hits
 from engine.telling.content import Content
 from engine.telling.nodes import EchoAnswer, chosen, node_told, not_asked
 from engine.web.api.operation import Call
 from engine.web.api.parameters import Parameters
-from engine.web.office import Office, origin_of
+from engine.web.echo import echo
+from engine.web.office import Office
 from engine.web.reading import read
 from engine.web.rules import Told, tell
 
@@ -118,8 +116,7 @@ async def echo_nodes(call: Call) -> EchoAnswer:
     user = call.operator("echo")
     wanted = (await call.json(EchoQuery)).node.strip()
     asked = chosen(call.office.config, call.office.routes_file, wanted)
-    call.office.events.tell(OperatorActed(user.name, origin_of(call.request), "echo", (), permitted=True))
-    replies = await asyncio.to_thread(lambda: list(ask(asked)))
+    replies = await echo(call.office, call.request, user, asked)
     left_out = [] if wanted else not_asked(call.office.config, asked)
     return EchoAnswer(nodes=[node_told(reply) for reply in replies], not_asked=left_out)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 from typing import NamedTuple
 
@@ -12,12 +11,12 @@ from starlette.responses import Response
 
 from engine.config import Config
 from engine.dicom.node import Archive, Destination, Node
-from engine.events import OperatorActed
 from engine.retrieve.gate import Gate
 from engine.retrieve.policy import NodeRule
-from engine.rollcall import Callee, Kind, Reply, call, callees
+from engine.rollcall import Callee, Kind, Reply, callees
 from engine.store import Closure, Standing, standing
-from engine.web.office import Role, origin_of, require
+from engine.web.echo import echo
+from engine.web.office import Role, require
 from engine.web.pages.front import Front
 from engine.web.pages.wording import Word
 from engine.web.reading import read
@@ -90,9 +89,7 @@ async def ask(front: Front, request: Request) -> Response:
     asked = [it for it in callees(front.office.config) if _is_meant(it, kind, name)]
     if not asked:
         raise HTTPException(404, f"there is no {kind} {name} whose address is known in routes.yaml")
-    front.office.events.tell(OperatorActed(user.name, origin_of(request), "echo", (), permitted=True))
-    replies = await asyncio.to_thread(lambda: list(call(asked)))
-    return await _page(front, request, replies)
+    return await _page(front, request, await echo(front.office, request, user, asked))
 
 
 def _is_meant(callee: Callee, kind: str, name: str) -> bool:
