@@ -29,7 +29,7 @@ from sqlalchemy import (
 from engine.errors import StoreError
 from engine.store.dialect import Identity
 
-VERSION = 6
+VERSION = 7
 
 
 class UtcDateTime(TypeDecorator[dt.datetime]):
@@ -81,6 +81,7 @@ messages = Table(
     Column("ack", LargeBinary),
     Column("ack_code", Text),
     Column("acked_at", UtcDateTime),
+    Column("member_id", Identity),
     Index("messages_owed", "id", sqlite_where=OWED),
 )
 
@@ -120,6 +121,7 @@ tasks = Table(
     Column("outcome", Text),
     Column("choices", Text),
     Column("progress", Text),
+    Column("member_id", Identity),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Index("tasks_at_gate", "status", sqlite_where=AT_GATE),
@@ -235,10 +237,49 @@ outbox = Table(
     Column("give_up_at", UtcDateTime, nullable=False),
     Column("status", Text, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("member_id", Identity),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     # The oldest waiting letter of each address, without reading any letter.
     Index("outbox_waiting", "status", "host", "port", "id"),
+)
+
+# Engines on a shared journal, each from its start to its end. ``member_id`` of other tables is one of them: who
+# owes a message its application acknowledgment, carries out a task, delivers a letter.
+members = Table(
+    "members",
+    metadata,
+    Column("id", Identity, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("stand_in", Boolean, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("beat", Integer, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("left_at", UtcDateTime),
+    Column("lost_at", UtcDateTime),
+)
+
+# C-MOVEs that were let through in the last minutes at nodes that have a rate, with what they have sent.
+passages = Table(
+    "passages",
+    metadata,
+    Column("task_id", Identity, primary_key=True, autoincrement=False),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("archive", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("instances", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
+# How archives and destinations that have failed have been doing, for all who share the journal.
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("state", Text, nullable=False),
 )
 
 
