@@ -53,21 +53,21 @@ class Line:
     hold: Hold | None
 
 
-def holds(path: str | Path, config: Config, tasks: Iterable[RetrieveTask]) -> dict[int, Hold]:
+def holds(where: str | Path, config: Config, tasks: Iterable[RetrieveTask]) -> dict[int, Hold]:
     """By the number of each task that waits: what for. Tasks that only wait for their turn are left out.
 
     StoreError: there is no journal, or none that can be read.
     """
-    now, policy = _situation(path, config)
+    now, policy = _situation(where, config)
     found = ((task.id, _hold(task, now, policy)) for task in tasks)
     return {task_id: hold for task_id, hold in found if hold is not None}
 
 
-def lines(path: str | Path, config: Config, selection: Selection) -> list[Line]:
+def lines(where: str | Path, config: Config, selection: Selection) -> list[Line]:
     """What the waiting tasks of a selection wait for, the most frequent first. StoreError as for `holds`."""
-    now, policy = _situation(path, config)
+    now, policy = _situation(where, config)
     counted: dict[tuple[str, str, bool], Line] = {}
-    for queue in queues(path, selection):
+    for queue in queues(where, selection):
         alike = replace(
             queue.task, reason=queue.reason, not_before=queue.first_due, expires=queue.first_expiry
         )
@@ -128,11 +128,11 @@ def local(time: dt.datetime, zone: dt.tzinfo | None = None) -> str:
     return f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
-def _situation(path: str | Path, config: Config) -> tuple[Standing, Policy]:
+def _situation(where: str | Path, config: Config) -> tuple[Standing, Policy]:
     """Where nobody holds the journal nothing is under way, whatever was left behind. An engine's environment
     is not ours: what the switch holds is noted with the tasks."""
-    now = standing(path)
-    return now if is_taken(path) else _IDLE, config.policy(switch_on=True)
+    now = standing(where)
+    return now if is_taken(where) else _IDLE, config.policy(switch_on=True)
 
 
 def _hold(task: RetrieveTask, now: Standing, policy: Policy) -> Hold | None:

@@ -115,21 +115,21 @@ class TaskFilter(NamedTuple):
 
 
 def browse_messages(
-    path: str | Path, filter: MessageFilter, *, before: int | None = None, limit: int = 50
+    where: str | Path, filter: MessageFilter, *, before: int | None = None, limit: int = 50
 ) -> list[MessageRow]:
     """The newest messages of a filter, newest first; of those with a number less than ``before``. Blocks.
 
     StoreError: there is no such file, or it is no journal that this version can read.
     """
-    return search_messages(path, filter, before=before, limit=limit).rows
+    return search_messages(where, filter, before=before, limit=limit).rows
 
 
 def search_messages(
-    path: str | Path, filter: MessageFilter, *, before: int | None = None, limit: int = 50
+    where: str | Path, filter: MessageFilter, *, before: int | None = None, limit: int = 50
 ) -> Found:
     """The same, and how far it has looked."""
     sought = Sought(filter.patient, filter.accession)
-    with reading(path) as connection:
+    with reading(where) as connection:
         first, end = numbers_between(connection, filter.since, filter.until)
         end = end if before is None else min(end, before)
         query = select(*_COLUMNS).where(messages.c.id < end, *_conditions(filter))
@@ -147,19 +147,19 @@ def search_messages(
 
 
 def browse_tasks(
-    path: str | Path, filter: TaskFilter, *, before: int | None = None, limit: int = 50
+    where: str | Path, filter: TaskFilter, *, before: int | None = None, limit: int = 50
 ) -> list[RetrieveTask]:
     """The newest tasks of a filter, newest first; of those with a number less than ``before``. Blocks.
     StoreError as for `browse_messages`."""
-    return list_tasks(path, selected_by(path, filter), before=before, limit=limit)
+    return list_tasks(where, selected_by(where, filter), before=before, limit=limit)
 
 
-def selected_by(path: str | Path, filter: TaskFilter) -> Selection:
+def selected_by(where: str | Path, filter: TaskFilter) -> Selection:
     """What a filter selects, for all that asks for a selection. StoreError as for `browse_messages`."""
     asking = None
     if filter.accession:
         named = MessageFilter(accession=filter.accession)
-        asking = tuple(row.id for row in browse_messages(path, named, limit=_MOST_ASKING))
+        asking = tuple(row.id for row in browse_messages(where, named, limit=_MOST_ASKING))
     return Selection(
         statuses=filter.statuses,
         route=filter.route or None,
@@ -175,11 +175,11 @@ def selected_by(path: str | Path, filter: TaskFilter) -> Selection:
     )
 
 
-def kept_message(path: str | Path, id: int) -> Kept | None:
+def kept_message(where: str | Path, id: int) -> Kept | None:
     """A message; None where there is none with this number. StoreError as for `browse_messages`."""
     more = (messages.c.raw, messages.c.decision, messages.c.ack, messages.c.accept_ack)
     its_tasks = select(tasks).join(links, links.c.task_id == tasks.c.id).where(links.c.message_id == id)
-    with reading(path) as connection:
+    with reading(where) as connection:
         row = connection.execute(select(*_COLUMNS, *more).where(messages.c.id == id)).one_or_none()
         if row is None:
             return None

@@ -33,7 +33,7 @@ class Call:
         return Occasion("call", Number(self.number), NO_NUMBER)
 
 
-def ask(path: str | Path, request: RetrieveRequest, who: str) -> Call:
+def ask(where: str | Path, request: RetrieveRequest, who: str) -> Call:
     """Keep a call, with a task SCHEDULED now or one alike that is there already.
 
     StoreError: there is no journal, or it cannot be written.
@@ -54,26 +54,26 @@ def ask(path: str | Path, request: RetrieveRequest, who: str) -> Call:
         requests=(request,),
         meaning=Meaning(occasions=(call.occasion,)),
     )
-    with opened(path, read_only=False) as connection, connection.begin():
+    with opened(where, read_only=False) as connection, connection.begin():
         (kept,) = journal(connection, [(message,)])
     return Call(kept.message_id, call.number)
 
 
-def standing_of(path: str | Path, call: Call) -> RetrieveTask:
+def standing_of(where: str | Path, call: Call) -> RetrieveTask:
     """The task of a call as it stands. StoreError as for `ask`."""
-    with reading(path) as connection:
+    with reading(where) as connection:
         (task,) = tasks_of(connection, call.message_id)
     return task
 
 
-def take_back(path: str | Path, call: Call) -> Withdrawn:
+def take_back(where: str | Path, call: Call) -> Withdrawn:
     """Nobody waits for it any more: its task ends CANCELED, is canceled on the wire, or stays for others who
     want it too. StoreError as for `ask`."""
-    with opened(path, read_only=False) as connection, connection.begin():
+    with opened(where, read_only=False) as connection, connection.begin():
         return withdraw(connection, 0, (call.occasion,), dt.datetime.now(dt.UTC), _TAKEN_BACK)
 
 
-def keep_answer(path: str | Path, call: Call, text: str, code: str) -> None:
+def keep_answer(where: str | Path, call: Call, text: str, code: str) -> None:
     """What was said of it in the end, as the acknowledgment of a message is kept. StoreError as for `ask`."""
-    with opened(path, read_only=False) as connection, connection.begin():
+    with opened(where, read_only=False) as connection, connection.begin():
         keep_ack(connection, [(call.message_id, text.encode(), code, None)])

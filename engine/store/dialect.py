@@ -1,34 +1,20 @@
-"""Everything that depends on which database keeps the journal; PostgreSQL would be added here alone.
-
-SQLite is run so that a commit is on the disk when it returns: write-ahead log with ``synchronous=FULL``.
-"""
+"""What depends on the database that keeps the journal, for those who need not know which one it is."""
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Engine,
-    Insert,
-    Integer,
-    NullPool,
-    Table,
-    create_engine,
-    event,
-    func,
-)
+from sqlalchemy import BigInteger, ColumnElement, Connection, Engine, Insert, Integer, Table
 from sqlalchemy.exc import StatementError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from engine.store import sqlite
+from engine.store.place import is_shared
 
 T = TypeVar("T", str, bytes)
 
-_PAGES_AHEAD = 8000
-"""Pages (of 4 kB) that the log may have before they are copied into the file: commits wait meanwhile, and
-most pages are written again soon."""
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that holds the file."""
 
@@ -38,89 +24,115 @@ Identity = BigInteger().with_variant(Integer, "sqlite")
 PLACEHOLDER = {"sqlite": "?", "postgresql": "%s"}
 """How the driver's statements name a value by its position."""
 
-_CURES = {
-    "SQLITE_NOTADB": "it is a file of something else; name another one for the journal",
-    "SQLITE_BUSY": "another process holds it; is forefetch running on it already?",
-    "SQLITE_READONLY": "make the file and its directory writable for this user",
-    "SQLITE_CANTOPEN": "its directory must exist and be writable for this user",
-    "SQLITE_FULL": "free some space on the disk",
-    "SQLITE_IOERR": "look at the disk and at the system's log",
-    "SQLITE_CORRUPT": "stop forefetch and restore the file from a backup",
-}
+
+def open_engine(where: str | Path, *, read_only: bool = False, busy_timeout: float = BUSY_TIMEOUT) -> Engine:
+    """An engine on a journal. Nothing is opened before the first connection, which raises what `explain`
+    turns into words. StoreError: what a URL needs is not installed, or it is none."""
+    if is_shared(where):
+        from engine.store import postgresql
+
+        return postgresql.open_engine(str(where), read_only=read_only)
+    return sqlite.open_engine(Path(where), read_only=read_only, busy_timeout=busy_timeout)
 
 
-def open_engine(path: Path, *, read_only: bool = False, busy_timeout: float = BUSY_TIMEOUT) -> Engine:
-    """An engine on the file; one that may write creates it, readable for its owner alone.
+def for_a_moment(where: str | Path, *, read_only: bool) -> Engine:
+    """The same for those who come again and again, for which PostgreSQL's connections are kept."""
+    if is_shared(where):
+        from engine.store import postgresql
 
-    Nothing is opened before the first connection, which raises what `explain` turns into words.
-    """
-    if not read_only:
-        path.touch(mode=0o600)  # the journal holds whole messages, and so patient data
-    address = f"{path.resolve().as_uri()}?mode={'ro' if read_only else 'rw'}"
-
-    def connect() -> sqlite3.Connection:
-        # No isolation level: the driver must not begin transactions of its own. Used by one thread at a time.
-        connection = sqlite3.connect(
-            address, uri=True, timeout=busy_timeout, isolation_level=None, check_same_thread=False
-        )
-        try:
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute(f"PRAGMA wal_autocheckpoint = {_PAGES_AHEAD}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    # Parameters are patient data and would be in the text of every error.
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
-    begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"  # a reader that turns writer can be refused at once
-
-    @event.listens_for(engine, "begin")
-    def _(connection: Connection) -> None:
-        connection.connection.cursor().execute(begin)
-
-    return engine
+        return postgresql.pool(str(where), read_only=read_only)
+    return open_engine(where, read_only=read_only)
 
 
 def allow_readers(connection: Connection) -> None:
-    """Let others read while this connection writes. SQLite notes it in the file, so this comes after the
-    check that the file is ours; and only outside of a transaction."""
-    driver = connection.connection.driver_connection
-    if isinstance(driver, sqlite3.Connection):
-        driver.execute("PRAGMA journal_mode = WAL")
-
-
-def changes(connection: Connection) -> int:
-    """A number that differs from the last one where another connection has written to the database."""
-    if connection.dialect.name != "sqlite":
-        raise NotImplementedError
-    cursor = connection.connection.cursor()  # every message pays for this
-    (version,) = cursor.execute("PRAGMA data_version").fetchall()[0]
-    cursor.close()
-    return int(version)
-
-
-def rows_changed(connection: Connection) -> int:
-    """How many this connection has changed since it was opened: where it grows, something was written."""
-    driver = connection.connection.driver_connection
-    return driver.total_changes if isinstance(driver, sqlite3.Connection) else 0
+    """Let others read while this connection writes; outside of a transaction, and after the check that the
+    journal is ours."""
+    if connection.dialect.name == "sqlite":
+        sqlite.allow_readers(connection)
 
 
 def size_in_use(connection: Connection) -> int:
-    """Bytes of the database that hold something; those that were freed are used before it grows."""
-    if connection.dialect.name != "sqlite":
-        raise NotImplementedError
-    pages, free, size = (
-        int(connection.exec_driver_sql(f"PRAGMA {name}").scalar_one())
-        for name in ("page_count", "freelist_count", "page_size")
-    )
-    return (pages - free) * size
+    """Bytes of the journal that hold something; those that were freed are used before it grows."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.size_in_use(connection)
+    from engine.store import postgresql
+
+    return postgresql.size_in_use(connection)
+
+
+class Seal(NamedTuple):
+    """A transaction that is about to be committed: whether it has ``wrote`` anything, and by what the database
+    knows it, where that may have to be asked."""
+
+    wrote: bool
+    xid: str | None = None
+
+
+def begun(connection: Connection) -> int:
+    """To be called at the beginning of a transaction, for `seal` at its end."""
+    return sqlite.rows_changed(connection) if connection.dialect.name == "sqlite" else 0
+
+
+def seal(connection: Connection, begun: int) -> Seal:
+    """The last thing before a commit; on PostgreSQL with a ``ticket`` (`engine.store.members`) alone.
+    StoreError: this engine must not write."""
+    if connection.dialect.name == "sqlite":
+        return Seal(sqlite.rows_changed(connection) != begun)
+    if "ticket" not in connection.get_execution_options():
+        return Seal(False)
+    from engine.store import postgresql
+
+    xid = postgresql.seal(connection)
+    return Seal(xid is not None, xid)
+
+
+def was_committed(connection: Connection, sealed: Seal | None) -> bool:
+    """Whether a transaction is on the disk although its commit has failed: its answer may have been lost.
+    Blocks for some seconds where the database cannot be asked."""
+    if sealed is None or sealed.xid is None:
+        return False
+    from engine.store import postgresql
+
+    return postgresql.was_committed(connection.engine, sealed.xid) is True
+
+
+def is_broken(connection: Connection) -> bool:
+    """Whether it is of no use any more: the other side has gone."""
+    if connection.dialect.name == "sqlite":
+        return False
+    return connection.invalidated or bool(getattr(connection.connection.driver_connection, "closed", True))
+
+
+def again(connection: Connection, error: Exception) -> bool:
+    """Whether a transaction has got into another's way, and may succeed if it is tried again."""
+    if connection.dialect.name == "sqlite":
+        return False
+    from engine.store import postgresql
+
+    return postgresql.again(error)
+
+
+class _Place(FunctionElement[int]):
+    """Where something begins in a column, counted from 1; 0: nowhere."""
+
+    inherit_cache = True
+    type = Integer()
+
+
+@compiles(_Place)
+def _instr(element: _Place, compiler: Any, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)})"
+
+
+@compiles(_Place, "postgresql")
+def _position(element: _Place, compiler: Any, **options: Any) -> str:
+    column, sought = (compiler.process(it, **options) for it in element.clauses)
+    return f"position({sought} IN {column})"
 
 
 def contains(column: ColumnElement[T], sought: T) -> ColumnElement[bool]:
     """Whether these characters or bytes stand somewhere in a column, in just this case."""
-    return func.instr(column, sought) > 0
+    return _Place(column, sought) > 0
 
 
 def insert_unless_known(connection: Connection, table: Table) -> Insert:
@@ -139,8 +151,9 @@ def explain(error: Exception) -> str:
     cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
     if isinstance(cause, OSError):
         return f"{cause.strerror}; its directory must exist and be writable for this user"
-    name = getattr(cause, "sqlite_errorname", "")
-    if not name:
-        return type(cause).__name__  # its text might quote a message
-    cure = next((cure for code, cure in _CURES.items() if name.startswith(code)), "")
-    return f"{cause}; {cure}" if cure else str(cause)
+    told = sqlite.explain(cause)  # type: ignore[arg-type]
+    if told is None and type(cause).__module__.startswith("psycopg"):
+        from engine.store import postgresql
+
+        told = postgresql.explain(cause)
+    return told or type(cause).__name__  # its text might quote a message

@@ -26,12 +26,12 @@ class Hits(NamedTuple):
     by_route: Mapping[str, int]
 
 
-def route_hits(path: str | Path, *, newest: int = _NEWEST) -> Hits:
+def route_hits(where: str | Path, *, newest: int = _NEWEST) -> Hits:
     """Look at so many of the newest messages. Blocks. StoreError as for `list_tasks`."""
     query = select(messages.c.received_at, messages.c.decision).order_by(messages.c.id.desc()).limit(newest)
     counted: Counter[str] = Counter()
     looked, since = 0, None
-    with reading(path) as connection:
+    with reading(where) as connection:
         for row in connection.execution_options(yield_per=200).execute(query):
             looked, since = looked + 1, row.received_at
             with suppress(ValueError, AttributeError):  # what cannot be read has matched nothing

@@ -21,6 +21,7 @@ from engine.store import occasions, rapid, schema
 from engine.store.links import attach
 from engine.store.occasions import NO_EFFECT, NOTHING_WITHDRAWN, Effect, Withdrawn
 from engine.store.outbox import NewLetter, post
+from engine.store.owners import member_of, orphaned
 
 
 class NewMessage(NamedTuple):
@@ -79,7 +80,8 @@ class Unanswered:
 
 
 _DIGITS = re.compile("[0-9]+")
-_ADD = rapid.Insert(schema.messages, unless_known=["fingerprint"], without=["effect"])
+_ADD = rapid.Insert(schema.messages, unless_known=["fingerprint"], without=["effect", "member_id"])
+_ADD_OWNED = rapid.Insert(schema.messages, unless_known=["fingerprint"], without=["effect"])
 _SINCE = select(schema.messages.c.id).where(schema.messages.c.id >= bindparam("start"))
 _KNOWN = select(schema.messages).where(
     schema.messages.c.fingerprint.in_(bindparam("fingerprints", expanding=True))
@@ -92,7 +94,18 @@ _KEEP_EFFECT = (
     .where(schema.messages.c.id == bindparam("message"))
     .values(effect=bindparam("told"))
 )
-_UNANSWERED = select(schema.messages).where(schema.OWED).order_by(schema.messages.c.id)
+_OWED_BY_NOBODY = (
+    select(schema.messages.c.id)
+    .where(schema.OWED, orphaned(schema.messages.c.member_id))
+    .order_by(schema.messages.c.id)
+    .with_for_update(skip_locked=True)
+)
+_UNANSWERED = (
+    update(schema.messages)
+    .where(schema.messages.c.id.in_(_OWED_BY_NOBODY))
+    .values(member_id=bindparam("member"))
+    .returning(schema.messages)
+)
 _KEEP_ACK = rapid.Fill(schema.messages, ["ack", "ack_code", "acked_at"], unless="ack")
 _ACKS = select(schema.messages.c.id, schema.messages.c.ack).where(
     schema.messages.c.id.in_(bindparam("messages", expanding=True))
@@ -132,10 +145,16 @@ def _add(
     """Write those that are not known yet; in their order, each with its number."""
     ids = rapid.take_ids(connection, schema.messages, len(messages))
     numbered = list(zip(ids, messages, strict=True))
-    added = _ADD.run(connection, [_message_row(number, message, now) for number, message in numbered])
+    rows = [_message_row(number, message, now) for number, message in numbered]
+    owner = member_of(connection)
+    if owner is None:
+        added = _ADD.run(connection, rows)
+    else:
+        owned = [{**row, "member_id": owner if row["application_due"] else None} for row in rows]
+        added = _ADD_OWNED.run(connection, owned)
     if added == len(numbered):
         return numbered
-    new = set(connection.execute(_SINCE, {"start": ids.start}).scalars())
+    new = set(connection.execute(_SINCE, {"start": ids[0]}).scalars())
     return [(number, message) for number, message in numbered if number in new]
 
 
@@ -165,10 +184,12 @@ def keep_ack(
 
 
 def unanswered(connection: Connection) -> list[Unanswered]:
-    """Messages in enhanced mode whose application acknowledgment is still to come, oldest first."""
+    """Messages in enhanced mode whose application acknowledgment is still to come, and which no engine owes
+    that is alive, oldest first. They are owed by this one from now on."""
+    rows = connection.execute(_UNANSWERED, {"member": member_of(connection)}).all()
     return [
         Unanswered(row.id, row.raw, row.received_at, row.decision, _effect_of(row.effect))
-        for row in connection.execute(_UNANSWERED)
+        for row in sorted(rows, key=lambda row: row.id)
     ]
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, bindparam, func, select, update
+from sqlalchemy import Connection, Integer, Row, bindparam, func, or_, select, update
 
 from engine.errors import StoreError
-from engine.store.dialect import insert_unless_known
+from engine.store.dialect import Identity, insert_unless_known
+from engine.store.owners import member_of, orphaned
 from engine.store.schema import UtcDateTime, outbox
 
 
@@ -83,6 +84,19 @@ _DUE = (
     .order_by(outbox.c.due_at, outbox.c.id)
     .limit(bindparam("limit", type_=Integer))
 )
+_FREE = or_(outbox.c.member_id == bindparam("member", type_=Identity), orphaned(outbox.c.member_id))
+_TO_TAKE = _DUE.with_only_columns(outbox.c.id).where(_FREE).with_for_update(skip_locked=True)
+_TAKE = (
+    update(outbox)
+    .where(outbox.c.id.in_(_TO_TAKE), _WAITING)
+    .values(member_id=bindparam("member"))
+    .returning(outbox)
+)
+_FREE_ALL = (
+    update(outbox)
+    .where(_WAITING, outbox.c.member_id.is_not(None), orphaned(outbox.c.member_id))
+    .values(member_id=None)
+)
 _NEXT_DUE = select(func.min(outbox.c.due_at)).where(
     outbox.c.id.in_(_OLDEST), outbox.c.due_at > bindparam("after", type_=UtcDateTime)
 )
@@ -99,8 +113,18 @@ def post(connection: Connection, calls: Sequence[tuple[int, NewLetter]]) -> Sequ
 
 
 def due_letters(connection: Connection, now: dt.datetime, limit: int) -> list[Letter]:
-    """Of each address the oldest letter that waits, if it is due."""
-    return [letter(row) for row in connection.execute(_DUE, {"now": now, "limit": limit})]
+    """Of each address the oldest letter that waits, if it is due. On a shared journal it is this engine's to
+    deliver from then on; none of another engine's is among them."""
+    member = member_of(connection)
+    if member is None:
+        return [letter(row) for row in connection.execute(_DUE, {"now": now, "limit": limit})]
+    taken = connection.execute(_TAKE, {"now": now, "limit": limit, "member": member}).all()
+    return [letter(row) for row in sorted(taken, key=lambda row: (row.due_at, row.id))]
+
+
+def free(connection: Connection) -> None:
+    """Let others deliver what engines had in hand that are not alive any more."""
+    connection.execute(_FREE_ALL)
 
 
 def next_due(connection: Connection, after: dt.datetime) -> dt.datetime | None:
@@ -129,10 +153,14 @@ def give_up(connection: Connection, letter_id: int, reason: str) -> None:
 
 
 def _end_attempt(connection: Connection, letter_id: int, **changes: Any) -> None:
-    """Nothing happens to a letter that does not wait: a status is final, whoever comes late."""
+    """Nothing happens to a letter that does not wait, or that another engine has taken over: a status is
+    final, whoever comes late."""
     statement = _END_ATTEMPT.values(
-        attempts=outbox.c.attempts + 1, updated_at=dt.datetime.now(dt.UTC), **changes
+        attempts=outbox.c.attempts + 1, updated_at=dt.datetime.now(dt.UTC), member_id=None, **changes
     )
+    member = member_of(connection)
+    if member is not None:
+        statement = statement.where(outbox.c.member_id == member)
     connection.execute(statement, {"letter": letter_id})
 
 
@@ -159,6 +187,7 @@ def _row(message_id: int, letter: NewLetter, now: dt.datetime) -> dict[str, Any]
 def letter(row: Row[Any]) -> Letter:
     """The letter in a row of `outbox`; StoreError where its status is none of ours."""
     columns = dict(row._mapping)
+    del columns["member_id"]
     try:
         status = LetterStatus(columns.pop("status"))
     except ValueError as exc:

@@ -19,11 +19,11 @@ _BEGINNING = 65_536  # octets, in which a PID stands
 
 
 def patients_of(
-    path: str | Path, tasks: Sequence[RetrieveTask], default_charset: str
+    where: str | Path, tasks: Sequence[RetrieveTask], default_charset: str
 ) -> dict[int, PatientValues]:
     """By the number of each task: what its messages say of the patient, the IDs that it asks for, and those
     that were merged with them. StoreError as for `list_tasks`."""
-    with reading(path) as connection:
+    with reading(where) as connection:
         told = _told(connection, [task.id for task in tasks], default_charset)
         merged: dict[str, PatientValues] = {}
         found = {}
@@ -38,13 +38,13 @@ def patients_of(
 
 
 def patients_named(
-    path: str | Path, message_ids: Sequence[int], default_charset: str
+    where: str | Path, message_ids: Sequence[int], default_charset: str
 ) -> dict[int, PatientValues]:
     """By the number of each message: what its beginning says of the patient. StoreError as for
     `list_tasks`."""
     beginning = func.substr(messages.c.raw, 1, _BEGINNING).label("raw")
     asking = select(messages.c.id, beginning).where(messages.c.id.in_(message_ids))
-    with reading(path) as connection:
+    with reading(where) as connection:
         return {row.id: patient_values(row.raw, default_charset) for row in connection.execute(asking)}
 
 

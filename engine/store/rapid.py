@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Boolean, Connection, Dialect, LargeBinary, Select, Table, Update, func, select
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from engine.store.dialect import PLACEHOLDER, changes
+from engine.store import sqlite
+from engine.store.dialect import PLACEHOLDER
 
 MOST = 64
 """Rows, or keys, of one statement: SQLite takes 32,766 values, and the driver keeps every text's program."""
@@ -134,11 +135,18 @@ class Find:
         return str(whole.compile(dialect=dialect, compile_kwargs={"render_postcompile": True}))
 
 
-def take_ids(connection: Connection, table: Table, count: int) -> range:
-    """Numbers for so many new rows. They are given out here; the last one is asked for once a connection, and
-    again where another process has written meanwhile: it may have given out some as well. To be called in a
-    transaction that writes, so that none does until it ends. What one takes that is rolled back is lost."""
-    version = changes(connection)
+def take_ids(connection: Connection, table: Table, count: int) -> Sequence[int]:
+    """Numbers for so many new rows, in order. What one takes that is rolled back is lost.
+
+    SQLite's are given out here; the last one is asked for once a connection, and again where another process
+    has written meanwhile: it may have given out some as well. To be called in a transaction that writes, so
+    that none does until it ends. PostgreSQL's are those of its sequences: not in the order of commits.
+    """
+    if connection.dialect.name == "postgresql":
+        from engine.store import postgresql
+
+        return postgresql.take_numbers(connection, table.name, count)
+    version = sqlite.changes(connection)
     seen, last = connection.info.get(table.name, (None, 0))
     if seen != version:
         last = connection.execute(select(func.max(table.c.id))).scalar() or 0

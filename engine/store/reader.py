@@ -17,8 +17,9 @@ from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store import schema
 from engine.store.criteria import learn
-from engine.store.dialect import explain, open_engine
+from engine.store.dialect import explain, for_a_moment
 from engine.store.outbox import Letter, LetterStatus, letter
+from engine.store.place import is_shared, told
 from engine.store.rows import task
 from engine.store.schema import links, messages, outbox, tasks
 from engine.store.selection import EVERY, Selection
@@ -26,7 +27,7 @@ from engine.store.story import Line, lines_of
 
 
 def list_tasks(
-    path: str | Path, selection: Selection = EVERY, *, before: int | None = None, limit: int = 50
+    where: str | Path, selection: Selection = EVERY, *, before: int | None = None, limit: int = 50
 ) -> list[RetrieveTask]:
     """The newest tasks of a selection, newest first; of those with a number less than ``before``.
 
@@ -35,50 +36,50 @@ def list_tasks(
     query = select(tasks).where(*selection.conditions()).order_by(tasks.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(tasks.c.id < before)
-    with reading(path) as connection:
+    with reading(where) as connection:
         return [task(row) for row in connection.execute(query)]
 
 
-def tasks_numbered(path: str | Path, numbers: Collection[int]) -> list[RetrieveTask]:
+def tasks_numbered(where: str | Path, numbers: Collection[int]) -> list[RetrieveTask]:
     """Those of these tasks that there are, oldest first. StoreError as for `list_tasks`."""
     query = select(tasks).where(tasks.c.id.in_(numbers)).order_by(tasks.c.id)
-    with reading(path) as connection:
+    with reading(where) as connection:
         return [task(row) for row in connection.execute(query)]
 
 
-def numbers_of(path: str | Path, selection: Selection) -> list[int]:
+def numbers_of(where: str | Path, selection: Selection) -> list[int]:
     """The numbers of all tasks of a selection, oldest first. StoreError as for `list_tasks`."""
     query = select(tasks.c.id).where(*selection.conditions()).order_by(tasks.c.id)
-    with reading(path) as connection:
+    with reading(where) as connection:
         return list(connection.execute(query).scalars())
 
 
-def count_tasks(path: str | Path, selection: Selection = EVERY) -> dict[TaskStatus, int]:
+def count_tasks(where: str | Path, selection: Selection = EVERY) -> dict[TaskStatus, int]:
     """How many tasks of a selection have each status, zeros included. StoreError as for `list_tasks`."""
     # By the column itself SQLite would read row after row in the order of an index
     status = tasks.c.status.concat(literal_column("''"))
     query = select(status, func.count()).where(*selection.conditions()).group_by(status)
-    with reading(path) as connection:
+    with reading(where) as connection:
         found = {name: number for name, number in connection.execute(query)}  # noqa: C416  types of rows
     return {status: found.get(status.value, 0) for status in TaskStatus}
 
 
-def count_messages(path: str | Path, control_id: str) -> int:
+def count_messages(where: str | Path, control_id: str) -> int:
     """How many messages with this MSH-10 are kept. StoreError as for `list_tasks`."""
     query = select(func.count()).where(messages.c.control_id == control_id)
-    with reading(path) as connection:
+    with reading(where) as connection:
         return connection.execute(query).scalar_one()
 
 
 def list_letters(
-    path: str | Path, *, statuses: Collection[LetterStatus] = (), limit: int = 50
+    where: str | Path, *, statuses: Collection[LetterStatus] = (), limit: int = 50
 ) -> list[Letter]:
     """The newest letters of the outbox, newest first; of these statuses where given. StoreError as for
     `list_tasks`."""
     query = select(outbox).order_by(outbox.c.id.desc()).limit(limit)
     if statuses:
         query = query.where(outbox.c.status.in_([status.value for status in statuses]))
-    with reading(path) as connection:
+    with reading(where) as connection:
         if not inspect(connection).has_table(outbox.name):
             return []  # schema 1, and nothing has written it since
         return [letter(row) for row in connection.execute(query)]
@@ -106,7 +107,7 @@ class Story:
     children: tuple[RetrieveTask, ...]
 
 
-def story_of(path: str | Path, task_id: int) -> Story | None:
+def story_of(where: str | Path, task_id: int) -> Story | None:
     """The whole story of a task; None where there is no such task. StoreError as for `list_tasks`."""
     asking = (
         select(messages)
@@ -114,7 +115,7 @@ def story_of(path: str | Path, task_id: int) -> Story | None:
         .where(links.c.task_id == task_id)
         .order_by(messages.c.id)
     )
-    with reading(path) as connection:
+    with reading(where) as connection:
         row = connection.execute(select(tasks).where(tasks.c.id == task_id)).one_or_none()
         if row is None:
             return None
@@ -135,25 +136,25 @@ def story_of(path: str | Path, task_id: int) -> Story | None:
 
 
 @contextmanager
-def reading(path: str | Path) -> Iterator[Connection]:
+def reading(where: str | Path) -> Iterator[Connection]:
     """A transaction that only reads, beside whatever an engine writes. StoreError as for `list_tasks`."""
-    with opened(path, read_only=True) as connection, connection.begin():
+    with opened(where, read_only=True) as connection, connection.begin():
         learn(connection)
         yield connection
 
 
 @contextmanager
-def opened(path: str | Path, *, read_only: bool) -> Iterator[Connection]:
+def opened(where: str | Path, *, read_only: bool) -> Iterator[Connection]:
     """A connection to a journal that an engine may be writing, outside of any transaction. StoreError as for
     `list_tasks`, also for what goes wrong while it is used."""
-    if not Path(path).exists():
-        raise StoreError(f"there is no journal {path}; `forefetch serve` creates it, or name another file")
+    if not is_shared(where) and not Path(where).exists():
+        raise StoreError(f"there is no journal {where}; `forefetch serve` creates it, or name another file")
     try:
-        with open_engine(Path(path), read_only=read_only).connect() as connection:
+        with for_a_moment(where, read_only=read_only).connect() as connection:
             with connection.begin():
                 schema.check(connection)
             yield connection
     except (OSError, SQLAlchemyError, sqlite3.Error) as exc:
-        raise StoreError(f"journal {path}: {explain(exc)}") from exc
+        raise StoreError(f"journal {told(where)}: {explain(exc)}") from exc
     except StoreError as exc:
-        raise StoreError(f"journal {path}: {exc}") from exc
+        raise StoreError(f"journal {told(where)}: {exc}") from exc

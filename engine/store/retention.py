@@ -89,9 +89,9 @@ _OF_MESSAGES = [
 _OF_TASKS = [delete(story).where(story.c.task_id.in_(_TASKS)), delete(tasks).where(tasks.c.id.in_(_TASKS))]
 
 
-def stock(path: str | Path) -> Stock:
+def stock(where: str | Path) -> Stock:
     """What a journal holds now, beside whatever an engine writes. StoreError as for `list_tasks`."""
-    with reading(path) as connection:
+    with reading(where) as connection:
         count = connection.execute(select(func.count()).select_from(messages)).scalar_one()
         return Stock(count, size_in_use(connection))
 

@@ -29,7 +29,7 @@ _COUNTERS: TypeAdapter[SubOperations | None] = TypeAdapter(SubOperations | None,
 _CHOICES: TypeAdapter[tuple[Choice, ...]] = TypeAdapter(tuple[Choice, ...], config=_CONFIG)
 _TEXTS: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...], config=_CONFIG)
 
-NOT_YET = ("missing", "outcome", "choices", "progress", "began_at", "expires_at")
+NOT_YET = ("missing", "outcome", "choices", "progress", "member_id", "began_at", "expires_at")
 """The columns in which a task has nothing before its first attempt."""
 
 

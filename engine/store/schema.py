@@ -283,8 +283,15 @@ breakers = Table(
 )
 
 
+_ONE_AT_A_TIME = (
+    f"SELECT pg_advisory_xact_lock({0x464F5245})"  # engines that start together on a new database
+)
+
+
 def prepare(connection: Connection) -> None:
     """Create the tables in an empty database; in any other `check` it, and that it may be written."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(_ONE_AT_A_TIME)
     if inspect(connection).get_table_names():
         check(connection)
         # SQLite opens a write-protected file without a word and refuses only the first write.

@@ -52,7 +52,7 @@ class Standing:
     closures: tuple[Closure, ...]
 
 
-def standing(path: str | Path) -> Standing:
+def standing(where: str | Path) -> Standing:
     """What goes on now, as far as the journal knows. StoreError as for `list_tasks`."""
     under_way = tasks.c.status == TaskStatus.IN_PROGRESS.value
     archives = select(tasks.c.archive, func.count()).where(under_way).group_by(tasks.c.archive)
@@ -61,7 +61,7 @@ def standing(path: str | Path) -> Standing:
         .where(under_way, tasks.c.kind == "study")
         .group_by(tasks.c.destination)
     )
-    with reading(path) as connection:
+    with reading(where) as connection:
         shut = [
             Closure(row.scope, row.name, row.gate, row.reason, row.until)
             for row in connection.execute(select(closures))
@@ -74,7 +74,7 @@ def _counts(connection: Connection, query: Select[tuple[Any, ...]]) -> dict[str,
     return {name: count for name, count in connection.execute(query)}  # noqa: C416  dict() has no type for rows
 
 
-def queue_depths(path: str | Path) -> dict[tuple[TaskStatus, str], int]:
+def queue_depths(where: str | Path) -> dict[tuple[TaskStatus, str], int]:
     """How many tasks that are not final there are, by status and archive: from an index, whatever has ended.
     StoreError as for `list_tasks`."""
     query = (
@@ -82,11 +82,11 @@ def queue_depths(path: str | Path) -> dict[tuple[TaskStatus, str], int]:
         .where(tasks.c.status.in_((*_WAITING, TaskStatus.IN_PROGRESS.value)))
         .group_by(tasks.c.status, tasks.c.archive)
     )
-    with reading(path) as connection:
+    with reading(where) as connection:
         return {(TaskStatus(status), archive): count for status, archive, count in connection.execute(query)}
 
 
-def count_causes(path: str | Path, selection: Selection = EVERY) -> dict[tuple[TaskStatus, Cause], int]:
+def count_causes(where: str | Path, selection: Selection = EVERY) -> dict[tuple[TaskStatus, Cause], int]:
     """How many of a selection ended FAILED, WARNING or CANCELED, by their cause, the most frequent first.
     StoreError as for `list_tasks`."""
     number = func.count()
@@ -96,7 +96,7 @@ def count_causes(path: str | Path, selection: Selection = EVERY) -> dict[tuple[T
         .group_by(tasks.c.status, tasks.c.cause)
         .order_by(number.desc(), tasks.c.cause)
     )
-    with reading(path) as connection:
+    with reading(where) as connection:
         return {
             (TaskStatus(status), Cause(cause)): count for status, cause, count in connection.execute(query)
         }
@@ -114,7 +114,7 @@ class Queue:
     first_expiry: dt.datetime | None
 
 
-def queues(path: str | Path, selection: Selection = EVERY) -> list[Queue]:
+def queues(where: str | Path, selection: Selection = EVERY) -> list[Queue]:
     """SCHEDULED and HELD tasks of a selection, put together where the gates see no difference. StoreError as
     for `list_tasks`."""
     kinds = (*_ALIKE_TO_GATES, tasks.c.failures > 0, tasks.c.due_at > dt.datetime.now(dt.UTC))
@@ -132,7 +132,7 @@ def queues(path: str | Path, selection: Selection = EVERY) -> list[Queue]:
         .subquery()
     )
     query = select(tasks, alike).join(alike, tasks.c.id == alike.c.newest).order_by(alike.c.number.desc())
-    with reading(path) as connection:
+    with reading(where) as connection:
         return [
             Queue(
                 task(row),

@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
 from engine.events import Events, GateClosed, GateOpened
+from engine.retrieve.breaker import Breaker
 from engine.retrieve.outcome import Outcome, SubOperations
 from engine.retrieve.task import Choice, RetrieveRequest, RetrieveTask
-from engine.store import gates, messages, occasions, outbox, queue, retention, schema, tasks
-from engine.store.criteria import learn
-from engine.store.dialect import BUSY_TIMEOUT, allow_readers, changes, explain, open_engine
+from engine.store import (
+    admission,
+    gates,
+    members,
+    messages,
+    occasions,
+    outbox,
+    queue,
+    retention,
+    sqlite,
+    tasks,
+    traffic,
+)
+from engine.store.admission import Applicant, TurnedAway
+from engine.store.dialect import BUSY_TIMEOUT, explain
 from engine.store.gates import Used
-from engine.store.lock import JournalLock
 from engine.store.messages import Journaled, NewMessage, Unanswered
+from engine.store.opening import Heard, Opened, open_journal
 from engine.store.outbox import Letter, NewLetter
+from engine.store.place import told
 from engine.store.queue import EVERYTHING, Sieve
 from engine.store.retention import Pruned
+from engine.store.traffic import Node, Situation
 from engine.store.writer import Writer, each
 
 _WAITING = each(queue.waiting)
@@ -42,9 +57,15 @@ _NEXT_EXPIRY = each(gates.next_expiry)
 _USED = each(gates.used)
 _CLOSE_GATE = each(gates.close_gate)
 _OPEN_GATE = each(gates.open_gate)
-_CHANGES = each(changes)
+_CHANGES = each(sqlite.changes)
 _TO_CANCEL = each(tasks.to_cancel)
 _RECOVER = each(tasks.recover)
+_TAKE_OVER = each(tasks.take_over)
+_STRAYS = each(tasks.strays)
+_SITUATION = each(traffic.situation)
+_CORRECT = each(traffic.correct)
+_CHANGE_BREAKER = each(traffic.change_breaker)
+_NAME_ADDRESS = each(members.name_address)
 _TASKS_OF = each(tasks.tasks_of)
 _OPEN_TASKS_OF = each(tasks.open_tasks_of)
 _SETTLED_BY = each(tasks.settled_by)
@@ -72,51 +93,56 @@ class Store:
     nothing that could still be lost. A call whose waiter is cancelled is carried out all the same.
     """
 
-    def __init__(
-        self, engine: Engine, writer: Writer, reader: Writer, lock: JournalLock, events: Events
-    ) -> None:
-        self._engine = engine
+    def __init__(self, where: str | Path, opened: Opened, events: Events) -> None:
+        self._where = where
+        self._opened = opened
         self._events = events
-        self._writer = writer
-        self._reader = reader
-        self._lock = lock
+        self._writer = Writer(opened.writer, events=events, ticket=opened.ticket)
+        self._reader = Writer(opened.reader, name="journal-reads")
 
     @classmethod
     def open(
         cls,
-        path: str | Path,
+        where: str | Path,
         *,
         busy_timeout: float = BUSY_TIMEOUT,
         stand_in: bool = False,
         events: Events | None = None,
     ) -> Self:
-        """Open the journal; create the file, not its directory, where there is none. ``stand_in``: only until
-        an engine wants it (`wanted`). ``events`` are told of transactions and gates.
+        """Open the journal; create a file, not its directory, or the tables of a database, where there are
+        none. ``stand_in``: only until an engine wants it (`wanted`). ``events`` are told of transactions and
+        gates.
 
         Blocks for up to ``busy_timeout`` seconds while another process holds the file, and for as long as a
-        stand-in needs to let go. StoreError says why the file is not usable, and the cure.
+        stand-in needs to let go. StoreError says why it is not usable, and the cure.
         """
         try:
-            engine = open_engine(Path(path), busy_timeout=busy_timeout)
-            lock = JournalLock(Path(path), stand_in=stand_in)
-            try:
-                connection = _prepared(engine)
-                reader = _beside(connection, Path(path), busy_timeout)
-            except BaseException:
-                lock.release()
-                raise
+            opened = open_journal(where, busy_timeout=busy_timeout, stand_in=stand_in)
         except (OSError, SQLAlchemyError, sqlite3.Error) as exc:
-            raise StoreError(f"journal {path}: {explain(exc)}") from exc
+            raise StoreError(f"journal {told(where)}: {explain(exc)}") from exc
         except StoreError as exc:
-            raise StoreError(f"journal {path}: {exc}") from exc
-        events = events or Events()
-        writer = Writer(connection, events=events)
-        return cls(engine, writer, Writer(reader, name="journal-reads"), lock, events)
+            raise StoreError(f"journal {told(where)}: {exc}") from exc
+        return cls(where, opened, events or Events())
+
+    @property
+    def shared(self) -> bool:
+        """Whether other engines may be at work on it."""
+        return self._opened.pulse is not None
+
+    @property
+    def member_id(self) -> int | None:
+        """The number of this engine among those that share the journal; another one after it was lost."""
+        return None if self._opened.pulse is None else self._opened.pulse.member_id
+
+    def listen(self, heard: Callable[[Heard], None]) -> None:
+        """Have it called in this event loop with what is heard of the engines that share the journal, which
+        begins with everything; never, where none do."""
+        self._opened.ear.listen(asyncio.get_running_loop(), heard)
 
     @property
     def wanted(self) -> bool:
         """Whether an engine waits for this stand-in to close the journal."""
-        return self._lock.wanted
+        return self._opened.wanted
 
     async def journal(self, message: NewMessage) -> Journaled:
         """Keep a message and its tasks (SCHEDULED), or find the first one of the same fingerprint."""
@@ -160,6 +186,39 @@ class Store:
         """
         return await self._writer.run(_CLAIM, task_id, seen)
 
+    async def enter(self, applicant: Applicant) -> RetrieveTask | TurnedAway | None:
+        """Claim a task of a shared journal, as far as what all engines have under way lets it through."""
+        return await self._writer.run(admission.admit_all, applicant)
+
+    async def situation(self) -> Situation:
+        """What goes on at archives and destinations, of all engines."""
+        return await self._reader.run(_SITUATION)
+
+    async def correct(self, task_id: int, attempt: int, instances: int) -> None:
+        """For the rates of a shared journal: so many were sent by an attempt that was let through."""
+        await self._writer.run(_CORRECT, task_id, attempt, instances)
+
+    async def change_breaker(
+        self, node: Node, change: Callable[[Breaker, dt.datetime], Breaker]
+    ) -> tuple[Breaker, Breaker]:
+        """Change how a node has been doing by what all engines know (and the time of the database); what that
+        was before, and is. ``change`` is called in the thread of the journal."""
+        return await self._writer.run(_CHANGE_BREAKER, node, change)
+
+    async def take_over(self, lost: Collection[int] = ()) -> list[int]:
+        """These engines are taken for dead: what they, or others that are not alive, had under way goes on.
+        The tasks that are SCHEDULED again, or have ended CANCELED."""
+        return await self._writer.run(_TAKE_OVER, lost)
+
+    async def strays(self) -> list[tuple[int, int]]:
+        """The tasks of a shared journal that are under way in this engine's name, each with its attempt."""
+        return await self._writer.run(_STRAYS)
+
+    async def name_address(self, address: str) -> None:
+        """Tell the others where this engine listens for HL7 messages."""
+        if self.shared:
+            await self._writer.run(_NAME_ADDRESS, address)
+
     async def note_progress(self, counted: Mapping[int, SubOperations]) -> None:
         """How far the C-MOVEs of these tasks (by number) have come, for those who look at them."""
         await self._writer.run(_NOTE_PROGRESS, counted)
@@ -173,49 +232,73 @@ class Store:
         return await self._reader.run(_NEWEST)
 
     async def unanswered(self) -> list[Unanswered]:
-        """Messages in enhanced mode that are still owed their application acknowledgment."""
-        return await self._reader.run(_UNANSWERED)
+        """Messages in enhanced mode that are still owed their application acknowledgment, by no other engine
+        that is alive: from now on by this one."""
+        return await self._writer.run(_UNANSWERED)
 
     async def identifiers(self, patient_id: str, authority: str) -> tuple[str, ...]:
         """Every ID that merges have made one with this patient's, the given one first."""
         return await self._reader.run(_IDENTIFIERS, patient_id, authority)
 
     async def finish(
-        self, task_id: int, outcome: Outcome, seen: dt.datetime | None = None
+        self,
+        task_id: int,
+        outcome: Outcome,
+        seen: dt.datetime | None = None,
+        *,
+        attempt: int | None = None,
     ) -> tuple[int, ...] | None:
         """End a task. Returns the messages all of whose tasks have ended with it.
 
         None, and nothing is changed: `TRANSITIONS` does not allow it, for instance because it has ended.
+
+        Here and below, with ``attempt`` (`RetrieveTask.attempts`) also where that is not what is under way:
+        another engine has taken it over.
         """
-        return await self._writer.run(_FINISH, task_id, outcome, seen)
+        return await self._writer.run(_FINISH, task_id, outcome, seen, attempt)
 
     async def settled_by(self, task_id: int) -> tuple[int, ...]:
         """The messages of a task all of whose tasks have ended."""
         return await self._reader.run(_SETTLED_BY, task_id)
 
     async def resolve(
-        self, task_id: int, outcome: Outcome, choices: Sequence[Choice], found: Sequence[RetrieveRequest]
+        self,
+        task_id: int,
+        outcome: Outcome,
+        choices: Sequence[Choice],
+        found: Sequence[RetrieveRequest],
+        *,
+        attempt: int | None = None,
     ) -> tuple[list[RetrieveTask], tuple[int, ...]] | None:
         """End a question and add its children, without those that another C-MOVE of the message covers.
 
         Returns the new children and the messages all of whose tasks have ended; None as for `finish`.
         """
-        return await self._writer.run(_RESOLVE, task_id, outcome, choices, found)
+        return await self._writer.run(_RESOLVE, task_id, attempt, outcome, choices, found)
 
-    async def release(self, task_id: int, reason: str, due: dt.datetime | None = None) -> bool:
+    async def release(
+        self, task_id: int, reason: str, due: dt.datetime | None = None, *, attempt: int | None = None
+    ) -> bool:
         """IN_PROGRESS back to SCHEDULED, not before ``due``; the attempt does not count as a failure. False,
         and nothing is changed: it is to be canceled, or is not IN_PROGRESS."""
-        return await self._writer.run(_RELEASE, task_id, reason, due)
+        return await self._writer.run(_RELEASE, task_id, attempt, reason, due)
 
     async def reschedule(
-        self, task_id: int, outcome: Outcome, due: dt.datetime, reason: str, missing: Sequence[str] = ()
+        self,
+        task_id: int,
+        outcome: Outcome,
+        due: dt.datetime,
+        reason: str,
+        missing: Sequence[str] = (),
+        *,
+        attempt: int | None = None,
     ) -> list[int] | None:
         """IN_PROGRESS back to SCHEDULED, for another attempt at ``due``; ``missing``: only these series.
 
         Returns the messages that wait for it. None, and nothing is changed: it is to be canceled, or is not
         IN_PROGRESS.
         """
-        return await self._writer.run(_RESCHEDULE, task_id, outcome, due, reason, missing)
+        return await self._writer.run(_RESCHEDULE, task_id, attempt, outcome, due, reason, missing)
 
     async def hold(
         self,
@@ -266,6 +349,8 @@ class Store:
 
     async def changes(self) -> int:
         """A number that differs from the last one where another process has written to the journal."""
+        if self.shared:
+            return self._opened.ear.heard
         return await self._writer.run(_CHANGES)
 
     async def to_cancel(self) -> list[int]:
@@ -289,8 +374,9 @@ class Store:
         await self._writer.run(outbox.post, message_id, letter)
 
     async def due_letters(self, now: dt.datetime, limit: int) -> list[Letter]:
-        """Of each address the oldest waiting letter, if it is due; at most ``limit``, the first due first."""
-        return await self._reader.run(_DUE_LETTERS, now, limit)
+        """Of each address the oldest waiting letter, if it is due and no other engine delivers it; at most
+        ``limit``, the first due first."""
+        return await (self._writer if self.shared else self._reader).run(_DUE_LETTERS, now, limit)
 
     async def next_letter_due(self, after: dt.datetime) -> dt.datetime | None:
         """When, after an instant, the oldest waiting letter of some address will be due first."""
@@ -319,31 +405,7 @@ class Store:
         return await self._writer.run(_PRUNE, after, before, touched, most)
 
     async def close(self) -> None:
-        """Carry out what is queued and close the file. Every later call raises StoreError."""
+        """Carry out what is queued and close it. Every later call raises StoreError."""
         await self._reader.close()
-        await self._writer.close()  # the last: it tidies the file up
-        self._engine.dispose()
-        self._lock.release()
-
-
-def _prepared(engine: Engine) -> Connection:
-    """A connection to the journal, its schema made or checked."""
-    connection = engine.connect()
-    try:
-        with connection.begin():
-            schema.prepare(connection)
-            learn(connection)
-        allow_readers(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _beside(connection: Connection, path: Path, busy_timeout: float) -> Connection:
-    """Another connection, which only reads."""
-    try:
-        return open_engine(path, read_only=True, busy_timeout=busy_timeout).connect()
-    except BaseException:
-        connection.close()
-        raise
+        await self._writer.close()  # the last: it tidies a file up
+        await asyncio.to_thread(self._opened.close)

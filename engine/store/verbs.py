@@ -39,7 +39,7 @@ class Done:
     text: str
 
 
-def operate(path: str | Path, verb: Verb, task_ids: Sequence[int], who: str) -> list[Done]:
+def operate(where: str | Path, verb: Verb, task_ids: Sequence[int], who: str) -> list[Done]:
     """Do it to each of these tasks, some hundreds in one transaction. ``who`` goes into their stories.
 
     Blocks as long again as it takes, so that an engine can write in between. StoreError: there is no such
@@ -48,7 +48,7 @@ def operate(path: str | Path, verb: Verb, task_ids: Sequence[int], who: str) -> 
     numbers = list(dict.fromkeys(task_ids))
     done: list[Done] = []
     try:
-        with opened(path, read_only=False) as connection:
+        with opened(where, read_only=False) as connection:
             for start in range(0, len(numbers), _AT_ONCE):
                 began = time.monotonic()
                 with connection.begin():
@@ -62,10 +62,10 @@ def operate(path: str | Path, verb: Verb, task_ids: Sequence[int], who: str) -> 
     return done
 
 
-def forecast(path: str | Path, verb: Verb, task_ids: Sequence[int]) -> list[Done]:
+def forecast(where: str | Path, verb: Verb, task_ids: Sequence[int]) -> list[Done]:
     """What it would come to on each of these tasks as they stand now; nothing is done. For some hundreds.
     Blocks. StoreError as for `operate`."""
-    with reading(path) as connection:
+    with reading(where) as connection:
         found = list(_judged(connection, verb, list(dict.fromkeys(task_ids))))
     return [Done(number, change is not None, text) for number, _, change, text in found]
 

@@ -11,17 +11,22 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, NamedTuple, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, TypeVarTuple
 
 from sqlalchemy import Connection
 
 from engine.errors import StoreError
 from engine.events import Committed, Events
-from engine.store.dialect import explain, rows_changed
+from engine.store.dialect import Seal, again, begun, explain, is_broken, seal, was_committed
 
+if TYPE_CHECKING:
+    from engine.store.owners import Ticket
+
+_ATTEMPTS = 5  # of a call that gets into the way of another engine's
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
 
@@ -43,6 +48,15 @@ class _Call(NamedTuple):
     future: asyncio.Future[Any]
 
 
+@dataclass(slots=True)
+class _Tried:
+    """How far a transaction has come. ``sealed``: all but its commit was done."""
+
+    results: list[Any] = field(default_factory=list)
+    operation_failed: bool = False
+    sealed: Seal | None = None
+
+
 class Writer:
     """Runs operations for one event loop; at most ``batch_limit`` share a transaction. As many are queued as
     there are callers that wait."""
@@ -54,12 +68,14 @@ class Writer:
         batch_limit: int = 256,
         name: str = "journal",
         events: Events | None = None,
+        ticket: Callable[[], Ticket] | None = None,
     ) -> None:
-        """``events`` are told of each transaction that changed something, or failed: one that had nothing to
+        """``ticket`` gives each transaction of a shared journal its own. ``events`` are told of each transaction that changed something, or failed: one that had nothing to
         write goes well on a full disk too."""
         self._connection = connection
         self._batch_limit = batch_limit
         self._events = events
+        self._ticket = ticket
         self._gathered: list[_Call] = []  # by the event loop
         self._left: list[_Call] = []  # by the thread, for the next transaction
         self._queue: SimpleQueue[list[_Call]] = SimpleQueue()  # an empty list, the last entry: closed
@@ -129,24 +145,37 @@ class Writer:
     def _attempt(self, batch: list[_Call]) -> list[Any]:
         """One result or StoreError a call. Where one call is at fault, the others are run again without it;
         where the transaction is, nobody's work is kept."""
-        operation_failed = False
-        try:
-            with self._connection.begin():
-                before = rows_changed(self._connection)
-                try:
-                    results = self._perform(batch)
-                except Exception:
-                    operation_failed = True
-                    raise
-                changes = rows_changed(self._connection) != before
-            self._wrote |= changes
-            return results
-        except Exception as exc:  # noqa: BLE001 - a waiter must hear of everything that goes wrong here
-            if not operation_failed:
-                self._connection.invalidate()  # may be left in the transaction; the next one opens another
-            if not operation_failed or len(batch) == 1:
-                return [_store_error(exc) for _ in batch]
+        for attempt in range(_ATTEMPTS):
+            tried = _Tried()
+            try:
+                return self._transact(batch, tried)
+            except Exception as exc:  # noqa: BLE001  a waiter must hear of everything that goes wrong here
+                if tried.sealed is not None and was_committed(self._connection, tried.sealed):
+                    self._connection.invalidate()
+                    self._wrote = True
+                    return tried.results
+                if not tried.operation_failed or is_broken(self._connection):
+                    self._connection.invalidate()  # may be left in the transaction; the next opens another
+                    return [_store_error(exc) for _ in batch]
+                if len(batch) > 1:
+                    break
+                if attempt == _ATTEMPTS - 1 or not again(self._connection, exc):
+                    return [_store_error(exc)]
         return [result for call in batch for result in self._attempt([call])]
+
+    def _transact(self, batch: list[_Call], tried: _Tried) -> list[Any]:
+        if self._ticket is not None:
+            self._connection.execution_options(ticket=self._ticket())
+        with self._connection.begin():
+            before = begun(self._connection)
+            try:
+                tried.results = self._perform(batch)
+            except Exception:
+                tried.operation_failed = True
+                raise
+            tried.sealed = seal(self._connection, before)
+        self._wrote |= tried.sealed.wrote
+        return tried.results
 
     def _perform(self, batch: list[_Call]) -> list[Any]:
         results: list[Any] = []

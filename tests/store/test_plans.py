@@ -66,7 +66,7 @@ async def test_no_table_is_read_from_end_to_end(tmp_path: Path, ask: Callable[[C
     with open_engine(tmp_path / "journal").connect() as connection, connection.begin():
         found = plans(connection, ask)
     assert found
-    scans = [it for it in found if it.startswith("SCAN") and "closures" not in it and "SUBQUERY" not in it]
+    scans = [it for it in found if it.startswith("SCAN") and not it.endswith(("closures", "members")) and "SUBQUERY" not in it]
     assert [it for it in scans if "USING INDEX messages_owed" not in it] == []
 
 

@@ -17,7 +17,7 @@ from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.selector import Study
 from engine.retrieve.task import Priority, RetrieveTask, Verb
 from engine.routing.meaning import Meaning, Number, Occasion
-from engine.store import Done, Event, Store, list_tasks, operate, reader, story_of, verbs
+from engine.store import Done, Event, Store, dialect, list_tasks, operate, story_of, verbs
 from engine.store.dialect import open_engine
 
 from . import ARRIVED, CANCELED, FAILED, PRIORS, RESOLVED, message, opened, request
@@ -413,7 +413,7 @@ async def test_a_journal_that_another_process_holds_for_long_is_told(
     async with opened(path) as store:
         await store.journal(message(1, request()))
     impatient = partial(open_engine, busy_timeout=0.0)
-    monkeypatch.setattr(reader, "open_engine", impatient)
+    monkeypatch.setattr(dialect, "open_engine", impatient)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="another process holds it"):

@@ -1,0 +1,138 @@
+"""Engines that share a journal: when one is among them, and what others see of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import socket
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine import __version__
+from engine.retrieve.outcome import TaskStatus
+from engine.store.owners import ALIVE, member_of
+from engine.store.reader import reading
+from engine.store.schema import members, tasks
+
+_KEPT = dt.timedelta(days=7)  # one that has left, or was lost, for those who ask what has happened
+
+
+def register(connection: Connection, *, stand_in: bool) -> int:
+    """A new engine on the journal; its number, which no other gets."""
+    now = func.now()
+    old = func.coalesce(members.c.left_at, members.c.lost_at)
+    connection.execute(delete(members).where(old < dt.datetime.now(dt.UTC) - _KEPT))
+    row = {
+        "name": f"{socket.gethostname()}:{os.getpid()}",
+        "address": "",
+        "version": __version__,
+        "stand_in": stand_in,
+        "started_at": now,
+        "beat": 0,
+        "seen_at": now,
+    }
+    return connection.execute(insert(members).values(row).returning(members.c.id)).scalar_one()
+
+
+def name_address(connection: Connection, address: str) -> None:
+    """Where this engine listens for HL7 messages, as ``host:port``."""
+    this = members.c.id == member_of(connection)
+    connection.execute(update(members).where(this).values(address=address))
+
+
+def leave(connection: Connection, member_id: int) -> None:
+    """It ends; what it owes goes on elsewhere."""
+    connection.execute(update(members).where(members.c.id == member_id, *ALIVE).values(left_at=func.now()))
+
+
+def lose(connection: Connection, lost: Collection[int]) -> list[int]:
+    """These are taken for dead, as far as no other has said so before: they may not write any more."""
+    these = (
+        select(members.c.id)
+        .where(members.c.id.in_(lost), *ALIVE)
+        .order_by(members.c.id)
+        .with_for_update(skip_locked=True)
+    )
+    taken = list(connection.execute(these).scalars())
+    if taken:
+        connection.execute(update(members).where(members.c.id.in_(taken)).values(lost_at=func.now()))
+    return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An engine on a shared journal. ``name``: its host and process; ``address``: where it listens, empty
+    while it does not; ``under_way``: how many tasks it carries out. ``now`` is the clock of the database, as
+    the other times are."""
+
+    id: int
+    name: str
+    address: str
+    version: str
+    stand_in: bool
+    started_at: dt.datetime
+    seen_at: dt.datetime
+    left_at: dt.datetime | None
+    lost_at: dt.datetime | None
+    under_way: int
+    now: dt.datetime
+
+    @property
+    def alive(self) -> bool:
+        return self.left_at is None and self.lost_at is None
+
+    @property
+    def silent(self) -> float:
+        """Seconds since its last beat."""
+        return max(0.0, (self.now - self.seen_at).total_seconds())
+
+
+def members_of(where: str | Path) -> list[Member]:
+    """The engines on a journal, those that are alive first; those that have left or were lost stay for a
+    week. None on SQLite, where `is_running` tells. StoreError as for `list_tasks`."""
+    mine = (tasks.c.member_id == members.c.id) & (tasks.c.status == TaskStatus.IN_PROGRESS.value)
+    count = select(func.count()).where(mine).scalar_subquery()
+    ended = func.coalesce(members.c.left_at, members.c.lost_at)
+    query = (
+        select(members, count.label("under_way"), func.now().label("now"))
+        .order_by(ended.is_not(None), ended.desc(), members.c.id)
+        .limit(200)
+    )
+    with reading(where) as connection:
+        if connection.dialect.name == "sqlite":
+            return []
+        return [
+            Member(
+                row.id,
+                row.name,
+                row.address,
+                row.version,
+                row.stand_in,
+                row.started_at,
+                row.seen_at,
+                row.left_at,
+                row.lost_at,
+                row.under_way,
+                row.now,
+            )
+            for row in connection.execute(query)
+        ]
+
+
+def anybody(where: str | Path, *, engines_only: bool) -> bool:
+    """Whether an engine, or also a stand-in, is alive on a shared journal; False too where that cannot be
+    asked."""
+    from engine.store import postgresql
+
+    alive = select(members.c.id).where(*ALIVE).limit(1)
+    if engines_only:
+        alive = alive.where(members.c.stand_in.is_(False))
+    try:
+        with postgresql.pool(str(where), read_only=True).connect() as connection:
+            return connection.execute(alive).scalar() is not None
+    except SQLAlchemyError:
+        return False

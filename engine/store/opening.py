@@ -1,0 +1,130 @@
+"""Opening a journal for an engine: alone on a SQLite file, or as one of those that share a PostgreSQL database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine.store import members, schema
+from engine.store.criteria import learn
+from engine.store.dialect import allow_readers, open_engine
+from engine.store.heard import Heard
+from engine.store.lock import JournalLock
+from engine.store.news import EVERYTHING, notify
+from engine.store.owners import Ticket
+from engine.store.place import is_shared
+
+if TYPE_CHECKING:
+    from engine.store.pulse import Pulse
+
+__all__ = ["Heard", "Opened", "open_journal"]
+
+
+class Ear:
+    """Brings what the thread of the pulse hears into an event loop. What comes before anybody listens is lost:
+    a listener begins with everything."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._tell: Callable[[Heard], None] | None = None
+        self.heard = 0  # how often there was something
+
+    def listen(self, loop: asyncio.AbstractEventLoop, heard: Callable[[Heard], None]) -> None:
+        def tell(what: Heard) -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(heard, what)
+
+        with self._lock:
+            self._tell = tell
+        tell(Heard(EVERYTHING))
+
+    def hear(self, what: Heard) -> None:
+        """In any thread."""
+        with self._lock:
+            self.heard += 1
+            if self._tell is not None:
+                self._tell(what)
+
+
+@dataclass(slots=True)
+class Opened:
+    """A journal that is open. ``lock`` keeps other engines from a SQLite file; ``pulse`` makes this one of
+    those that share a database."""
+
+    engine: Engine
+    writer: Connection
+    reader: Connection
+    lock: JournalLock | None = None
+    pulse: Pulse | None = None
+    ear: Ear = field(default_factory=Ear)
+    where: str | Path = ""
+
+    @property
+    def ticket(self) -> Callable[[], Ticket] | None:
+        pulse = self.pulse
+        return None if pulse is None else lambda: Ticket(pulse.member_id)
+
+    @property
+    def wanted(self) -> bool:
+        """Whether an engine waits for this stand-in to close it; on a shared one, whether there is any."""
+        if self.lock is not None:
+            return self.lock.wanted
+        return members.anybody(self.where, engines_only=True)
+
+    def close(self) -> None:
+        """After writer and reader. Blocks."""
+        if self.pulse is not None:
+            self.pulse.stop()
+            with suppress(SQLAlchemyError), self.engine.connect() as connection, connection.begin():
+                members.leave(connection, self.pulse.member_id)
+                notify(connection, EVERYTHING.text(self.pulse.member_id))
+        self.engine.dispose()
+        if self.lock is not None:
+            self.lock.release()
+
+
+def open_journal(where: str | Path, *, busy_timeout: float, stand_in: bool) -> Opened:
+    """A journal for an engine, its schema made or checked. OSError, SQLAlchemyError, sqlite3.Error or
+    StoreError: it cannot be used."""
+    if is_shared(where):
+        return _share(str(where), stand_in=stand_in)
+    with ExitStack() as undo:
+        engine = open_engine(where, busy_timeout=busy_timeout)
+        lock = JournalLock(Path(where), stand_in=stand_in)
+        undo.callback(lock.release)
+        writer = undo.enter_context(engine.connect())
+        _prepare(writer)
+        allow_readers(writer)
+        reader = open_engine(where, read_only=True, busy_timeout=busy_timeout).connect()
+        undo.pop_all()
+    return Opened(engine, writer, reader, lock=lock, where=where)
+
+
+def _share(where: str, *, stand_in: bool) -> Opened:
+    from engine.store.pulse import Pulse
+
+    with ExitStack() as undo:
+        engine = open_engine(where)
+        writer = undo.enter_context(engine.connect())
+        _prepare(writer)
+        reader = undo.enter_context(open_engine(where, read_only=True).connect())
+        with writer.begin():
+            member_id = members.register(writer, stand_in=stand_in)
+        ear = Ear()
+        pulse = Pulse(where, member_id, stand_in=stand_in, heard=ear.hear)
+        undo.pop_all()
+    return Opened(engine, writer, reader, pulse=pulse, ear=ear, where=where)
+
+
+def _prepare(connection: Connection) -> None:
+    with connection.begin():
+        schema.prepare(connection)
+        learn(connection)

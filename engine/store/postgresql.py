@@ -1,0 +1,197 @@
+"""The journal in a PostgreSQL database, which several engines may share.
+
+A commit is on the disk when it returns (``synchronous_commit``), and on as many standbys as the server is told.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from engine.errors import StoreError
+from engine.store.news import CHANNEL
+
+try:
+    import psycopg
+    from psycopg.types.string import StrDumperUnknown
+except ImportError as exc:
+    raise StoreError(
+        "a journal in PostgreSQL needs psycopg; install it with: pip install 'forefetch[postgresql]'"
+    ) from exc
+
+_FROZEN = (
+    10  # seconds after which the server ends a transaction whose client does nothing, and lets its locks go
+)
+_LOCKED = 10  # seconds to wait for a lock
+_FINDING_OUT = 5.0  # seconds for what became of a commit whose answer was lost
+
+_PATIENCE: dict[str, object] = {
+    "application_name": "forefetch",
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+_SETTINGS = f"""
+    SET idle_in_transaction_session_timeout = '{_FROZEN}s';
+    SET lock_timeout = '{_LOCKED}s';
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+"""
+_READ_ONLY = "SET default_transaction_read_only = on"
+_SEAL = f"""
+    SELECT pg_current_xact_id_if_assigned()::text,
+           NOT EXISTS (SELECT FROM members WHERE id = %s AND lost_at IS NOT NULL),
+           CASE WHEN %s <> '' THEN pg_notify('{CHANNEL}', %s) END
+"""
+_LOST = "this engine was taken for dead, and others have taken over its work; it is joining them again"
+_AGAIN = {"40001", "40P01"}  # serialization failure, deadlock
+_CURES = {
+    "08": "is the server up, and reachable from here?",
+    "28": "check user and password of engine.store, and pg_hba.conf of the server",
+    "3D": "create the database, or name another one in engine.store",
+    "42": "give the user of engine.store the rights to the database and its schema",
+    "53": "look at the server's disk, memory and max_connections",
+    "57": "the server is stopping, starting or was told to end this; it is tried again",
+    "25": "the server is read only, such as a standby; name the primary in engine.store",
+}
+_QUOTING = ("22", "23")  # data and constraints: their texts may quote a message
+
+
+class _Text(StrDumperUnknown):
+    """PostgreSQL's texts have no NUL: a picture of it instead. Bytes are kept as they are."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\0", "\u2400"))
+
+
+def open_engine(where: str, *, read_only: bool, pooled: bool = False) -> Engine:
+    """An engine on the database. Nothing is opened before the first connection."""
+    url = _url(where)
+    patience = {name: value for name, value in _PATIENCE.items() if name not in url.query}
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if pooled:
+        pool = {"poolclass": QueuePool, "pool_size": 2, "max_overflow": 8, "pool_pre_ping": True}
+    # Parameters are patient data and would be in the text of every error.
+    engine = create_engine(url, paramstyle="format", hide_parameters=True, connect_args=patience, **pool)
+
+    @event.listens_for(engine, "connect")
+    def _(driver: Any, _: Any) -> None:
+        driver.adapters.register_dumper(str, _Text)
+        driver.autocommit = True
+        driver.execute(_SETTINGS)
+        if read_only:
+            driver.execute(_READ_ONLY)
+        driver.autocommit = False
+
+    return engine
+
+
+@lru_cache(maxsize=16)
+def pool(where: str, *, read_only: bool) -> Engine:
+    """For those who come again and again for a moment."""
+    return open_engine(where, read_only=read_only, pooled=True)
+
+
+def connect(where: str) -> psycopg.Connection[Any]:
+    """A connection of the driver's own, in autocommit, for notifications. StoreError: there is none."""
+    with open_engine(where, read_only=False).connect() as connection:
+        proxy = connection.connection
+        driver = proxy.driver_connection
+        assert isinstance(driver, psycopg.Connection)
+        proxy.detach()
+    driver.autocommit = True
+    return driver
+
+
+def _url(where: str) -> URL:
+    try:
+        return make_url(where).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError) as exc:
+        raise StoreError(
+            "its address is no URL such as postgresql+psycopg://user:password@host:5432/forefetch"
+        ) from exc
+
+
+def seal(connection: Connection) -> str | None:
+    """At the end of a transaction: tell the others what is new; the number of the transaction, None where it
+    has written nothing. StoreError: this engine was taken for dead, and may not write any more."""
+    ticket = connection.get_execution_options()["ticket"]
+    member = ticket.member_id or 0
+    text = ticket.news.text(member) if ticket.news.any else ""
+    cursor = connection.connection.cursor()
+    cursor.execute(_SEAL, (member, text, text))
+    xid, alive, _ = cursor.fetchone()
+    cursor.close()
+    if not alive:
+        raise StoreError(_LOST)
+    return None if xid is None else str(xid)
+
+
+def was_committed(engine: Engine, xid: str) -> bool | None:
+    """What became of a transaction whose commit was not answered; None: that cannot be found out now."""
+    limit = time.monotonic() + _FINDING_OUT
+    while time.monotonic() < limit:
+        with suppress(SQLAlchemyError), engine.connect() as connection:
+            asked = "SELECT pg_xact_status(%s::xid8)"
+            status = connection.exec_driver_sql(asked, (xid,)).scalar()
+            if status in ("committed", "aborted"):
+                return status == "committed"
+        time.sleep(0.1)
+    return None
+
+
+def again(error: Exception) -> bool:
+    """Whether it got into another transaction's way, and may succeed if it is tried again."""
+    return getattr(_cause(error), "sqlstate", None) in _AGAIN
+
+
+def take_numbers(connection: Connection, table: str, count: int) -> list[int]:
+    """Numbers for so many new rows, which nobody else has."""
+    cursor = connection.connection.cursor()
+    asked = f"SELECT nextval('{table}_id_seq') FROM generate_series(1, %s)"
+    numbers = sorted(number for (number,) in cursor.execute(asked, (count,)).fetchall())
+    cursor.close()
+    return numbers
+
+
+_SIZES = sa.text(
+    """
+    SELECT coalesce(sum(
+        pg_total_relation_size(relid)
+        * (n_live_tup::float8 / greatest(n_live_tup + n_dead_tup, 1))
+    ), 0)::bigint
+    FROM pg_stat_user_tables WHERE schemaname = current_schema()
+    """
+)
+
+
+def size_in_use(connection: Connection) -> int:
+    """Bytes of its tables and indexes, without the part of rows that are dead; what was freed and not yet given
+    out again counts."""
+    return int(connection.execute(_SIZES).scalar_one())
+
+
+def explain(error: BaseException) -> str:
+    """What went wrong and the cure, without any value of a row."""
+    state = getattr(error, "sqlstate", None) or ""
+    cure = _CURES.get(state[:2], "")
+    if state[:2] in _QUOTING:
+        return f"{type(error).__name__} ({state})"
+    if state:
+        primary = getattr(getattr(error, "diag", None), "message_primary", None) or type(error).__name__
+        return f"{primary}; {cure}" if cure else primary
+    said = " ".join(str(error).split()) or type(error).__name__
+    return f"{said}; {_CURES['08']}"
+
+
+def _cause(error: Exception) -> BaseException:
+    origin = getattr(error, "orig", None)
+    return origin if isinstance(origin, BaseException) else error

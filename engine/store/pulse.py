@@ -1,0 +1,130 @@
+"""The heartbeat of an engine on a shared journal, its ear for the others, and its eye on them.
+
+A thread with a connection of its own. It says again and again that this engine is alive (`BEAT`), hears what the
+others tell (`engine.store.news`), and notices which of them say nothing any more: one whose beat stands still
+for `LEASE` by our own clock, while we looked all the time, is lost. No clock of another machine has a say.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import time
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine.errors import StoreError
+from engine.store import news, postgresql
+from engine.store.heard import Heard
+from engine.store.members import register
+from engine.store.news import EVERYTHING, News
+
+_log = logging.getLogger(__name__)
+BEAT = 3.0
+"""Seconds between beats."""
+LEASE = 15.0
+"""Seconds without a beat after which an engine is taken for dead."""
+_BLINK = 3 * BEAT  # between two looks of ours: after a longer pause it is we who were away
+_RETRY = 0.5  # seconds between attempts to reach the database
+_SAY = "UPDATE members SET beat = beat + 1, seen_at = now() WHERE id = %s AND lost_at IS NULL RETURNING id"
+_LOOK = "SELECT id, beat FROM members WHERE lost_at IS NULL AND left_at IS NULL AND id <> %s"
+
+
+class Watch:
+    """Which of the others have not moved for a lease, as one who looks sees it. ``clock`` in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._seen: dict[int, tuple[int, float]] = {}
+        self._looked = clock()
+
+    def look(self, beats: dict[int, int]) -> tuple[int, ...]:
+        """By the number of each that is alive its latest beat; those that are lost."""
+        now = self._clock()
+        if now - self._looked > _BLINK:
+            self._seen.clear()
+        self._looked = now
+        for member, beat in beats.items():
+            if member not in self._seen or self._seen[member][0] != beat:
+                self._seen[member] = beat, now
+        self._seen = {member: seen for member, seen in self._seen.items() if member in beats}
+        return tuple(member for member, (_, since) in self._seen.items() if now - since >= LEASE)
+
+
+class Pulse:
+    """Begins at once. ``heard`` is called in its thread."""
+
+    def __init__(self, where: str, member_id: int, *, stand_in: bool, heard: Callable[[Heard], None]) -> None:
+        self.member_id = member_id
+        self._where = where
+        self._stand_in = stand_in
+        self._heard = heard
+        self._ending = Event()
+        self._wake_read, self._wake_write = os.pipe()
+        self._thread = Thread(target=self._serve, name="pulse", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Beat no more. Blocks for a moment."""
+        if self._ending.is_set():
+            return
+        self._ending.set()
+        os.write(self._wake_write, b"!")
+        self._thread.join()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _serve(self) -> None:
+        reachable = True
+        while not self._ending.is_set():
+            try:
+                with postgresql.connect(self._where) as connection:
+                    reachable = True
+                    self._live(connection)
+            except (postgresql.psycopg.Error, SQLAlchemyError, StoreError) as error:
+                if reachable:  # told once; the writer tells of each message that it costs
+                    _log.error("the journal cannot be reached: %s", _said(error))
+                reachable = False
+                self._ending.wait(_RETRY)
+            except Exception:  # noqa: BLE001  without a pulse the others would take our work
+                _log.exception("the pulse failed by a fault of forefetch; trying again")
+                self._ending.wait(_RETRY)
+
+    def _live(self, connection: postgresql.psycopg.Connection[Any]) -> None:
+        """While there is this connection."""
+        connection.execute(f"LISTEN {news.CHANNEL}")
+        self._heard(Heard(EVERYTHING))  # whatever was told while nobody listened
+        watch = Watch()
+        while not self._ending.is_set():
+            if connection.execute(_SAY, (self.member_id,)).fetchone() is None:
+                self._come_back()
+            lost = watch.look(dict(connection.execute(_LOOK, (self.member_id,)).fetchall()))
+            if lost:
+                self._heard(Heard(lost=lost))
+            self._listen(connection, time.monotonic() + BEAT)
+
+    def _listen(self, connection: postgresql.psycopg.Connection[Any], until: float) -> None:
+        while not self._ending.is_set() and (left := until - time.monotonic()) > 0:
+            ready, _, _ = select.select([connection.fileno(), self._wake_read], [], [], left)
+            told = News()
+            for notification in connection.notifies(timeout=0) if ready else ():
+                by, what = news.read(notification.payload)
+                if by != self.member_id:
+                    told.add(what)
+            if told.any:
+                self._heard(Heard(told))
+
+    def _come_back(self) -> None:
+        """Others have taken over what we had."""
+        with postgresql.open_engine(self._where, read_only=False).connect() as connection, connection.begin():
+            self.member_id = register(connection, stand_in=self._stand_in)
+        _log.warning("this engine was taken for dead; it is back, and its work has gone on elsewhere")
+        self._heard(Heard(EVERYTHING, cast_out=True))
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, StoreError) else postgresql.explain(getattr(error, "orig", error))
