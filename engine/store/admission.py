@@ -1,6 +1,6 @@
 """Letting tasks through where engines share a journal: what one has used up, every other one must see.
 
-One transaction locks the archive and the destination, looks at what goes on there, asks the gates, and claims.
+One transaction locks archive and destination, looks at what goes on there, asks the gates, and claims.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Judge = Callable[[Situation, Used | None], Open | Closed]
 
 @dataclass(frozen=True, slots=True)
 class Applicant:
-    """A task that may be let through. ``judge`` asks the gates, in the thread of the journal. ``since``: where
-    budgets count, from when on; ``rated``: the archive or the destination has a rate."""
+    """A task that may be let through. ``judge`` asks the gates, in the thread of the journal. ``since``:
+    where budgets count, from when on; ``rated``: the archive or the destination has a rate."""
 
     task: RetrieveTask
     judge: Judge
@@ -45,8 +45,8 @@ class TurnedAway:
 def admit_all(
     connection: Connection, calls: Sequence[tuple[Applicant]]
 ) -> Sequence[RetrieveTask | TurnedAway | None]:
-    """Each is claimed, or turned away; None: it is not SCHEDULED any more, has been changed since it was read,
-    or another engine has it in hand at this moment."""
+    """Each is claimed, or turned away; None: it is not SCHEDULED any more, has been changed since it was
+    read, or another engine has it in hand at this moment."""
     locks.hold(connection, {key for (applicant,) in calls for key in _keys(applicant)})
     return [_admit(connection, applicant) for (applicant,) in calls]
 

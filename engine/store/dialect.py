@@ -61,8 +61,8 @@ def size_in_use(connection: Connection) -> int:
 
 
 class Seal(NamedTuple):
-    """A transaction that is about to be committed: whether it has ``wrote`` anything, and by what the database
-    knows it, where that may have to be asked."""
+    """A transaction that is about to be committed: whether it ``wrote`` anything, and by what number the
+    database knows it, where that may have to be asked."""
 
     wrote: bool
     xid: str | None = None

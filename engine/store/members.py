@@ -16,7 +16,7 @@ from engine import __version__
 from engine.retrieve.outcome import TaskStatus
 from engine.store.owners import ALIVE, member_of
 from engine.store.reader import reading
-from engine.store.schema import members, tasks
+from engine.store.schema import UtcDateTime, members, tasks
 
 _KEPT = dt.timedelta(days=7)  # one that has left, or was lost, for those who ask what has happened
 
@@ -35,7 +35,8 @@ def register(connection: Connection, *, stand_in: bool) -> int:
         "beat": 0,
         "seen_at": now,
     }
-    return connection.execute(insert(members).values(row).returning(members.c.id)).scalar_one()
+    number: int = connection.execute(insert(members).values(row).returning(members.c.id)).scalar_one()
+    return number
 
 
 def name_address(connection: Connection, address: str) -> None:
@@ -98,7 +99,7 @@ def members_of(where: str | Path) -> list[Member]:
     count = select(func.count()).where(mine).scalar_subquery()
     ended = func.coalesce(members.c.left_at, members.c.lost_at)
     query = (
-        select(members, count.label("under_way"), func.now().label("now"))
+        select(members, count.label("under_way"), func.now(type_=UtcDateTime).label("now"))
         .order_by(ended.is_not(None), ended.desc(), members.c.id)
         .limit(200)
     )

@@ -1,7 +1,7 @@
 """What one engine tells the others that share its journal, in the transaction that makes it true.
 
-One NOTIFY a transaction at most, and none where nobody else has to know: who gets none looks all the same, but
-later. On SQLite there is nobody to tell.
+One NOTIFY a transaction at most, and none where nobody else has to know: who gets none looks all the same,
+but later. On SQLite there is nobody to tell.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _MOST = 600  # messages that one notification names: PostgreSQL takes 8,000 byte
 
 @dataclass(slots=True)
 class News:
-    """``work``: tasks wait that did not, or a place came free; ``cancel``: what is under way is not wanted any
-    more; ``messages``: those whose tasks have changed; ``many``: more of them than are named."""
+    """``work``: tasks wait that did not, or a place came free; ``cancel``: what is under way is not wanted
+    any more; ``messages``: those whose tasks have changed; ``many``: more of them than are named."""
 
     work: bool = False
     cancel: bool = False
@@ -48,7 +48,7 @@ EVERYTHING = News(work=True, cancel=True, many=True)
 
 
 def read(text: str) -> tuple[int, News]:
-    """Who tells, and what. What cannot be read is as if it were everything: of a later version, or nobody's."""
+    """Who tells, and what. What cannot be read, as of a later version, may be everything."""
     try:
         by, work, cancel, many, messages = json.loads(text)
         return int(by), News(bool(work), bool(cancel), bool(many), {int(it) for it in messages})

@@ -1,4 +1,4 @@
-"""Opening a journal for an engine: alone on a SQLite file, or as one of those that share a PostgreSQL database."""
+"""Opening a journal for an engine: alone on a SQLite file, or one of those that share a database."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ __all__ = ["Heard", "Opened", "open_journal"]
 
 
 class Ear:
-    """Brings what the thread of the pulse hears into an event loop. What comes before anybody listens is lost:
-    a listener begins with everything."""
+    """Brings what the thread of the pulse hears into an event loop. What comes before anybody listens is
+    lost: a listener begins with everything."""
 
     def __init__(self) -> None:
         self._lock = Lock()

@@ -1,6 +1,6 @@
 """The journal in a PostgreSQL database, which several engines may share.
 
-A commit is on the disk when it returns (``synchronous_commit``), and on as many standbys as the server is told.
+A commit is on the disk when it returns (``synchronous_commit``), and on the standbys that the server names.
 """
 
 from __future__ import annotations
@@ -101,14 +101,10 @@ def pool(where: str, *, read_only: bool) -> Engine:
 
 
 def connect(where: str) -> psycopg.Connection[Any]:
-    """A connection of the driver's own, in autocommit, for notifications. StoreError: there is none."""
-    with open_engine(where, read_only=False).connect() as connection:
-        proxy = connection.connection
-        driver = proxy.driver_connection
-        assert isinstance(driver, psycopg.Connection)
-        proxy.detach()
-    driver.autocommit = True
-    return driver
+    """A connection of the driver's own, in autocommit, for notifications. psycopg.Error: there is none."""
+    url = _url(where)
+    arguments, options = url.get_dialect()().create_connect_args(url)
+    return psycopg.connect(*arguments, **{**_PATIENCE, **options}, autocommit=True)
 
 
 def _url(where: str) -> URL:
@@ -128,7 +124,8 @@ def seal(connection: Connection) -> str | None:
     text = ticket.news.text(member) if ticket.news.any else ""
     cursor = connection.connection.cursor()
     cursor.execute(_SEAL, (member, text, text))
-    xid, alive, _ = cursor.fetchone()
+    (row,) = cursor.fetchall()
+    xid, alive, _ = row
     cursor.close()
     if not alive:
         raise StoreError(_LOST)
@@ -143,7 +140,7 @@ def was_committed(engine: Engine, xid: str) -> bool | None:
             asked = "SELECT pg_xact_status(%s::xid8)"
             status = connection.exec_driver_sql(asked, (xid,)).scalar()
             if status in ("committed", "aborted"):
-                return status == "committed"
+                return bool(status == "committed")
         time.sleep(0.1)
     return None
 

@@ -1,7 +1,7 @@
 """The heartbeat of an engine on a shared journal, its ear for the others, and its eye on them.
 
-A thread with a connection of its own. It says again and again that this engine is alive (`BEAT`), hears what the
-others tell (`engine.store.news`), and notices which of them say nothing any more: one whose beat stands still
+A thread with a connection of its own. It says again and again that this engine is alive (`BEAT`), hears what
+the others tell (`engine.store.news`), and notices which of them say nothing any more: one whose beat stands still
 for `LEASE` by our own clock, while we looked all the time, is lost. No clock of another machine has a say.
 """
 
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any
 
+import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
@@ -85,7 +86,7 @@ class Pulse:
                 with postgresql.connect(self._where) as connection:
                     reachable = True
                     self._live(connection)
-            except (postgresql.psycopg.Error, SQLAlchemyError, StoreError) as error:
+            except (psycopg.Error, SQLAlchemyError, StoreError) as error:
                 if reachable:  # told once; the writer tells of each message that it costs
                     _log.error("the journal cannot be reached: %s", _said(error))
                 reachable = False
@@ -94,7 +95,7 @@ class Pulse:
                 _log.exception("the pulse failed by a fault of forefetch; trying again")
                 self._ending.wait(_RETRY)
 
-    def _live(self, connection: postgresql.psycopg.Connection[Any]) -> None:
+    def _live(self, connection: psycopg.Connection[Any]) -> None:
         """While there is this connection."""
         connection.execute(f"LISTEN {news.CHANNEL}")
         self._heard(Heard(EVERYTHING))  # whatever was told while nobody listened
@@ -107,7 +108,7 @@ class Pulse:
                 self._heard(Heard(lost=lost))
             self._listen(connection, time.monotonic() + BEAT)
 
-    def _listen(self, connection: postgresql.psycopg.Connection[Any], until: float) -> None:
+    def _listen(self, connection: psycopg.Connection[Any], until: float) -> None:
         while not self._ending.is_set() and (left := until - time.monotonic()) > 0:
             ready, _, _ = select.select([connection.fileno(), self._wake_read], [], [], left)
             told = News()

@@ -40,8 +40,8 @@ _STILL = or_(
     bindparam("attempt", type_=Integer).is_(None),
     and_(tasks.c.attempts == bindparam("attempt"), tasks.c.status == TaskStatus.IN_PROGRESS.value),
 )
-"""Under way still by the attempt that has an outcome: where another engine has taken the task over meanwhile, it
-is another one's. No attempt: whatever has become of it."""
+"""Under way still by the attempt that has an outcome: where another engine has taken the task over meanwhile,
+it is another one's. No attempt: whatever has become of it."""
 _CLAIM = rapid.Statement(
     update(tasks)
     .where(_THIS, AS_SEEN, tasks.c.status == TaskStatus.SCHEDULED.value)

@@ -70,8 +70,9 @@ class Writer:
         events: Events | None = None,
         ticket: Callable[[], Ticket] | None = None,
     ) -> None:
-        """``ticket`` gives each transaction of a shared journal its own. ``events`` are told of each transaction that changed something, or failed: one that had nothing to
-        write goes well on a full disk too."""
+        """``ticket`` gives each transaction of a shared journal its own. ``events`` are told of each
+        transaction that changed something, or failed: one that had nothing to write goes well on a full disk
+        too."""
         self._connection = connection
         self._batch_limit = batch_limit
         self._events = events

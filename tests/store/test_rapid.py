@@ -98,7 +98,7 @@ def test_batches_with_repeated_rows_keep_the_first_of_each(batches: list[list[in
     with in_memory() as connection:
         for batch in batches:
             ids = take_ids(connection, words, len(batch))
-            numbered = rows([f"word {number}" for number in batch], start=ids.start)
+            numbered = rows([f"word {number}" for number in batch], start=ids[0] if ids else 1)
             before = len(naive)
             for row in numbered:
                 naive.setdefault(row["word"], row["id"])
@@ -201,7 +201,7 @@ def test_numbers_go_on_behind_the_last_and_are_given_once(tmp_path: Path) -> Non
         assert list(take_ids(connection, sorts, 1)) == [1]
     with engine.connect() as connection:
         with connection.begin() as transaction:
-            ADD.run(connection, rows(["a", "b", "c"], start=take_ids(connection, words, 3).start))
+            ADD.run(connection, rows(["a", "b", "c"], start=take_ids(connection, words, 3)[0]))
             transaction.rollback()
         with connection.begin():
             assert list(take_ids(connection, words, 1)) == [4]
