@@ -95,6 +95,8 @@ class Engine:
             await part.start()
         await self._listener.start()
         self._events.tell(Started(join(*self._listener.address)))
+        await self._store.name_address(join(*self._listener.address))
+        self._dispatcher.inherit(self._outbox.take_up)
         await self._dispatcher.start()
         await self._intake.start()
         await self._outbox.start()

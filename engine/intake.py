@@ -66,7 +66,12 @@ class Intake:
         self._pending: set[asyncio.Task[bytes | None]] = set()
 
     async def start(self) -> None:
-        """Take up the application acknowledgments that an earlier run still owed."""
+        """Take up the application acknowledgments that an earlier run still owed, and those that engines owe
+        which have gone since."""
+        self._dispatcher.inherit(self._take_up)
+        await self._take_up()
+
+    async def _take_up(self) -> None:
         for owed in await self._store.unanswered():
             try:
                 received = self._read(owed.raw, "journal", owed.received_at)

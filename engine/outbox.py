@@ -77,6 +77,10 @@ class Outbox:
             delivery.cancel()
         await asyncio.gather(*running, return_exceptions=True)
 
+    async def take_up(self) -> None:
+        """Look at once whether another engine has left letters."""
+        self.wake()
+
     async def _serve(self) -> None:
         while True:
             self._wake.clear()

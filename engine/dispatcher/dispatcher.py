@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import itertools
 import logging
 import random
 import time
@@ -16,6 +17,7 @@ from engine.dicom.node import Archive
 from engine.dicom.status import CANCEL
 from engine.dispatcher import lines
 from engine.dispatcher.breakers import Breakers
+from engine.dispatcher.company import Company
 from engine.dispatcher.entrance import Admitted, Entrance
 from engine.dispatcher.lane import STORE_RETRY, Lane, Running
 from engine.dispatcher.meters import Meters, Peer, Probe
@@ -30,11 +32,12 @@ from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.policy import BY_HAND, REHEARSAL, Policy, terms
 from engine.retrieve.retry import Again, decide
 from engine.retrieve.task import RetrieveRequest, RetrieveTask
-from engine.store import Store, Withdrawn
+from engine.store import Situation, Store, Withdrawn
 from engine.store.store import DEFAULT_AGING
 
 _log = logging.getLogger(__name__)
 _LOOK = 0.5  # seconds between looks for what other processes have written to the journal
+_SELDOM = 20  # looks between those at what is waited for in vain, where other engines look as well
 _LONGEST_PAUSE = dt.timedelta(minutes=10)  # between attempts that end in a fault of ours
 _LATER = "forefetch could not carry it out; see its log"
 _WITHDRAWN = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "it was canceled during the retrieve")
@@ -91,6 +94,8 @@ class Dispatcher:
             )
             for name, archive in archives.items()
         }
+        self._company = Company(store, self)
+        self._strays: set[tuple[int, int]] = set()  # under way in our name, and not here, at the last look
         self._loops: list[asyncio.Task[None]] = []
         self._stopping = False
 
@@ -100,9 +105,10 @@ class Dispatcher:
         self._entrance.earlier = await self._store.newest_task()
         if left:
             _log.info("%d tasks were under way when forefetch last stopped; they go on", left)
-        await self._turn_away_unlisted()
+        await self.turn_away_unlisted()
         self._loops = [asyncio.create_task(lane.serve(self._run)) for lane in self._lanes.values()]
         self._loops.append(asyncio.create_task(self._watch()))
+        self._company.start()
         self._wake_all()
 
     def wake(self, archives: Iterable[str]) -> None:
@@ -143,6 +149,7 @@ class Dispatcher:
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
+        await self._company.stop()
         await self._breakers.stop()
         running = [task for lane in self._lanes.values() for task in lane.running.values()]
         workers = [task.worker for task in running if task.worker is not None]
@@ -177,18 +184,57 @@ class Dispatcher:
                     lane.running[task_id].withdrawn = True
                     lane.running[task_id].stop.set()
 
+    def inherit(self, heir: Callable[[], Awaitable[None]]) -> None:
+        """Have it called when another engine on the journal has gone and may have left something."""
+        self._company.heirs.append(heir)
+
+    def see(self, situation: Situation) -> None:
+        """What goes on at archives and destinations, of all engines."""
+        self._entrance.see(situation)
+        self._breakers.see(situation)
+
+    def look_again(self, messages: Iterable[int] | None) -> None:
+        """Something has changed for these messages, or for any; and tasks may wait."""
+        self._waiters.tell(self._waiters.messages if messages is None else messages)
+        self._wake_all()
+
+    async def stop_unwanted(self) -> None:
+        """Stop on the wire what nobody wants any more. StoreError: it is not known what."""
+        self._stop_running(await self._store.to_cancel())
+
+    async def give_back_strays(self) -> None:
+        """What is under way in our name and not here, twice in a row: the answer to its claim was lost."""
+        here = {
+            (number, one.attempt) for lane in self._lanes.values() for number, one in lane.running.items()
+        }
+        strays = set(await self._store.strays()) - here
+        for number, attempt in strays & self._strays:
+            _log.warning("task %d was claimed and has not begun; it goes back", number)
+            await self._store.release(number, _LATER, attempt=attempt)
+        self._strays = strays
+
+    def cast_out(self) -> None:
+        """Others have taken us for dead: what is under way here goes on elsewhere, and is stopped on the
+        wire."""
+        for lane in self._lanes.values():
+            for running in lane.running.values():
+                running.lost = True
+                running.stop.set()
+
     async def _watch(self) -> None:
         """Notice what people do to tasks from outside, and what waits for approval in vain. Nothing that goes
         wrong may end this: nobody could stop anything any more."""
         seen = None
-        while True:
+        for turn in itertools.count():
             try:
-                now = await self._store.changes()
-                if now != seen:
-                    await self._reconsider()
-                seen = now
+                if not self._store.shared:
+                    now = await self._store.changes()
+                    if now != seen:
+                        await self._reconsider()
+                    seen = now
                 await self._note_progress()
-                await self._expire()
+                if not self._store.shared or turn % _SELDOM == 0:
+                    await self._expire()
                 for tidy in self._tidies:
                     tidy()
             except StoreError as error:
@@ -218,12 +264,12 @@ class Dispatcher:
 
     async def _reconsider(self) -> None:
         """Somebody else has written to the journal."""
-        self._stop_running(await self._store.to_cancel())
-        self._waiters.tell(self._waiters.messages)
-        await self._turn_away_unlisted()
-        self._wake_all()
+        await self.stop_unwanted()
+        await self.turn_away_unlisted()
+        self.look_again(None)
 
-    async def _turn_away_unlisted(self) -> None:
+    async def turn_away_unlisted(self) -> None:
+        """Tasks of archives that are not configured any more. StoreError: the journal is out of order."""
         if self._by_hand:
             return
         for name in await self._store.waiting_archives() - self._lanes.keys():
@@ -244,13 +290,14 @@ class Dispatcher:
                 verify_within=self._verify_within,
             )
             result = await self._attempt(lane, work, running)
-            self._count(admitted, result)
+            await self._count(admitted, result)
             await self._conclude(lane, work, result, running)
         except Exception:  # noqa: BLE001  nothing is known of the outcome: it is carried out again
             lines.failed(task)
             await self._give_back(task, running)
         finally:
-            lane.running.pop(task.id, None)
+            if lane.running.get(task.id) is running:
+                del lane.running[task.id]
             self._meters.end(task, dry_run=admitted.dry_run)
             self._waiters.ended(task.id)
             self._came_free(lane)
@@ -285,16 +332,22 @@ class Dispatcher:
         for other in self._lanes.values():
             other.came_free(here=other is lane)
 
-    def _count(self, admitted: Admitted, result: Result) -> None:
+    async def _count(self, admitted: Admitted, result: Result) -> None:
         """Rates go by what was sent, as soon as that is known."""
         counters = result.outcome.counters
         if admitted.task.is_move and not admitted.dry_run and counters.stated:
             sent = (counters.completed or 0) + (counters.warning or 0)
             self._meters.correct(admitted.task, admitted.at, sent)
+            if self._store.shared and self._meters.rated(admitted.task):
+                await self._persist(
+                    lambda: self._store.correct(admitted.task.id, admitted.task.attempts, sent)
+                )
 
     async def _give_back(self, task: RetrieveTask, running: Running) -> None:
         """Each time later, for it may be the task: nothing is to be moved without end."""
         pause = min(dt.timedelta(seconds=2 ** min(task.attempts - 1, 10)), _LONGEST_PAUSE)
+        if running.lost:
+            return
         try:
             if running.withdrawn:
                 await self._finish(task, _WITHDRAWN)
@@ -308,6 +361,9 @@ class Dispatcher:
         wants any more ends CANCELED unless it had arrived all the same; one that failed may be tried again.
         """
         task, outcome = work.task, result.outcome
+        if running.lost:
+            lines.dropped(task, outcome)
+            return
         if not running.withdrawn and not self._stopping:
             self._breakers.note(task, outcome)
         if running.withdrawn and not outcome.arrived:
@@ -329,7 +385,9 @@ class Dispatcher:
 
     async def _release(self, task: RetrieveTask, reason: str, due: dt.datetime | None = None) -> bool:
         """Back into the queue; False: nobody wants it any more, and it has ended."""
-        released = await self._persist(lambda: self._store.release(task.id, reason, due))
+        released = await self._persist(
+            lambda: self._store.release(task.id, reason, due, attempt=task.attempts)
+        )
         if released:
             self.wake([task.request.archive])
         else:
@@ -350,7 +408,9 @@ class Dispatcher:
             return
         missing = () if isinstance(result, Resolution) else result.missing
         waiting = await self._persist(
-            lambda: self._store.reschedule(task.id, outcome, decision.at, decision.text, missing)
+            lambda: self._store.reschedule(
+                task.id, outcome, decision.at, decision.text, missing, attempt=task.attempts
+            )
         )
         if waiting is None:
             await self._finish(task, _withdrawn(result))
@@ -368,7 +428,9 @@ class Dispatcher:
             for study in resolution.studies
         ]
         kept = await self._persist(
-            lambda: self._store.resolve(task.id, resolution.outcome, resolution.choices, found)
+            lambda: self._store.resolve(
+                task.id, resolution.outcome, resolution.choices, found, attempt=task.attempts
+            )
         )
         if kept is None:
             return
@@ -380,7 +442,9 @@ class Dispatcher:
         self._waiters.settle(settled)
 
     async def _finish(self, task: RetrieveTask, outcome: Outcome, seen: dt.datetime | None = None) -> None:
-        settled = await self._persist(lambda: self._store.finish(task.id, outcome, seen))
+        """One that is under way; or one that waits, as it was ``seen``."""
+        attempt = task.attempts if seen is None else None
+        settled = await self._persist(lambda: self._store.finish(task.id, outcome, seen, attempt=attempt))
         if settled is None:
             lines.dropped(task, outcome)
             return

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from engine.dispatcher import lines
 from engine.dispatcher.meters import Meters
@@ -18,7 +19,7 @@ from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.policy import Policy, terms
 from engine.retrieve.task import RetrieveRequest, RetrieveTask
 from engine.retrieve.windows import day_of
-from engine.store import Store
+from engine.store import Applicant, Situation, Store, TurnedAway, Used
 
 _BY_CONFIGURATION = frozenset({Gate.SWITCH, Gate.LISTS})
 _EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
@@ -160,9 +161,11 @@ class Entrance:
         return any(budget != Budget() for budget in budgets) or (hold is not None and hold.over > 0)
 
     async def _usage(self, task: RetrieveTask) -> Usage:
+        return _usage_of(await self._store.used(task, self._midnight()))
+
+    def _midnight(self) -> dt.datetime:
         midnight, _ = day_of(_now(), self._policy.zone)
-        used = await self._store.used(task, midnight)
-        return Usage(used.siblings, Spent(*used.order), Spent(*used.patient))
+        return midnight
 
     def _ask(self, task: RetrieveTask, usage: Usage, now: dt.datetime) -> Open | Closed:
         load = Load(*self._meters.traffic(task.request, now), usage)
@@ -176,17 +179,42 @@ class Entrance:
             return verdict
         self._meters.begin(task, now, dry_run=verdict.dry_run)
         self._entering += 1
-        claimed = None
+        claimed: RetrieveTask | TurnedAway | None = None
         try:
-            claimed = await self._store.claim(task.id, task.updated)
+            claimed = await self._claim(task)
         finally:
-            if claimed is None:
+            if not isinstance(claimed, RetrieveTask):
                 self._meters.take_back(task, now, dry_run=verdict.dry_run)
                 self._came_free()
             self._entering -= 1
             if not self.unsure:
                 self._waiters.sure()
+        if isinstance(claimed, TurnedAway):
+            self.see(claimed.situation)
+            return claimed.verdict
         return None if claimed is None else Admitted(claimed, verdict.dry_run, now)
+
+    async def _claim(self, task: RetrieveTask) -> RetrieveTask | TurnedAway | None:
+        """On a shared journal the gates are asked once more, by what all engines have under way: of what is
+        left for one, two may not take it."""
+        if not self._store.shared:
+            return await self._store.claim(task.id, task.updated)
+        since = self._midnight() if self._counts(task) else None
+        judge = partial(self._judge, task)
+        return await self._store.enter(Applicant(task, judge, since, self._meters.rated(task)))
+
+    def _judge(self, task: RetrieveTask, situation: Situation, used: Used | None) -> Open | Closed:
+        """In the thread of the journal."""
+        load = Load(*self._meters.traffic_in(situation, task.request), _usage_of(used))
+        return admit(task, self._policy, load, situation.now)
+
+    def see(self, situation: Situation) -> None:
+        """What other engines do."""
+        self._meters.see(situation, self._store.member_id)
+
+
+def _usage_of(used: Used | None) -> Usage:
+    return Usage() if used is None else Usage(used.siblings, Spent(*used.order), Spent(*used.patient))
 
 
 def _now() -> dt.datetime:

@@ -14,6 +14,7 @@ from typing import Any
 
 from engine.dicom.node import Archive
 from engine.dispatcher.entrance import Admitted, Entrance
+from engine.dispatcher.newcomers import Newcomers
 from engine.dispatcher.tidy import Tidy
 from engine.move import Client
 from engine.retrieve.gate import Closed, Gate, Scope
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 STORE_RETRY = 1.0  # seconds between attempts after the store failed
 _BACK_OFF = dt.timedelta(seconds=1)  # after "local limit exceeded"; doubles up to
 _LONGEST_BACK_OFF = dt.timedelta(minutes=1)
+_IN_OTHER_HANDS = 0.05  # seconds to leave tasks alone that other engines have in hand at this moment
 _MOST_AT_ONCE = 256  # tasks that are turned away together
 _FOR_THE_UNHURRIED = frozenset({Gate.WINDOW, Gate.RATE})  # what is expedited passes these
 
@@ -36,11 +38,14 @@ def _now() -> dt.datetime:
 
 @dataclass(slots=True)
 class Running:
-    """A task under way. ``stop`` ends it on the wire; ``withdrawn``: because nobody wants it any more.
+    """A task under way, at this ``attempt``. ``stop`` ends it on the wire; ``withdrawn``: because nobody
+    wants it any more; ``lost``: because another engine has taken it over.
     ``progress``: the last pending response, from the worker's thread; ``noted``: the last in the journal."""
 
+    attempt: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
     withdrawn: bool = False
+    lost: bool = False
     worker: asyncio.Task[None] | None = None
     progress: SubOperations | None = None
     noted: SubOperations | None = None
@@ -115,7 +120,7 @@ class Lane:
     running: dict[int, Running] = field(default_factory=dict)
     quiet_until: dt.datetime | None = None
     _pause: dt.timedelta = _BACK_OFF
-    _sifted: int = 0  # the newest task that was looked at for gates that need a person
+    _newcomers: Newcomers = field(default_factory=Newcomers)  # not looked at yet for gates that need a person
     _told: set[tuple[str, str]] = field(default_factory=set)
     _shut: Shut | None = None  # what the last turn has found; None: it is going on
     _more: bool = True  # whether more may wait than the last turn had room for
@@ -124,7 +129,7 @@ class Lane:
     async def serve(self, run: Run) -> None:
         """Keep the archive as busy as the gates allow. Nothing that goes wrong may end this: it would be
         missed only when images are."""
-        self._sifted = self.entrance.earlier
+        self._newcomers = Newcomers(self.entrance.earlier)
         while True:
             self.wake.clear()
             self._shut = None
@@ -190,6 +195,8 @@ class Lane:
             waiting = await self.store.waiting(self.archive.name, limit, aging=self.aging, sieve=sieve)
             started, away = await self._try(waiting, shut, run)
             await self.entrance.turn_away(away)
+            if self.store.shared and waiting and not started and not away and not shut.somewhere:
+                await asyncio.sleep(_IN_OTHER_HANDS)
             self._more = len(waiting) == limit or started < len(waiting)
             limit = min(2 * limit, _MOST_AT_ONCE) if len(away) == len(waiting) else self._free
         await self._publish(shut.rates)
@@ -198,11 +205,10 @@ class Lane:
     async def _sift(self) -> None:
         """New moves that need a person must not wait for a gate until that is asked for."""
         while self.entrance.sifts:
-            newer = await self.store.newer(self._sifted, _MOST_AT_ONCE)
+            newer = await self._newcomers.look(self.store, _MOST_AT_ONCE)
             if not newer:
                 break
             await self.entrance.sift(task for task in newer if self._owns(task))
-            self._sifted = newer[-1].id
 
     def _owns(self, task: RetrieveTask) -> bool:
         """Whether it is a move that waits here."""
@@ -232,6 +238,8 @@ class Lane:
         for task in waiting:
             if self._free <= 0:
                 break
+            if task.id in self.running:
+                continue  # another engine's once, and ours again: still being stopped here
             verdict = await self.entrance.enter(task)
             if isinstance(verdict, Admitted):
                 self._start(verdict, run)
@@ -244,5 +252,5 @@ class Lane:
         return started, away
 
     def _start(self, admitted: Admitted, run: Run) -> None:
-        running = self.running[admitted.task.id] = Running()
+        running = self.running[admitted.task.id] = Running(admitted.task.attempts)
         running.worker = asyncio.create_task(run(self, admitted, running))

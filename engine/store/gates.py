@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, inser
 
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.task import RetrieveTask
+from engine.store import news
 from engine.store.links import messages_of, settled
 from engine.store.rows import all_texts, end_row, task
 from engine.store.schema import AT_GATE, UtcDateTime, closures, links, occasions, tasks
@@ -186,7 +187,11 @@ def defer_alike(
 
 
 def _messages_of_all(connection: Connection, numbers: Sequence[int]) -> list[int]:
-    return list(connection.execute(_MESSAGES_OF_ALL, {"tasks": numbers}).scalars()) if numbers else []
+    if not numbers:
+        return []
+    messages = list(connection.execute(_MESSAGES_OF_ALL, {"tasks": numbers}).scalars())
+    news.tell(connection, messages=messages)
+    return messages
 
 
 def hold(
@@ -203,7 +208,7 @@ def hold(
     terms = {"task": task_id, "by": gate, "why": reason, "expires": expires, "seen": seen, "now": _now()}
     if connection.execute(_HOLD, terms).one_or_none() is not None:
         tell(connection, task_id, Event.HELD, reason)
-    return messages_of(connection, task_id)
+    return _messages_of_all(connection, [task_id])
 
 
 def expire(connection: Connection) -> list[tuple[RetrieveTask, tuple[int, ...]]]:
@@ -215,6 +220,7 @@ def expire(connection: Connection) -> list[tuple[RetrieveTask, tuple[int, ...]]]
         tell(connection, task_id, Event.EXPIRED, _UNAPPROVED.text)
     if not ended:
         return []
+    _messages_of_all(connection, ended)
     return [
         (task(row), settled(connection, messages_of(connection, row.id)))
         for row in connection.execute(select(tasks).where(tasks.c.id.in_(ended)).order_by(tasks.c.id))
@@ -226,11 +232,13 @@ def next_expiry(connection: Connection) -> dt.datetime | None:
     return connection.execute(_NEXT_EXPIRY).scalar()
 
 
-def forget_gates(connection: Connection, now: dt.datetime) -> None:
-    """For a start: every gate is asked anew, save those that wait for a person."""
+def forget_gates(connection: Connection, now: dt.datetime, *, alone: bool) -> None:
+    """For a start: every gate is asked anew, save those that wait for a person. What is noted of gates stays
+    where others, who have noted it, go on."""
     connection.execute(_LET_GO, {"now": now})
     connection.execute(_RECONSIDER)
-    connection.execute(delete(closures))
+    if alone:
+        connection.execute(delete(closures))
 
 
 def close_gate(

@@ -14,7 +14,7 @@ from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.policy import by_hand
 from engine.retrieve.selector import PriorsOfPatient
 from engine.retrieve.task import RetrieveRequest
-from engine.store import criteria, rapid
+from engine.store import criteria, news, rapid
 from engine.store.rows import NOT_YET, task_row
 from engine.store.schema import links, tasks
 
@@ -103,6 +103,7 @@ def attach(
     served = [ids[_key(row)] if it is None else it.id for row, it in zip(asked, shared, strict=True)]
     pairs = list(dict.fromkeys((number, id_) for id_, (number, _) in zip(served, wanted, strict=True)))
     _LINK.run(connection, [{"message_id": number, "task_id": id_} for number, id_ in pairs])
+    news.tell(connection, work=bool(ids) or bool(pulled))
     return Attached(pairs, list(ids.values()))
 
 

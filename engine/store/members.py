@@ -21,14 +21,14 @@ from engine.store.schema import UtcDateTime, members, tasks
 _KEPT = dt.timedelta(days=7)  # one that has left, or was lost, for those who ask what has happened
 
 
-def register(connection: Connection, *, stand_in: bool) -> int:
+def register(connection: Connection, *, stand_in: bool, address: str = "") -> int:
     """A new engine on the journal; its number, which no other gets."""
     now = func.now()
     old = func.coalesce(members.c.left_at, members.c.lost_at)
     connection.execute(delete(members).where(old < dt.datetime.now(dt.UTC) - _KEPT))
     row = {
         "name": f"{socket.gethostname()}:{os.getpid()}",
-        "address": "",
+        "address": address,
         "version": __version__,
         "stand_in": stand_in,
         "started_at": now,
@@ -48,6 +48,12 @@ def name_address(connection: Connection, address: str) -> None:
 def leave(connection: Connection, member_id: int) -> None:
     """It ends; what it owes goes on elsewhere."""
     connection.execute(update(members).where(members.c.id == member_id, *ALIVE).values(left_at=func.now()))
+
+
+def is_alone(connection: Connection) -> bool:
+    """Whether no other engine is alive."""
+    others = select(members.c.id).where(*ALIVE, members.c.id != member_of(connection))
+    return member_of(connection) is None or connection.execute(others.limit(1)).scalar() is None
 
 
 def lose(connection: Connection, lost: Collection[int]) -> list[int]:

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, bindparam, insert, or_, select, update
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.selector import PriorsOfPatient
 from engine.routing.meaning import Merge, Number, Occasion, PatientIdentifier
-from engine.store import rapid
-from engine.store.links import LIVE
+from engine.store import news, rapid
+from engine.store.links import LIVE, messages_of
 from engine.store.rows import end_row, selector_columns, task
 from engine.store.schema import links, merges, occasions, tasks
 
@@ -127,6 +127,9 @@ def withdraw(
         else:
             connection.execute(update(tasks).where(tasks.c.id == row.id).values(end_row(outcome, now)))
             canceled.append(row.id)
+    if canceled or running:
+        waiting = [it for number in canceled for it in messages_of(connection, number)]
+        news.tell(connection, work=True, cancel=bool(running), messages=waiting)
     return Withdrawn(tuple(canceled), tuple(running), tuple(wanted))
 
 

@@ -171,8 +171,8 @@ _SIZES = sa.text(
 
 
 def size_in_use(connection: Connection) -> int:
-    """Bytes of its tables and indexes, without the part of rows that are dead; what was freed and not yet given
-    out again counts."""
+    """Bytes of its tables and indexes, without the part of rows that are dead; what was freed and not yet
+    given out again counts."""
     return int(connection.execute(_SIZES).scalar_one())
 
 

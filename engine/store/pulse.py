@@ -1,8 +1,8 @@
 """The heartbeat of an engine on a shared journal, its ear for the others, and its eye on them.
 
 A thread with a connection of its own. It says again and again that this engine is alive (`BEAT`), hears what
-the others tell (`engine.store.news`), and notices which of them say nothing any more: one whose beat stands still
-for `LEASE` by our own clock, while we looked all the time, is lost. No clock of another machine has a say.
+the others tell (`engine.store.news`), and notices which of them say nothing any more: one whose beat stands
+still for `LEASE` by our own clock, while we looked all the time, is lost. No clock of another has a say.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Pulse:
 
     def __init__(self, where: str, member_id: int, *, stand_in: bool, heard: Callable[[Heard], None]) -> None:
         self.member_id = member_id
+        self.address = ""
         self._where = where
         self._stand_in = stand_in
         self._heard = heard
@@ -122,7 +123,7 @@ class Pulse:
     def _come_back(self) -> None:
         """Others have taken over what we had."""
         with postgresql.open_engine(self._where, read_only=False).connect() as connection, connection.begin():
-            self.member_id = register(connection, stand_in=self._stand_in)
+            self.member_id = register(connection, stand_in=self._stand_in, address=self.address)
         _log.warning("this engine was taken for dead; it is back, and its work has gone on elsewhere")
         self._heard(Heard(EVERYTHING, cast_out=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +86,7 @@ _NEWER = (
     .order_by(tasks.c.id)
     .limit(bindparam("limit", type_=Integer))
 )
+_ALSO = select(tasks).where(tasks.c.id.in_(bindparam("also", expanding=True))).order_by(tasks.c.id)
 _NEXT_ARCHIVE = select(func.min(tasks.c.archive)).where(
     tasks.c.status == TaskStatus.SCHEDULED.value, tasks.c.archive > bindparam("last")
 )
@@ -130,9 +132,10 @@ def _terms(sieve: Sieve) -> dict[str, Any]:
     }
 
 
-def newer(connection: Connection, after: int, limit: int) -> list[RetrieveTask]:
-    """The tasks that were added after one of this number, oldest first."""
-    return [task(row) for row in connection.execute(_NEWER, {"after": after, "limit": limit})]
+def newer(connection: Connection, after: int, limit: int, also: Collection[int] = ()) -> list[RetrieveTask]:
+    """The tasks that were added after one of this number, and those of these numbers, oldest first."""
+    late = connection.execute(_ALSO, {"also": list(also)}).all() if also else ()
+    return [task(row) for row in (*late, *connection.execute(_NEWER, {"after": after, "limit": limit}))]
 
 
 def waiting_archives(connection: Connection) -> set[str]:

@@ -244,8 +244,8 @@ outbox = Table(
     Index("outbox_waiting", "status", "host", "port", "id"),
 )
 
-# Engines on a shared journal, each from its start to its end. ``member_id`` of other tables is one of them: who
-# owes a message its application acknowledgment, carries out a task, delivers a letter.
+# Engines on a shared journal, each from its start to its end. ``member_id`` of other tables is one of them:
+# who owes a message its application acknowledgment, carries out a task, delivers a letter.
 members = Table(
     "members",
     metadata,

@@ -170,9 +170,10 @@ class Store:
         through, in their order: by priority, each level of which counts as much as ``aging`` of waiting."""
         return await self._reader.run(_WAITING, archive, limit, aging, sieve, due_by)
 
-    async def newer(self, after: int, limit: int) -> list[RetrieveTask]:
-        """The tasks that were added after the one of this number, oldest first."""
-        return await self._reader.run(_NEWER, after, limit)
+    async def newer(self, after: int, limit: int, also: Collection[int] = ()) -> list[RetrieveTask]:
+        """The tasks that were added after the one of this number, and those of these numbers, oldest first.
+        On a shared journal one may be added after one of a higher number."""
+        return await self._reader.run(_NEWER, after, limit, also)
 
     async def waiting_archives(self) -> set[str]:
         """The archives that have SCHEDULED tasks, also those that are not configured any more."""
@@ -216,7 +217,8 @@ class Store:
 
     async def name_address(self, address: str) -> None:
         """Tell the others where this engine listens for HL7 messages."""
-        if self.shared:
+        if self._opened.pulse is not None:
+            self._opened.pulse.address = address
             await self._writer.run(_NAME_ADDRESS, address)
 
     async def note_progress(self, counted: Mapping[int, SubOperations]) -> None:

@@ -25,7 +25,7 @@ from engine.retrieve.task import TRANSITIONS, Choice, RetrieveRequest, RetrieveT
 from engine.store import news, outbox, rapid
 from engine.store.gates import AS_SEEN, forget_gates
 from engine.store.links import LIVE, attach, messages_of, settled
-from engine.store.members import lose
+from engine.store.members import is_alone, lose
 from engine.store.owners import member_of, orphaned
 from engine.store.rows import END_COLUMNS, counters_text, end_row, task, texts
 from engine.store.schema import links, tasks
@@ -231,7 +231,7 @@ def reschedule(
 def recover(connection: Connection) -> int:
     """For a start: what is IN_PROGRESS by nobody who is alive back to SCHEDULED, or to its end if it was to
     be canceled; how many are back. What a closed gate holds or delays may try again."""
-    forget_gates(connection, _now())
+    forget_gates(connection, _now(), alone=is_alone(connection))
     back, _ = _give_back(connection, INTERRUPTED)
     return len(back)
 

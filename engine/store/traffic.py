@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -57,7 +57,7 @@ class Situation:
     now: dt.datetime
     under_way: tuple[UnderWay, ...] = ()
     passages: tuple[Passage, ...] = ()
-    breakers: Mapping[Node, Breaker] | None = None
+    breakers: Mapping[Node, Breaker] = field(default_factory=dict)
 
 
 def situation(connection: Connection) -> Situation:

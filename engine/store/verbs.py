@@ -15,13 +15,15 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from engine.errors import StoreError
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import Verb
+from engine.store import news
 from engine.store.occasions import wholly_withdrawn
 from engine.store.reader import opened, reading
-from engine.store.schema import story, tasks
+from engine.store.schema import links, story, tasks
 from engine.store.verdicts import VERDICTS, Change
 
 _AT_ONCE = 500  # tasks of one transaction: an engine waits for it before it can keep its next message
 _FOUND = select(tasks).where(tasks.c.id.in_(bindparam("tasks", expanding=True)))
+_ASKING = select(links.c.message_id).distinct().where(links.c.task_id.in_(bindparam("tasks", expanding=True)))
 _IN_HAND = [it.value for it in (TaskStatus.SCHEDULED, TaskStatus.IN_PROGRESS, TaskStatus.COMPLETED)]
 _ALIKE = select(tasks).where(
     tasks.c.alike.in_(bindparam("keys", expanding=True)),
@@ -79,6 +81,10 @@ def _operate(connection: Connection, verb: Verb, numbers: Sequence[int], who: st
             changed.setdefault(change, []).append(row)
     for change, of_change in changed.items():
         _make(connection, change, of_change, who)
+    if changed:
+        numbers = [row.id for of_change in changed.values() for row in of_change]
+        waiting = connection.execute(_ASKING, {"tasks": numbers}).scalars()
+        news.tell(connection, work=True, cancel=True, messages=waiting)
     return done
 
 

@@ -217,13 +217,13 @@ async def test_an_outcome_is_written_again_when_the_store_fails_once(
     finish, tries = Store.finish, 0
 
     async def failing_once(
-        store: Store, task_id: int, outcome: Outcome, *seen: Any
+        store: Store, task_id: int, outcome: Outcome, *seen: Any, **attempt: Any
     ) -> tuple[int, ...] | None:
         nonlocal tries
         tries += 1
         if tries == 1:
             raise StoreError("disk full")
-        return await finish(store, task_id, outcome, *seen)
+        return await finish(store, task_id, outcome, *seen, **attempt)
 
     monkeypatch.setattr(Store, "finish", failing_once)
     client = Scripted()
