@@ -198,7 +198,7 @@ async def test_stopping_does_not_wait_for_a_store_that_is_out_of_order(
 ) -> None:
     tried = asyncio.Event()
 
-    async def full(*_: object) -> None:
+    async def full(*_: object, **__: object) -> None:
         tried.set()
         raise StoreError("disk full")
 

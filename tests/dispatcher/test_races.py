@@ -173,7 +173,7 @@ async def test_a_task_goes_on_after_a_store_that_was_out_of_order_for_a_while(
 async def test_a_task_that_we_cannot_conclude_is_moved_again_later_and_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fault(*_: object) -> None:
+    async def fault(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr(Store, "finish", fault)
