@@ -45,7 +45,10 @@ _SETTINGS = f"""
     SET lock_timeout = '{_LOCKED}s';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
-_READ_ONLY = "SET default_transaction_read_only = on"
+_READ_ONLY = """
+    SET default_transaction_read_only = on;
+    SET default_transaction_isolation = 'repeatable read'
+"""  # what is read one after the other is of one moment, as on SQLite
 _SEAL = f"""
     SELECT pg_current_xact_id_if_assigned()::text,
            NOT EXISTS (SELECT FROM members WHERE id = %s AND lost_at IS NOT NULL),
