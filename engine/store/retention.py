@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from sqlalchemy import BindParameter, Connection, Integer, bindparam, delete, func, or_, select, union_all
+from sqlalchemy import BindParameter, Connection, bindparam, delete, func, or_, select, union_all
 
 from engine.store import locks
-from engine.store.dialect import size_in_use
+from engine.store.dialect import Identity, size_in_use
 from engine.store.links import LIVE
 from engine.store.outbox import LetterStatus
 from engine.store.reader import reading
@@ -57,7 +57,7 @@ _OLDEST = (
     .order_by(messages.c.id)
     .limit(_LOOKED_AT)
 )
-_FIRST, _LAST = bindparam("first", type_=Integer), bindparam("last", type_=Integer)
+_FIRST, _LAST = bindparam("first", type_=Identity), bindparam("last", type_=Identity)
 _TASKED = (
     select(links.c.message_id, func.count())
     .where(links.c.message_id.between(_FIRST, _LAST))
