@@ -227,10 +227,13 @@ def _read(
 ) -> Iterator[MessageRow]:
     """Those that name what is sought; of what cannot be read, those that are ``known`` to."""
     read = query.add_columns(messages.c.raw, known.label("known"))
-    for row in connection.execution_options(yield_per=100).execute(read) if limit else ():
-        named = sought.stands_in(row.raw)
-        if row.known if named is None else named:
-            limit -= 1
-            yield _row(row)
-            if not limit:
-                return
+    if not limit:
+        return
+    with connection.execution_options(yield_per=100).execute(read) as rows:
+        for row in rows:
+            named = sought.stands_in(row.raw)
+            if row.known if named is None else named:
+                limit -= 1
+                yield _row(row)
+                if not limit:
+                    return

@@ -40,7 +40,7 @@ def digest_of(criteria: PriorCriteria) -> str:
 def keep(connection: Connection, every: Iterable[PriorCriteria]) -> None:
     """Have these criteria in the journal."""
     rows = {it.digest: {"digest": it.digest, "text": it.text} for it in map(_write, every)}
-    _ADD.run(connection, list(rows.values()))
+    _ADD.run(connection, [rows[digest] for digest in sorted(rows)])  # two that add the same wait in one order
 
 
 def learn(connection: Connection) -> None:

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, inser
 
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.task import RetrieveTask
-from engine.store import news
-from engine.store.links import messages_of, settled
+from engine.store import locks, news
+from engine.store.links import hold_messages, messages_of, settled
 from engine.store.rows import all_texts, end_row, task
 from engine.store.schema import AT_GATE, UtcDateTime, closures, links, occasions, tasks
 from engine.store.story import Event, tell
@@ -43,6 +43,7 @@ _ALIKE = (
     )
     .order_by(tasks.c.due_at, tasks.c.id)
     .limit(_MOST_ALIKE)
+    .with_for_update(key_share=True, skip_locked=True)  # somebody else is doing something to those
 )
 _DEFER_ALIKE = _LATER.where(tasks.c.id.in_(_ALIKE)).returning(tasks.c.id)
 _HOLD = (
@@ -67,8 +68,11 @@ _RECONSIDER = (
     .where(_SCHEDULED, AT_GATE)
     .values(gate="", reason="", due_at=func.coalesce(tasks.c.appointment, tasks.c.created_at))
 )
-_EXPIRED = select(tasks.c.id).where(
-    tasks.c.status == TaskStatus.HELD.value, tasks.c.expires_at <= bindparam("now")
+_EXPIRED = (
+    select(tasks.c.id)
+    .where(tasks.c.status == TaskStatus.HELD.value, tasks.c.expires_at <= bindparam("now"))
+    .order_by(tasks.c.id)
+    .with_for_update(key_share=True)
 )
 _NEXT_EXPIRY = select(func.min(tasks.c.expires_at)).where(tasks.c.status == TaskStatus.HELD.value)
 _UNAPPROVED = Outcome(
@@ -220,6 +224,7 @@ def expire(connection: Connection) -> list[tuple[RetrieveTask, tuple[int, ...]]]
         tell(connection, task_id, Event.EXPIRED, _UNAPPROVED.text)
     if not ended:
         return []
+    hold_messages(connection, ended)
     _messages_of_all(connection, ended)
     return [
         (task(row), settled(connection, messages_of(connection, row.id)))
@@ -245,6 +250,7 @@ def close_gate(
     connection: Connection, scope: str, name: str, gate: str, reason: str, until: dt.datetime | None
 ) -> None:
     """Note for others that a gate holds everything of an archive or for a destination."""
+    locks.hold(connection, [("closure", scope, name, gate)])
     open_gate(connection, scope, name, gate)
     values = {"scope": scope, "name": name, "gate": gate, "reason": reason, "until": until}
     connection.execute(insert(closures), values)

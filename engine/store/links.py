@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,8 @@ from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.policy import by_hand
 from engine.retrieve.selector import PriorsOfPatient
 from engine.retrieve.task import RetrieveRequest
-from engine.store import criteria, news, rapid
-from engine.store.rows import NOT_YET, task_row
+from engine.store import criteria, locks, news, rapid
+from engine.store.rows import NOT_YET, selector_columns, task_row
 from engine.store.schema import links, tasks
 
 _SCHEDULED, _IN_PROGRESS = TaskStatus.SCHEDULED.value, TaskStatus.IN_PROGRESS.value
@@ -35,14 +35,19 @@ _ALIKE = rapid.Find(
     ),
     "keys",
 )
-_SERVING = select(tasks).where(
-    tasks.c.id.in_(bindparam("tasks", expanding=True)),
-    or_(
-        tasks.c.status == _SCHEDULED,
-        # A search under way would leave its studies to the routes and the priority of its beginning
-        (tasks.c.status == _IN_PROGRESS) & (tasks.c.kind == "study"),
-    ),
-    tasks.c.cancel_requested.is_(False),
+_SERVING = (
+    select(tasks)
+    .where(
+        tasks.c.id.in_(bindparam("tasks", expanding=True)),
+        or_(
+            tasks.c.status == _SCHEDULED,
+            # A search under way would leave its studies to the routes and the priority of its beginning
+            (tasks.c.status == _IN_PROGRESS) & (tasks.c.kind == "study"),
+        ),
+        tasks.c.cancel_requested.is_(False),
+    )
+    .order_by(tasks.c.id)
+    .with_for_update(key_share=True)
 )
 _PULL = (
     update(tasks)
@@ -63,6 +68,13 @@ _UNSETTLED = (
     .join(tasks, tasks.c.id == links.c.task_id)
     .where(links.c.message_id.in_(bindparam("messages", expanding=True)), tasks.c.status.in_(LIVE))
 )
+_HOLD_MESSAGES = f"""
+    SELECT pg_advisory_xact_lock(-message_id) FROM (
+        SELECT DISTINCT one.message_id FROM {links.name} AS one
+        JOIN {links.name} AS other ON other.message_id = one.message_id AND other.task_id <> one.task_id
+        WHERE one.task_id = ANY(%s) ORDER BY one.message_id
+    ) AS waiting
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +93,7 @@ def attach(
 ) -> Attached:
     """Link each message to a task for each of its requests. One that is alike and waits, or a C-MOVE that is
     under way for the same routes, serves both, and is pulled forward where the new request is earlier or more
-    urgent."""
+    urgent. To be called by who holds the `keys` of the requests."""
     if not wanted:
         return _NOTHING
     selectors = [request.selector for _, request in wanted]
@@ -105,6 +117,11 @@ def attach(
     _LINK.run(connection, [{"message_id": number, "task_id": id_} for number, id_ in pairs])
     news.tell(connection, work=bool(ids) or bool(pulled))
     return Attached(pairs, list(ids.values()))
+
+
+def keys(requests: Iterable[RetrieveRequest]) -> Iterator[_Key]:
+    """To be held (`locks.hold`) by who asks whether there is a task for one of these already."""
+    return ((it.archive, it.destination, selector_columns(it.selector)["alike"]) for it in requests)
 
 
 def _add(connection: Connection, new: Mapping[_Key, dict[str, Any]]) -> dict[_Key, int]:
@@ -155,6 +172,13 @@ def _pull(
     ]
     if changed:
         connection.execute(_PULL, changed)
+
+
+def hold_messages(connection: Connection, task_ids: Sequence[int]) -> None:
+    """For who has ended these tasks: of two transactions that end the last tasks of a message, the second one
+    has to see that all have ended. Those that wait for one task alone need not be held."""
+    if task_ids and locks.is_shared(connection):
+        connection.exec_driver_sql(_HOLD_MESSAGES, (list(task_ids),))
 
 
 def messages_of(connection: Connection, task_id: int) -> list[int]:

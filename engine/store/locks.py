@@ -1,14 +1,16 @@
-"""What is to be done by one transaction at a time, where no row is there yet to be locked.
+"""What is to be done by one transaction at a time. SQLite lets one write at a time anyway; PostgreSQL's locks
+are held until the transaction ends.
 
-SQLite lets one transaction write at a time anyway. PostgreSQL's are held until the transaction ends.
+To be taken in this order, so that seldom two wait for each other: keys, occasions, tasks, messages.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select
 
 _STRIPES = 4096  # keys that fall on one wait for each other in vain; a server has room for some 6,400 locks
 _CLASS = 0x464F  # of the pairs of numbers that name our locks
@@ -18,11 +20,23 @@ _HOLD = "SELECT pg_advisory_xact_lock(%s, key) FROM unnest(%s::int[]) AS key"
 def hold(connection: Connection, keys: Iterable[object]) -> None:
     """Wait until no other transaction holds one of these keys, and hold them. In one order, so that two never
     wait for each other; who calls it twice in a transaction may be told to begin again."""
-    if connection.dialect.name != "postgresql":
+    if not is_shared(connection):
         return
     stripes = sorted({_stripe(key) for key in keys})
     if stripes:
         connection.exec_driver_sql(_HOLD, (_CLASS, stripes))
+
+
+def rows(connection: Connection, these: Select[Any], terms: Mapping[str, Any]) -> None:
+    """Wait until no other transaction is changing these rows, and keep them as they are then, for what this
+    one reads of them next. In the order of the query; others may still refer to them."""
+    if is_shared(connection):
+        connection.execute(these.with_for_update(key_share=True), terms)
+
+
+def is_shared(connection: Connection) -> bool:
+    """Whether other transactions may write meanwhile."""
+    return connection.dialect.name == "postgresql"
 
 
 def _stripe(key: object) -> int:

@@ -6,9 +6,10 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -17,7 +18,7 @@ from engine.errors import StoreError
 from engine.hl7.message import Header
 from engine.retrieve.task import RetrieveRequest
 from engine.routing.meaning import NO_MEANING, Meaning
-from engine.store import occasions, rapid, schema
+from engine.store import links, locks, occasions, rapid, schema
 from engine.store.links import attach
 from engine.store.occasions import NO_EFFECT, NOTHING_WITHDRAWN, Effect, Withdrawn
 from engine.store.outbox import NewLetter, post
@@ -132,11 +133,19 @@ def journal(connection: Connection, calls: Sequence[tuple[NewMessage]]) -> Seque
     first: dict[bytes, NewMessage] = {}
     for (message,) in calls:
         first.setdefault(message.fingerprint, message)
+    locks.hold(connection, chain.from_iterable(map(_keys, first.values())))
     new = _carry(connection, _add(connection, list(first.values()), now), now)
     # Taken out by the first caller: to the others of this batch the message is known.
     pairs = [(message.fingerprint, new.pop(message.fingerprint, None)) for (message,) in calls]
     known = _known(connection, {key for key, kept in pairs if kept is None})
     return [kept or known[key] for key, kept in pairs]
+
+
+def _keys(message: NewMessage) -> Iterator[object]:
+    """Of all that other messages may be about as well."""
+    yield from links.keys(message.requests)
+    yield from occasions.keys(message.meaning.occasions)
+    yield from occasions.keys(message.meaning.withdrawn)
 
 
 def _add(

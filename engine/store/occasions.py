@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, or_, select, update
 
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.selector import PriorsOfPatient
 from engine.routing.meaning import Merge, Number, Occasion, PatientIdentifier
-from engine.store import news, rapid
-from engine.store.links import LIVE, messages_of
+from engine.store import locks, news, rapid
+from engine.store.links import LIVE, hold_messages, messages_of
 from engine.store.rows import end_row, selector_columns, task
 from engine.store.schema import links, merges, occasions, tasks
 
@@ -33,9 +34,19 @@ _WITHDRAW = (
 )
 _LIVE_TASKS = (
     select(tasks)
-    .distinct()
-    .join(links, links.c.task_id == tasks.c.id)
-    .where(links.c.message_id.in_(bindparam("messages", expanding=True)), tasks.c.status.in_(LIVE))
+    .where(
+        tasks.c.id.in_(
+            select(links.c.task_id).where(links.c.message_id.in_(bindparam("messages", expanding=True)))
+        ),
+        tasks.c.status.in_(LIVE),
+    )
+    .order_by(tasks.c.id)
+    .with_for_update(key_share=True)
+)
+_NUMBERS = (
+    select(occasions.c.number, occasions.c.other)
+    .join(links, links.c.message_id == occasions.c.message_id)
+    .where(links.c.task_id.in_(bindparam("tasks", expanding=True)))
 )
 _OF_MESSAGE = select(occasions.c.id).where(occasions.c.message_id == links.c.message_id)
 _LINKED = select(links.c.task_id).where(links.c.task_id.in_(bindparam("tasks", expanding=True)))
@@ -84,6 +95,21 @@ NOTHING_WITHDRAWN = Withdrawn()
 NO_EFFECT = Effect()
 
 
+def keys(named: Iterable[Occasion]) -> Iterator[tuple[str, str]]:
+    """To be held (`locks.hold`) by who keeps or takes back what is wanted on these: messages of one order may
+    come to several engines at once."""
+    for occasion in named:
+        for number in (occasion.number, occasion.other):
+            if number.value:
+                yield "occasion", number.value
+
+
+def keys_of_tasks(connection: Connection, task_ids: Sequence[int]) -> Iterator[tuple[str, str]]:
+    """Those of what is wanted by the messages that wait for these tasks."""
+    for row in connection.execute(_NUMBERS, {"tasks": list(task_ids)}):
+        yield from (("occasion", number) for number in row if number)
+
+
 def keep(connection: Connection, named: Iterable[tuple[int, Sequence[Occasion]]]) -> None:
     """Remember what messages' tasks are for."""
     _ADD.run(connection, [_row(message_id, it) for message_id, every in named for it in every])
@@ -109,14 +135,14 @@ def withdraw(
     outcome: Outcome = _CANCELED,
 ) -> Withdrawn:
     """Take back what earlier messages asked for on these occasions. A task stays while a message waits for
-    it one of whose occasions still stands, or that has none. ``outcome``: of a task that had not begun."""
+    it one of whose occasions still stands, or that has none. ``outcome``: of a task that had not begun. To be
+    called by who holds the `keys` of the occasions."""
     found = [row for it in named for row in _rows_named(connection, message_id, it)]
     if not found:
         return NOTHING_WITHDRAWN
     connection.execute(_WITHDRAW, {"ids": [row_id for row_id, _ in found], "now": now})
-    affected = sorted({of_message for _, of_message in found})
     canceled, running, wanted = [], [], []
-    rows = connection.execute(_LIVE_TASKS, {"messages": affected}).all()
+    rows = _live_tasks(connection, sorted({of_message for _, of_message in found}))
     unwanted = wholly_withdrawn(connection, [row.id for row in rows])
     for row in rows:
         if row.id not in unwanted:
@@ -127,10 +153,21 @@ def withdraw(
         else:
             connection.execute(update(tasks).where(tasks.c.id == row.id).values(end_row(outcome, now)))
             canceled.append(row.id)
+    hold_messages(connection, canceled)
     if canceled or running:
         waiting = [it for number in canceled for it in messages_of(connection, number)]
         news.tell(connection, work=True, cancel=bool(running), messages=waiting)
     return Withdrawn(tuple(canceled), tuple(running), tuple(wanted))
+
+
+def _live_tasks(connection: Connection, message_ids: Sequence[int]) -> Sequence[Row[Any]]:
+    """Of these messages. One that has ended while it was waited for may have led to others."""
+    rows = connection.execute(_LIVE_TASKS, {"messages": message_ids}).all()
+    while locks.is_shared(connection):
+        seen, rows = rows, connection.execute(_LIVE_TASKS, {"messages": message_ids}).all()
+        if len(rows) == len(seen):
+            break
+    return rows
 
 
 def _rows_named(connection: Connection, message_id: int, occasion: Occasion) -> Iterable[tuple[int, int]]:
@@ -169,10 +206,15 @@ def merge(connection: Connection, message_id: int, pairs: Sequence[Merge], now: 
     for pair in pairs:
         values = {"message_id": message_id, "old_id": pair.old.id, "new_id": pair.new.id}
         connection.execute(insert(merges), {**values, "authority": pair.old.authority})
-        waiting = select(tasks).where(
-            tasks.c.status.in_([TaskStatus.SCHEDULED.value, TaskStatus.HELD.value]),
-            tasks.c.kind == "priors",
-            tasks.c.selector.contains(json.dumps(pair.old.id, ensure_ascii=False), autoescape=True),
+        waiting = (
+            select(tasks)
+            .where(
+                tasks.c.status.in_([TaskStatus.SCHEDULED.value, TaskStatus.HELD.value]),
+                tasks.c.kind == "priors",
+                tasks.c.selector.contains(json.dumps(pair.old.id, ensure_ascii=False), autoescape=True),
+            )
+            .order_by(tasks.c.id)
+            .with_for_update(key_share=True)
         )
         for row in connection.execute(waiting).all():
             selector = task(row).request.selector

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event
+from sqlalchemy import Connection, Engine, MetaData, NullPool, QueuePool, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -45,7 +45,10 @@ _SETTINGS = f"""
     SET lock_timeout = '{_LOCKED}s';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
-_READ_ONLY = "SET default_transaction_read_only = on"
+_READ_ONLY = """
+    SET default_transaction_read_only = on;
+    SET default_transaction_isolation = 'repeatable read'
+"""  # what is read one after the other is of one moment, as on SQLite
 _SEAL = f"""
     SELECT pg_current_xact_id_if_assigned()::text,
            NOT EXISTS (SELECT FROM members WHERE id = %s AND lost_at IS NOT NULL),
@@ -62,6 +65,17 @@ _CURES = {
     "57": "the server is stopping, starting or was told to end this; it is tried again",
     "25": "the server is read only, such as a standby; name the primary in engine.store",
 }
+_FAILED = {
+    "password": "28",
+    "pg_hba.conf": "28",
+    "role ": "28",
+    "database ": "3D",
+    "connection slots": "53",
+    "too many": "53",
+    "starting up": "57",
+    "shutting down": "57",
+}
+"""What is said of a connection that fails: the driver gets no code for it."""
 _QUOTING = ("22", "23")  # data and constraints: their texts may quote a message
 
 
@@ -114,6 +128,13 @@ def _url(where: str) -> URL:
         raise StoreError(
             "its address is no URL such as postgresql+psycopg://user:password@host:5432/forefetch"
         ) from exc
+
+
+def tell_conditions(metadata: MetaData) -> None:
+    """Those of partial indexes, as SQLite knows them from the start."""
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
 
 
 def seal(connection: Connection) -> str | None:
@@ -186,7 +207,8 @@ def explain(error: BaseException) -> str:
         primary = getattr(getattr(error, "diag", None), "message_primary", None) or type(error).__name__
         return f"{primary}; {cure}" if cure else primary
     said = " ".join(str(error).split()) or type(error).__name__
-    return f"{said}; {_CURES['08']}"
+    state = next((state for words, state in _FAILED.items() if words in said), "08")
+    return f"{said}; {_CURES[state]}"
 
 
 def _cause(error: Exception) -> BaseException:

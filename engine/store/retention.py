@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-from sqlalchemy import BindParameter, Connection, Integer, bindparam, delete, func, or_, select, union_all
+from sqlalchemy import BindParameter, Connection, bindparam, delete, func, or_, select, union_all
 
-from engine.store.dialect import size_in_use
+from engine.store import locks
+from engine.store.dialect import Identity, size_in_use
 from engine.store.links import LIVE
 from engine.store.outbox import LetterStatus
 from engine.store.reader import reading
@@ -56,7 +57,7 @@ _OLDEST = (
     .order_by(messages.c.id)
     .limit(_LOOKED_AT)
 )
-_FIRST, _LAST = bindparam("first", type_=Integer), bindparam("last", type_=Integer)
+_FIRST, _LAST = bindparam("first", type_=Identity), bindparam("last", type_=Identity)
 _TASKED = (
     select(links.c.message_id, func.count())
     .where(links.c.message_id.between(_FIRST, _LAST))
@@ -81,6 +82,10 @@ _STAYING = union_all(
 _MESSAGES: BindParameter[int] = bindparam("messages", expanding=True)
 _TASKS: BindParameter[int] = bindparam("tasks", expanding=True)
 _TASKS_OF = select(links.c.task_id).where(links.c.message_id.in_(_MESSAGES)).distinct()
+_LOCK_TASKS = select(tasks.c.id).where(tasks.c.id.in_(_TASKS_OF)).order_by(tasks.c.id).with_for_update()
+_LOCK_MESSAGES = (
+    select(messages.c.id).where(messages.c.id.in_(_MESSAGES)).order_by(messages.c.id).with_for_update()
+)
 _STILL_WANTED = select(links.c.task_id).where(links.c.task_id.in_(_TASKS))
 _OF_MESSAGES = [
     *(delete(table).where(table.c.message_id.in_(_MESSAGES)) for table in (links, occasions, outbox)),
@@ -105,9 +110,10 @@ def prune(connection: Connection, after: int, before: dt.datetime, touched: dt.d
     old = [row.id for row in rows if row.received_at < before]
     passed = [row.id for row in rows if row.received_at < before or row.received_at > now]
     going: dict[int, int] = _may_go(connection, old, touched) if old else {}
-    taken = _few(going)[:most]
+    chosen = _few(going)[:most]
+    taken = _still(connection, chosen, touched)
     tasks_gone = _take_out(connection, taken) if taken else 0
-    seen = taken if len(taken) < len(going) else passed
+    seen = chosen if len(chosen) < len(going) else passed
     position, ended = max(seen, default=after), not passed
     spent = time.monotonic() - began
     return Pruned(position, len(taken), tasks_gone, size_in_use(connection), ended, spent)
@@ -119,6 +125,15 @@ def _may_go(connection: Connection, old: Sequence[int], touched: dt.datetime) ->
     tasked = {message_id: count for message_id, count in connection.execute(_TASKED, span)}  # noqa: C416  types
     staying = set(connection.execute(_STAYING, {**span, "touched": touched}).scalars())
     return {number: tasked.get(number, 0) for number in old if number not in staying}
+
+
+def _still(connection: Connection, chosen: list[int], touched: dt.datetime) -> list[int]:
+    """Those of these messages that may go also when nobody is doing anything to them or to their tasks."""
+    if not chosen or not locks.is_shared(connection):
+        return chosen
+    connection.execute(_LOCK_TASKS, {"messages": chosen})
+    there = list(connection.execute(_LOCK_MESSAGES, {"messages": chosen}).scalars())
+    return list(_may_go(connection, there, touched)) if there else []
 
 
 def _few(going: Mapping[int, int]) -> list[int]:

@@ -54,8 +54,8 @@ class UtcDateTime(TypeDecorator[dt.datetime]):
 
 metadata = MetaData()
 
-# Conditions of partial indexes: a database uses one only for a query that has its very words. SQLite alone is
-# told of conditions, since the name of PostgreSQL would import its dialect with every start.
+# Conditions of partial indexes: a database uses one only for a query that has its very words. They are given
+# to SQLite alone, since the name of PostgreSQL would import its dialect with every start: `prepare` tells it.
 OWED = text("application_due AND ack IS NULL")
 AT_GATE = text("gate <> ''")
 
@@ -297,6 +297,10 @@ def prepare(connection: Connection) -> None:
         # SQLite opens a write-protected file without a word and refuses only the first write.
         connection.execute(update(meta).values(schema_version=VERSION))
         return
+    if connection.dialect.name == "postgresql":
+        from engine.store import postgresql
+
+        postgresql.tell_conditions(metadata)
     metadata.create_all(connection)
     connection.execute(insert(meta).values(schema_version=VERSION))
 

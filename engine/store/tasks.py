@@ -22,9 +22,9 @@ from sqlalchemy import (
 from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
 from engine.retrieve.plan import uncovered
 from engine.retrieve.task import TRANSITIONS, Choice, RetrieveRequest, RetrieveTask
-from engine.store import news, outbox, rapid
+from engine.store import locks, news, outbox, rapid
 from engine.store.gates import AS_SEEN, forget_gates
-from engine.store.links import LIVE, attach, messages_of, settled
+from engine.store.links import LIVE, attach, hold_messages, keys, messages_of, settled
 from engine.store.members import is_alone, lose
 from engine.store.owners import member_of, orphaned
 from engine.store.rows import END_COLUMNS, counters_text, end_row, task, texts
@@ -110,6 +110,11 @@ _EXPEDITED = select(tasks.c.expedited).where(_THIS)
 _TO_CANCEL = select(tasks.c.id).where(
     tasks.c.status == TaskStatus.IN_PROGRESS.value, tasks.c.cancel_requested.is_(True)
 )
+_WHETHER_TO_CANCEL = (
+    select(tasks.c.cancel_requested)
+    .where(_THIS, tasks.c.status == TaskStatus.IN_PROGRESS.value)
+    .with_for_update(key_share=True)
+)
 _TAKEN_BACK = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "the order or visit was canceled meanwhile")
 _CANCELED = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "canceled while forefetch was stopped")
 
@@ -144,11 +149,12 @@ def finish(
     the task has been updated since it was ``seen``, or where it is not that ``attempt`` that is under way.
     What was to be canceled meanwhile ends CANCELED unless it has arrived."""
     failed = not outcome.arrived and outcome.status is not TaskStatus.CANCELED
-    if failed and connection.execute(_TO_CANCEL.where(_THIS), {"task": task_id}).scalar() is not None:
+    if failed and connection.execute(_WHETHER_TO_CANCEL, {"task": task_id}).scalar():
         told = f"it was canceled meanwhile ({outcome.text})"
         outcome = replace(outcome, status=TaskStatus.CANCELED, cause=Cause.CANCELED, text=told, cure="")
     if not _end(connection, task_id, outcome, (), seen, attempt):
         return None
+    hold_messages(connection, [task_id])
     return _told(connection, settled_by(connection, task_id))
 
 
@@ -173,15 +179,17 @@ def resolve(
 ) -> tuple[list[RetrieveTask], tuple[int, ...]] | None:
     """End a question and add what it found, as far as no other task of its messages brings it; CANCELED and
     without children where it was taken back while it was asked."""
-    if connection.execute(_TO_CANCEL.where(_THIS), {"task": task_id}).scalar() is not None:
+    if connection.execute(_WHETHER_TO_CANCEL, {"task": task_id}).scalar():
         outcome, choices, found = _TAKEN_BACK, (), ()
     if not _end(connection, task_id, outcome, choices, attempt=attempt):
         return None
+    hold_messages(connection, [task_id])
     messages = messages_of(connection, task_id)
     wanted = []
     for message_id in messages:
         moves = [other.request for other in tasks_of(connection, message_id) if other.is_move]
         wanted += [(message_id, request) for request in uncovered(moves, found)]
+    locks.hold(connection, keys(request for _, request in wanted))
     new = attach(connection, wanted, _now(), parent_id=task_id).new
     if new and connection.execute(_EXPEDITED, {"task": task_id}).scalar():
         found_by_it = tasks.c.id.in_(new)  # who expedites a question means its studies
@@ -254,6 +262,7 @@ def _give_back(connection: Connection, why: str) -> tuple[list[int], list[int]]:
     ended = [row.id for row in found if row.cancel_requested]
     for number in ended:
         _end(connection, number, _CANCELED, ())
+    hold_messages(connection, ended)
     if back:
         connection.execute(_ALL_BACK, {"these": back, "why": why, "now": _now()})
     return back, ended

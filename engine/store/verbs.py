@@ -15,14 +15,16 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, update
 from engine.errors import StoreError
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import Verb
-from engine.store import news
+from engine.store import locks, news, occasions
+from engine.store.links import hold_messages
 from engine.store.occasions import wholly_withdrawn
 from engine.store.reader import opened, reading
 from engine.store.schema import links, story, tasks
 from engine.store.verdicts import VERDICTS, Change
 
 _AT_ONCE = 500  # tasks of one transaction: an engine waits for it before it can keep its next message
-_FOUND = select(tasks).where(tasks.c.id.in_(bindparam("tasks", expanding=True)))
+_FOUND = select(tasks).where(tasks.c.id.in_(bindparam("tasks", expanding=True))).order_by(tasks.c.id)
+_ALIKE_TO = _FOUND.with_only_columns(tasks.c.archive, tasks.c.destination, tasks.c.alike)
 _ASKING = select(links.c.message_id).distinct().where(links.c.task_id.in_(bindparam("tasks", expanding=True)))
 _IN_HAND = [it.value for it in (TaskStatus.SCHEDULED, TaskStatus.IN_PROGRESS, TaskStatus.COMPLETED)]
 _ALIKE = select(tasks).where(
@@ -73,6 +75,7 @@ def forecast(where: str | Path, verb: Verb, task_ids: Sequence[int]) -> list[Don
 
 
 def _operate(connection: Connection, verb: Verb, numbers: Sequence[int], who: str) -> list[Done]:
+    _lock(connection, numbers)
     done: list[Done] = []
     changed: dict[Change, list[Row[Any]]] = {}
     for number, row, change, text in _judged(connection, verb, numbers):
@@ -86,6 +89,16 @@ def _operate(connection: Connection, verb: Verb, numbers: Sequence[int], who: st
         waiting = connection.execute(_ASKING, {"tasks": numbers}).scalars()
         news.tell(connection, work=True, cancel=True, messages=waiting)
     return done
+
+
+def _lock(connection: Connection, numbers: Sequence[int]) -> None:
+    """These tasks, that nobody adds one alike, and that nobody takes back what they are for."""
+    if not locks.is_shared(connection):
+        return
+    terms = {"tasks": list(numbers)}
+    alike = [tuple(row) for row in connection.execute(_ALIKE_TO, terms)]
+    locks.hold(connection, [*alike, *occasions.keys_of_tasks(connection, numbers)])
+    locks.rows(connection, _FOUND, terms)
 
 
 def _judged(
@@ -140,3 +153,4 @@ def _make(connection: Connection, change: Change, rows: Sequence[Row[Any]], who:
     told = {"at": now, "event": change.event.value, "text": f"by {who}"}
     lines = [{**told, "task_id": row.id, "outcome": row.outcome if change.revives else None} for row in rows]
     connection.execute(insert(story), lines)
+    hold_messages(connection, [row.id for row in rows])

@@ -9,10 +9,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import text
+
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, Selector, Study
 from engine.retrieve.task import Priority, RetrieveRequest
 from engine.store import NewMessage, Store
+from engine.store.dialect import open_engine
 
 RECEIVED = dt.datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=dt.timezone(dt.timedelta(hours=2)))
 ARRIVED = Outcome(TaskStatus.COMPLETED, Cause.ARRIVED, "3 objects arrived", arrived=True)
@@ -55,10 +58,17 @@ def message(number: object, *requests: RetrieveRequest, **changes: Any) -> NewMe
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Store]:
+async def opened(where: str | Path) -> AsyncIterator[Store]:
     """A journal that is closed in the end."""
-    store = Store.open(path)
+    store = Store.open(where)
     try:
         yield store
     finally:
         await store.close()
+
+
+def execute(where: str | Path, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+    """What another program does to a journal, in a transaction; its rows, none where it returns nothing."""
+    with open_engine(where).connect() as connection, connection.begin():
+        result = connection.execute(text(statement), values)
+        return [tuple(row) for row in result] if result.returns_rows else []

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +12,7 @@ from engine.errors import StoreError
 from engine.retrieve.selector import PriorCriteria
 from engine.store import criteria, list_tasks
 
-from . import PRIORS, message, opened, request
+from . import PRIORS, execute, message, opened, request
 
 NEWEST, OLDEST = PriorCriteria(newest=3), PriorCriteria(oldest=1)
 
@@ -26,21 +24,19 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_searches_that_judge_alike_share_what_they_judge_by(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str | Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "journal"
     asked = [
         replace(PRIORS, patient_id=str(n), criteria=replace(NEWEST if n % 3 else OLDEST)) for n in range(30)
     ]
-    async with opened(path) as store:
+    async with opened(where) as store:
         await asyncio.gather(*(store.journal(message(n, request(it))) for n, it in enumerate(asked[:20])))
         await asyncio.gather(*(store.journal(message(n, request(it))) for n, it in enumerate(asked)))
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute("SELECT count(*) FROM criteria").fetchone() == (2,)
+    assert execute(where, "SELECT count(*) FROM criteria") == [(2,)]
     forget(monkeypatch)
-    assert [task.request.selector for task in reversed(list_tasks(path))] == asked
+    assert [task.request.selector for task in reversed(list_tasks(where))] == asked
     forget(monkeypatch)
-    async with opened(path) as store:
+    async with opened(where) as store:
         assert [task.request.selector for task in await store.waiting("pacs", 50)] == asked
         again = await store.journal(
             message("again", request(replace(PRIORS, patient_id="7", criteria=NEWEST)))
@@ -49,32 +45,29 @@ async def test_searches_that_judge_alike_share_what_they_judge_by(
 
 
 async def test_a_reader_learns_what_came_after_it_had_begun(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str | Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+    async with opened(where) as store:
         await store.journal(message(1, request(replace(PRIORS, criteria=NEWEST))))
         forget(monkeypatch)
-        assert len(list_tasks(path)) == 1
+        assert len(list_tasks(where)) == 1
         await store.journal(message(2, request(replace(PRIORS, criteria=OLDEST))))
         forget(monkeypatch)
-        assert [task.request.selector for task in list_tasks(path)] == [
+        assert [task.request.selector for task in list_tasks(where)] == [
             replace(PRIORS, criteria=OLDEST),
             replace(PRIORS, criteria=NEWEST),
         ]
 
 
 async def test_a_search_whose_criteria_are_missing_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str | Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+    async with opened(where) as store:
         await store.journal(message(1, request(PRIORS)))
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("DELETE FROM criteria")
+    execute(where, "DELETE FROM criteria")
     forget(monkeypatch)
     with pytest.raises(StoreError, match="task 1 in the journal cannot be understood"):
-        list_tasks(path)
+        list_tasks(where)
 
 
 def test_many_criteria_that_are_made_anew_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,42 +26,41 @@ def of_patient(uid: str, patient: str = "P", instances: int | None = None) -> Re
     return RetrieveRequest(request(uid).selector, "pacs", "ws", ("r",), patient=patient, instances=instances)
 
 
-async def test_a_held_task_is_not_waiting_and_tells_why_and_until_when(tmp_path: Path) -> None:
-    path, expires = tmp_path / "journal", soon()
-    async with opened(path) as store:
+async def test_a_held_task_is_not_waiting_and_tells_why_and_until_when(where: str | Path) -> None:
+    expires = soon()
+    async with opened(where) as store:
         kept = await store.journal(message(1, request()))
         assert await store.hold(1, "approval", "its route says so", expires) == [kept.message_id]
         assert await store.waiting("pacs", 9) == []
         assert await store.claim(1) is None
         assert await store.next_expiry() == expires
-    (task,) = list_tasks(path)
+    (task,) = list_tasks(where)
     assert (task.status, task.gate, task.reason) == (S.HELD, "approval", "its route says so")
     assert task.expires == expires
-    story = story_of(path, 1)
+    story = story_of(where, 1)
     assert story is not None
     assert [(line.event, line.text) for line in story.lines] == [(Event.HELD, "its route says so")]
 
 
-async def test_only_what_is_scheduled_is_held_or_deferred(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_only_what_is_scheduled_is_held_or_deferred(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request("1.1"), request("1.2")))
         await store.claim(1)
         await store.claim(2)
         await store.finish(2, ARRIVED)
-        before = list_tasks(path)
+        before = list_tasks(where)
         for task in (1, 2):
             await store.hold(task, "approval", "too late")
             await store.defer_tasks([(task, None)], soon(), "window", "too late")
-        assert list_tasks(path) == before
-        story = story_of(path, 1)
+        assert list_tasks(where) == before
+        story = story_of(where, 1)
     assert story is not None
     assert story.lines == ()
 
 
-async def test_a_deferred_task_falls_due_and_passes_without_its_reason(tmp_path: Path) -> None:
+async def test_a_deferred_task_falls_due_and_passes_without_its_reason(where: str | Path) -> None:
     due = soon()
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request()))
         assert await store.defer_tasks([(1, None)], due, "window", "only at night") == [kept.message_id]
         assert await store.waiting("pacs", 9) == []
@@ -74,9 +73,8 @@ async def test_a_deferred_task_falls_due_and_passes_without_its_reason(tmp_path:
     assert (claimed.gate, claimed.reason) == ("", "")
 
 
-async def test_what_expires_fails_settles_its_message_and_cannot_come_late(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_what_expires_fails_settles_its_message_and_cannot_come_late(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request("1.1"), request("1.2")))
         await store.hold(1, "approval", "why", dt.datetime.now(dt.UTC))
         await store.hold(2, "approval", "why", soon())
@@ -84,7 +82,7 @@ async def test_what_expires_fails_settles_its_message_and_cannot_come_late(tmp_p
         assert await store.expire() == []
         await store.hold(2, "approval", "why", soon())
         assert await store.finish(2, FAILED) == (kept.message_id,)
-    late, first = list_tasks(path)
+    late, first = list_tasks(where)
     assert first.outcome is not None
     assert (first.status, first.outcome.cause, first.gate, first.expires) == (
         S.FAILED,
@@ -96,11 +94,10 @@ async def test_what_expires_fails_settles_its_message_and_cannot_come_late(tmp_p
 
 
 async def test_a_start_lets_go_what_the_configuration_held_and_nothing_that_waits_for_a_person(
-    tmp_path: Path,
+    where: str | Path,
 ) -> None:
-    path = tmp_path / "journal"
     gates = ("switch", "lists", "approval", "budget", "operator")
-    async with opened(path) as store:
+    async with opened(where) as store:
         await store.journal(message(1, *(request(f"1.{number}") for number in range(6))))
         for task, gate in enumerate(gates, 1):
             await store.hold(task, gate, "why")
@@ -108,12 +105,12 @@ async def test_a_start_lets_go_what_the_configuration_held_and_nothing_that_wait
         await store.close_gate("archive", "pacs", "breaker", "it failed", None)
         await store.recover()
         assert sorted(task.id for task in await store.waiting("pacs", 9)) == [1, 2, 6]
-    assert standing(path).closures == ()
+    assert standing(where).closures == ()
 
 
-async def test_a_start_keeps_the_time_of_a_retry_and_of_an_appointment(tmp_path: Path) -> None:
+async def test_a_start_keeps_the_time_of_a_retry_and_of_an_appointment(where: str | Path) -> None:
     due = soon()
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         await store.journal(message(1, request("1.1"), request("1.2", due=due)))
         await store.claim(1)
         await store.reschedule(1, FAILED, due, "why", ())
@@ -124,9 +121,9 @@ async def test_a_start_keeps_the_time_of_a_retry_and_of_an_appointment(tmp_path:
 
 
 async def test_used_counts_what_the_order_and_the_patient_have_moved_or_have_under_way(
-    tmp_path: Path,
+    where: str | Path,
 ) -> None:
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         asked = [of_patient(f"1.{number}", instances=10) for number in range(5)]
         await store.journal(message(1, *asked, of_patient("2.1", "Q")))
         for task in (1, 2, 3):
@@ -143,8 +140,8 @@ async def test_used_counts_what_the_order_and_the_patient_have_moved_or_have_und
         assert (await store.used(other, MIDNIGHT)).patient == (0, 0)
 
 
-async def test_used_counts_every_message_of_the_same_order_and_no_question(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_used_counts_every_message_of_the_same_order_and_no_question(where: str | Path) -> None:
+    async with opened(where) as store:
         await _keep(store, 1, "A", request("1.1"), request(PRIORS))
         await _keep(store, 2, "A", request("1.2"))
         await _keep(store, 3, "B", request("1.3"))
@@ -161,43 +158,42 @@ async def _keep(store: Store, number: int, order: str, *requests: RetrieveReques
     await store.journal(message(number, *requests, meaning=Meaning(occasions=(occasion,))))
 
 
-async def test_of_two_messages_that_ask_for_the_same_the_smaller_one_counts(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_of_two_messages_that_ask_for_the_same_the_smaller_one_counts(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request("1.1"), request("1.2"), request("1.3")))
         await store.journal(message(2, request("1.1")))
         task = (await store.tasks_of(2))[0]
         assert (await store.used(task, MIDNIGHT)).siblings == 1
 
 
-async def test_closures_are_noted_once_and_taken_away_by_their_gate(tmp_path: Path) -> None:
-    path, until = tmp_path / "journal", soon()
-    async with opened(path) as store:
+async def test_closures_are_noted_once_and_taken_away_by_their_gate(where: str | Path) -> None:
+    until = soon()
+    async with opened(where) as store:
         await store.close_gate("archive", "pacs", "breaker", "it failed 5 times", until)
         await store.close_gate("archive", "pacs", "breaker", "it failed 6 times", until)
         await store.close_gate("destination", "pacs", "rate", "30 a minute", None)
-        first, second = standing(path).closures
+        first, second = standing(where).closures
         assert (first.scope, first.reason, first.until) == ("archive", "it failed 6 times", until)
         assert (second.scope, second.gate, second.until) == ("destination", "rate", None)
         await store.open_gate("archive", "pacs", "rate")
         await store.open_gate("archive", "pacs", "breaker")
-        assert standing(path).closures == (second,)
+        assert standing(where).closures == (second,)
 
 
-async def test_what_is_under_way_is_counted_questions_only_at_the_archive(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_what_is_under_way_is_counted_questions_only_at_the_archive(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request("1.1"), request(PRIORS), request("1.2")))
         await store.claim(1)
         await store.claim(2)
-        now = standing(path)
+        now = standing(where)
     assert (now.running_from, now.running_to) == ({"pacs": 2}, {"ws": 1})
 
 
 async def test_it_can_be_told_whether_an_engine_serves_a_journal(tmp_path: Path) -> None:
-    path = tmp_path / "a journal?#%.db"
-    assert not is_running(path)
+    where = tmp_path / "a journal?#%.db"
+    assert not is_running(where)
     assert os.listdir(tmp_path) == []
-    async with opened(path):
-        assert is_running(path)
-        assert is_running(path)
-    assert not is_running(path)
+    async with opened(where):
+        assert is_running(where)
+        assert is_running(where)
+    assert not is_running(where)

@@ -20,31 +20,29 @@ NOW = dt.datetime.now(dt.UTC)
 SOON, LATER = NOW + dt.timedelta(hours=1), NOW + dt.timedelta(hours=2)
 
 
-async def test_two_messages_that_ask_the_same_wait_for_one_task(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_two_messages_that_ask_the_same_wait_for_one_task(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(message(1, request("1.1"), request("1.2")))
         two = await store.journal(message(2, request("1.3"), request("1.2", routes=("other",))))
         assert two.new
         assert two.task_ids == (one.task_ids[1], 3)
         (shared, own) = await store.tasks_of(two.message_id)
         assert (shared.message_id, own.message_id) == (one.message_id, two.message_id)
-        assert len(list_tasks(path)) == 3
+        assert len(list_tasks(where)) == 3
         again = await store.journal(message(2))
         assert (again.new, again.task_ids) == (False, two.task_ids)
 
 
-async def test_a_task_that_is_shared_is_listed_with_each_of_its_messages(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_a_task_that_is_shared_is_listed_with_each_of_its_messages(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(message(1, request("1.1")))
         two = await store.journal(message(2, request("1.1")))
         for kept in (one, two):
-            assert [task.id for task in list_tasks(path, Selection(message_id=kept.message_id))] == [1]
+            assert [task.id for task in list_tasks(where, Selection(message_id=kept.message_id))] == [1]
 
 
-async def test_messages_of_one_commit_share_a_task_that_is_the_first_ones(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_messages_of_one_commit_share_a_task_that_is_the_first_ones(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await asyncio.gather(
             *(store.journal(message(n, request("1.1", routes=(f"route {n}",)))) for n in range(5))
         )
@@ -54,16 +52,16 @@ async def test_messages_of_one_commit_share_a_task_that_is_the_first_ones(tmp_pa
         assert (task.message_id, task.request.routes) == (kept[0].message_id, every)
 
 
-async def test_a_task_that_is_joined_later_has_the_routes_of_both(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_task_that_is_joined_later_has_the_routes_of_both(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request("1.1", routes=("a",))))
         two = await store.journal(message(2, request("1.1", routes=("b", "a"))))
         (task,) = await store.tasks_of(two.message_id)
         assert task.request.routes == ("a", "b")
 
 
-async def test_a_message_that_asks_twice_for_the_same_waits_for_one_task(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_message_that_asks_twice_for_the_same_waits_for_one_task(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request("1.1"), request("1.1")))
         assert kept.task_ids == (1,)
         assert await store.finish(1, FAILED) == (kept.message_id,)
@@ -80,8 +78,10 @@ async def test_a_message_that_asks_twice_for_the_same_waits_for_one_task(tmp_pat
     ],
     ids=repr,
 )
-async def test_requests_that_differ_have_tasks_of_their_own(other: RetrieveRequest, tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_requests_that_differ_have_tasks_of_their_own(
+    other: RetrieveRequest, where: str | Path
+) -> None:
+    async with opened(where) as store:
         one = await store.journal(message(1, request("1.1")))
         two = await store.journal(message(2, other))
         assert not set(one.task_ids) & set(two.task_ids)
@@ -90,8 +90,8 @@ async def test_requests_that_differ_have_tasks_of_their_own(other: RetrieveReque
 
 
 @pytest.mark.parametrize("outcome", [ARRIVED, FAILED, CANCELED], ids=lambda outcome: str(outcome.status))
-async def test_a_task_that_has_ended_serves_no_further_message(outcome: Outcome, tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_task_that_has_ended_serves_no_further_message(outcome: Outcome, where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(message(1, request()))
         await store.claim(one.task_ids[0])
         await store.finish(one.task_ids[0], outcome)
@@ -101,8 +101,8 @@ async def test_a_task_that_has_ended_serves_no_further_message(outcome: Outcome,
         assert [task.id for task in await store.tasks_of(one.message_id)] == [1]
 
 
-async def test_a_task_under_way_serves_a_further_message(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_task_under_way_serves_a_further_message(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(message(1, request()))
         await store.claim(one.task_ids[0])
         two = await store.journal(message(2, request()))
@@ -114,9 +114,9 @@ async def test_a_task_under_way_serves_a_further_message(tmp_path: Path) -> None
         assert len(settled) == 2
 
 
-async def test_a_task_that_is_held_serves_no_further_message(tmp_path: Path) -> None:
+async def test_a_task_that_is_held_serves_no_further_message(where: str | Path) -> None:
     """What holds it may not hold the new one."""
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         one = await store.journal(message(1, request()))
         await store.hold(one.task_ids[0], "switch", "retrieving is switched off")
         two = await store.journal(message(2, request()))
@@ -124,18 +124,18 @@ async def test_a_task_that_is_held_serves_no_further_message(tmp_path: Path) -> 
         assert [task.status for task in await store.tasks_of(two.message_id)] == [TaskStatus.SCHEDULED]
 
 
-async def test_a_search_under_way_serves_no_further_message(tmp_path: Path) -> None:
+async def test_a_search_under_way_serves_no_further_message(where: str | Path) -> None:
     """It would leave its studies to the routes, the priority and the patient of its beginning."""
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         one = await store.journal(message(1, request(PRIORS)))
         await store.claim(one.task_ids[0])
         two = await store.journal(message(2, request(PRIORS)))
         assert two.task_ids != one.task_ids
 
 
-async def test_a_task_that_is_being_stopped_serves_no_further_message(tmp_path: Path) -> None:
+async def test_a_task_that_is_being_stopped_serves_no_further_message(where: str | Path) -> None:
     order = Occasion("order", Number("P1"), Number())
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         one = await store.journal(message(1, request(), meaning=Meaning(occasions=(order,))))
         await store.claim(one.task_ids[0])
         taken_back = await store.journal(message(2, meaning=Meaning(withdrawn=(order,))))
@@ -145,8 +145,8 @@ async def test_a_task_that_is_being_stopped_serves_no_further_message(tmp_path: 
         assert [task.id for task in await store.waiting("pacs", 10)] == [2]
 
 
-async def test_a_shared_task_settles_only_the_messages_that_wait_for_nothing_else(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_shared_task_settles_only_the_messages_that_wait_for_nothing_else(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(message(1, request("1.1")))
         two = await store.journal(message(2, request("1.1"), request("1.2")))
         shared, own = two.task_ids
@@ -174,10 +174,10 @@ async def test_the_earlier_of_two_needs_counts(
     second: dt.datetime | None,
     due: dt.datetime | None,
     together: bool,
-    tmp_path: Path,
+    where: str | Path,
 ) -> None:
     messages = [message(1, request(due=first)), message(2, request(due=second))]
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         if together:
             await asyncio.gather(*(store.journal(one) for one in messages))
         else:
@@ -202,10 +202,10 @@ async def test_the_earlier_of_two_needs_counts(
     ],
 )
 async def test_the_more_urgent_of_two_needs_counts(
-    first: Priority, second: Priority, urgent: Priority, together: bool, tmp_path: Path
+    first: Priority, second: Priority, urgent: Priority, together: bool, where: str | Path
 ) -> None:
     messages = [message(1, request(priority=first)), message(2, request(priority=second))]
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         if together:
             await asyncio.gather(*(store.journal(one) for one in messages))
         else:
@@ -215,24 +215,24 @@ async def test_the_more_urgent_of_two_needs_counts(
         assert task.request.priority is urgent
 
 
-async def test_time_and_urgency_may_come_from_different_messages(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_time_and_urgency_may_come_from_different_messages(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request(due=SOON, priority=Priority.LOW)))
         await store.journal(message(2, request(due=LATER, priority=Priority.HIGH)))
         (task,) = await store.tasks_of(1)
         assert (task.request.due, task.request.priority) == (SOON, Priority.HIGH)
 
 
-async def test_a_task_that_is_pulled_forward_to_now_has_no_time_of_its_own(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_task_that_is_pulled_forward_to_now_has_no_time_of_its_own(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request(due=LATER)))
         await store.journal(message(2, request()))
         (task,) = await store.waiting("pacs", 10)
         assert task.request.due is None
 
 
-async def test_the_children_of_a_shared_question_serve_all_its_messages(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_the_children_of_a_shared_question_serve_all_its_messages(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(message(1, request(PRIORS)))
         two = await store.journal(message(2, request(PRIORS), request("1.5")))
         await store.claim(1)
@@ -252,9 +252,9 @@ async def test_the_children_of_a_shared_question_serve_all_its_messages(tmp_path
 
 
 async def test_a_question_whose_finds_are_under_way_elsewhere_has_no_children_but_waits(
-    tmp_path: Path,
+    where: str | Path,
 ) -> None:
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         other = await store.journal(message(1, request("1.5", priority=Priority.LOW)))
         kept = await store.journal(message(2, request(PRIORS)))
         await store.claim(kept.task_ids[0])
@@ -265,8 +265,8 @@ async def test_a_question_whose_finds_are_under_way_elsewhere_has_no_children_bu
         assert set(await store.finish(waiting.id, FAILED) or ()) == {other.message_id, kept.message_id}
 
 
-async def test_a_shared_question_that_finds_nothing_settles_all_its_messages(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_shared_question_that_finds_nothing_settles_all_its_messages(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(message(1, request(PRIORS)))
         two = await store.journal(message(2, request(PRIORS)))
         await store.claim(1)
@@ -276,12 +276,12 @@ async def test_a_shared_question_that_finds_nothing_settles_all_its_messages(tmp
         assert set(resolved[1]) == {one.message_id, two.message_id}
 
 
-async def test_shared_tasks_are_known_after_a_restart(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_shared_tasks_are_known_after_a_restart(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(message(1, request()))
         two = await store.journal(message(2, request()))
         await store.claim(1)
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         assert await store.recover() == 1
         three = await store.journal(message(3, request()))
         assert three.task_ids == one.task_ids == two.task_ids

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from engine.store.dialect import open_engine
 from engine.store.messages import journal, keep_ack
 from engine.store.schema import metadata, prepare
 
-from . import PRIORS, RECEIVED, RESOLVED, message, opened, request
+from . import PRIORS, RECEIVED, RESOLVED, execute, message, opened, request
 
 
 @pytest.fixture
@@ -29,20 +28,19 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
         yield connection
 
 
-async def test_a_message_is_kept_byte_by_byte_with_its_tasks(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_a_message_is_kept_byte_by_byte_with_its_tasks(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(
             message(1, request("1.2.3"), request("1.2.4"), ack=b"MSA|AA", ack_code="AA")
         )
     assert kept.new
     assert kept.ack == b"MSA|AA"
     assert len(kept.task_ids) == 2
-    with closing(sqlite3.connect(path)) as database:
-        row = database.execute(
-            "SELECT id, peer, sending_application, sending_facility, control_id, message_type, version, raw,"
-            " decision, ack, ack_code, acked_at IS NULL FROM messages"
-        ).fetchone()
+    (row,) = execute(
+        where,
+        "SELECT id, peer, sending_application, sending_facility, control_id, message_type, version, raw,"
+        " decision, ack, ack_code, acked_at IS NULL FROM messages",
+    )
     sent = message(1)
     assert row == (
         kept.message_id,
@@ -51,15 +49,15 @@ async def test_a_message_is_kept_byte_by_byte_with_its_tasks(tmp_path: Path) -> 
     )
 
 
-async def test_a_message_without_requests_is_kept_too(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_message_without_requests_is_kept_too(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1))
         assert (kept.new, kept.ack, kept.task_ids) == (True, None, ())
         assert await store.tasks_of(kept.message_id) == []
 
 
-async def test_the_same_message_again_is_the_first_one(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_the_same_message_again_is_the_first_one(where: str | Path) -> None:
+    async with opened(where) as store:
         first = await store.journal(message(1, request("1.2.3"), request("1.2.4")))
         await store.keep_ack(first.message_id, b"MSA|AA", "AA")
         again = await store.journal(message(1, request("1.2.5"), raw=b"other", ack=b"MSA|AE", ack_code="AE"))
@@ -68,8 +66,8 @@ async def test_the_same_message_again_is_the_first_one(tmp_path: Path) -> None:
         assert len(await store.tasks_of(first.message_id)) == 2
 
 
-async def test_the_same_message_again_names_the_children_of_its_questions(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_the_same_message_again_names_the_children_of_its_questions(where: str | Path) -> None:
+    async with opened(where) as store:
         first = await store.journal(message(1, request(PRIORS)))
         await store.claim(first.task_ids[0])
         resolved = await store.resolve(first.task_ids[0], RESOLVED, [], [request("1.2.3")])
@@ -78,17 +76,17 @@ async def test_the_same_message_again_names_the_children_of_its_questions(tmp_pa
         assert again.task_ids == (*first.task_ids, resolved[0][0].id)
 
 
-async def test_the_same_message_is_known_after_a_restart(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_the_same_message_is_known_after_a_restart(where: str | Path) -> None:
+    async with opened(where) as store:
         first = await store.journal(message(1, request()))
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         again = await store.journal(message(1, request()))
     assert (again.new, again.message_id, again.task_ids) == (False, first.message_id, first.task_ids)
 
 
-async def test_of_the_same_message_many_times_at_once_one_is_new(tmp_path: Path) -> None:
+async def test_of_the_same_message_many_times_at_once_one_is_new(where: str | Path) -> None:
     same = message(1, request("1.2.3"))  # also the very same object
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         calls = [store.journal(same) for _ in range(20)]
         calls += [store.journal(message(n % 3, request(f"1.2.{n + 1}"))) for n in range(30)]
         kept = await asyncio.gather(*calls)
@@ -100,8 +98,8 @@ async def test_of_the_same_message_many_times_at_once_one_is_new(tmp_path: Path)
             assert {one.task_ids for one in kept if one.message_id == message_id} == {(task.id,)}
 
 
-async def test_tasks_belong_to_their_own_message_in_a_shared_commit(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_tasks_belong_to_their_own_message_in_a_shared_commit(where: str | Path) -> None:
+    async with opened(where) as store:
         asked = {n: tuple(request(f"1.{n}.{k}") for k in range(n % 4)) for n in range(1, 41)}
         kept = await asyncio.gather(*(store.journal(message(n, *asked[n])) for n in asked))
         for n, one in zip(asked, kept, strict=True):
@@ -110,8 +108,8 @@ async def test_tasks_belong_to_their_own_message_in_a_shared_commit(tmp_path: Pa
             assert tuple(task.request for task in tasks) == asked[n]
 
 
-async def test_the_first_acknowledgment_stays(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_the_first_acknowledgment_stays(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1))
         answers = await asyncio.gather(
             *(store.keep_ack(kept.message_id, f"MSA|{n}".encode(), "AA") for n in range(8))
@@ -121,8 +119,8 @@ async def test_the_first_acknowledgment_stays(tmp_path: Path) -> None:
         assert (await store.journal(message(1))).ack == b"MSA|0"
 
 
-async def test_acknowledgments_of_several_messages_are_not_mixed_up(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_acknowledgments_of_several_messages_are_not_mixed_up(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await asyncio.gather(*(store.journal(message(n)) for n in range(20)))
         answers = await asyncio.gather(
             *(store.keep_ack(one.message_id, f"MSA|{one.message_id}".encode(), "AA") for one in kept)
@@ -130,8 +128,8 @@ async def test_acknowledgments_of_several_messages_are_not_mixed_up(tmp_path: Pa
         assert answers == [f"MSA|{one.message_id}".encode() for one in kept]
 
 
-async def test_an_acknowledgment_of_no_message_is_refused_alone(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_an_acknowledgment_of_no_message_is_refused_alone(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1))
         good, bad = await asyncio.gather(
             store.keep_ack(kept.message_id, b"MSA|AA", "AA"),
@@ -143,8 +141,8 @@ async def test_an_acknowledgment_of_no_message_is_refused_alone(tmp_path: Path) 
     assert "no message 999" in str(bad)
 
 
-async def test_both_acknowledgments_of_enhanced_mode_are_given_again(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_both_acknowledgments_of_enhanced_mode_are_given_again(where: str | Path) -> None:
+    async with opened(where) as store:
         enhanced = message(1, request(), accept_ack=b"MSA|CA", application_due=True)
         first = await store.journal(enhanced)
         assert (first.accept_ack, first.ack) == (b"MSA|CA", None)
@@ -156,9 +154,9 @@ async def test_both_acknowledgments_of_enhanced_mode_are_given_again(tmp_path: P
 
 
 async def test_application_acknowledgments_are_owed_until_they_are_kept_and_over_a_restart(
-    tmp_path: Path,
+    where: str | Path,
 ) -> None:
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         await store.journal(message("original"))
         await store.journal(message("not wanted", accept_ack=b"MSA|CA"))
         owed = [
@@ -166,7 +164,7 @@ async def test_application_acknowledgments_are_owed_until_they_are_kept_and_over
             for n in range(3)
         ]
         await store.keep_ack(owed[1].message_id, b"MSA|AA", "AA")
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         assert await store.unanswered() == [
             Unanswered(owed[0].message_id, b"MSH|0", RECEIVED, '{"routes": []}'),
             Unanswered(owed[2].message_id, b"MSH|2", RECEIVED, '{"routes": []}'),

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from engine.retrieve.task import Choice, RetrieveRequest
 from engine.routing.meaning import Meaning, Merge, Number, Occasion, PatientIdentifier
 from engine.store import Journaled, NewMessage, Store, Withdrawn
 
-from . import ARRIVED, CANCELED, FAILED, PRIORS, RESOLVED, message, opened, request
+from . import ARRIVED, CANCELED, FAILED, PRIORS, RESOLVED, execute, message, opened, request
 
 S = TaskStatus
 NOTHING = Withdrawn()
@@ -85,19 +83,19 @@ async def statuses(store: Store, kept: Journaled) -> list[TaskStatus]:
     ids=str,
 )
 async def test_an_order_or_visit_is_found_by_what_both_messages_know_of_it(
-    kept: Occasion, named: Occasion, same: bool, tmp_path: Path
+    kept: Occasion, named: Occasion, same: bool, where: str | Path
 ) -> None:
     assert kept.same_as(named) == named.same_as(kept) == same
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [kept]))
         canceled = await store.journal(canceling(2, named))
         assert canceled.withdrawn == (Withdrawn(asked.task_ids) if same else NOTHING)
         assert await statuses(store, asked) == [S.CANCELED if same else S.SCHEDULED]
 
 
-async def test_what_has_not_begun_ends_and_says_why(tmp_path: Path) -> None:
+async def test_what_has_not_begun_ends_and_says_why(where: str | Path) -> None:
     later = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1], request("1.1"), request("1.2", due=later)))
         other = await store.journal(asking(2, [P2], request("1.3")))
         canceled = await store.journal(canceling(3, P1))
@@ -115,8 +113,8 @@ async def test_what_has_not_begun_ends_and_says_why(tmp_path: Path) -> None:
         assert await store.next_due("pacs") is None
 
 
-async def test_what_is_held_ends_too(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_what_is_held_ends_too(where: str | Path) -> None:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1]))
         await store.hold(asked.task_ids[0], "switch", "retrieving is switched off")
         assert (await store.journal(canceling(2, P1))).withdrawn == Withdrawn(asked.task_ids)
@@ -124,8 +122,8 @@ async def test_what_is_held_ends_too(tmp_path: Path) -> None:
         assert await statuses(store, asked) == [S.CANCELED]
 
 
-async def test_what_is_under_way_is_to_be_stopped_and_ends_when_it_has(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_what_is_under_way_is_to_be_stopped_and_ends_when_it_has(where: str | Path) -> None:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1], request("1.1"), request("1.2")))
         await store.claim(asked.task_ids[0])
         canceled = await store.journal(canceling(2, P1))
@@ -135,8 +133,8 @@ async def test_what_is_under_way_is_to_be_stopped_and_ends_when_it_has(tmp_path:
         assert await store.finish(asked.task_ids[0], CANCELED) == (asked.message_id,)
 
 
-async def test_what_arrives_though_it_is_being_stopped_has_arrived(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_what_arrives_though_it_is_being_stopped_has_arrived(where: str | Path) -> None:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1]))
         await store.claim(asked.task_ids[0])
         await store.journal(canceling(2, P1))
@@ -144,9 +142,8 @@ async def test_what_arrives_though_it_is_being_stopped_has_arrived(tmp_path: Pat
         assert await statuses(store, asked) == [S.COMPLETED]
 
 
-async def test_what_was_being_stopped_is_not_scheduled_again(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_what_was_being_stopped_is_not_scheduled_again(where: str | Path) -> None:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1], request("1.1"), request("1.2")))
         other = await store.journal(asking(2, [P2], request("1.3")))
         for task_id in (*asked.task_ids, *other.task_ids):
@@ -154,7 +151,7 @@ async def test_what_was_being_stopped_is_not_scheduled_again(tmp_path: Path) -> 
         assert (await store.journal(canceling(3, P1))).withdrawn == Withdrawn((), asked.task_ids)
         await store.release(asked.task_ids[0], "shutting down")
         assert await store.waiting("pacs", 10) == []
-    async with opened(path) as store:
+    async with opened(where) as store:
         assert await store.recover() == 1
         assert [task.id for task in await store.waiting("pacs", 10)] == list(other.task_ids)
         for task in await store.tasks_of(asked.message_id):
@@ -164,8 +161,8 @@ async def test_what_was_being_stopped_is_not_scheduled_again(tmp_path: Path) -> 
         assert await store.settled_by(asked.task_ids[0]) == (asked.message_id,)
 
 
-async def test_what_has_ended_stays_as_it_ended(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_what_has_ended_stays_as_it_ended(where: str | Path) -> None:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1], request("1.1"), request("1.2"), request("1.3")))
         await store.claim(asked.task_ids[0])
         await store.finish(asked.task_ids[0], ARRIVED)
@@ -175,8 +172,8 @@ async def test_what_has_ended_stays_as_it_ended(tmp_path: Path) -> None:
         assert await statuses(store, asked) == [S.COMPLETED, S.FAILED, S.CANCELED]
 
 
-async def test_a_shared_task_stays_until_every_order_is_canceled(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_shared_task_stays_until_every_order_is_canceled(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(asking(1, [P1], request("1.1"), request("1.2")))
         two = await store.journal(asking(2, [P2], request("1.1")))
         shared, own = one.task_ids
@@ -188,8 +185,10 @@ async def test_a_shared_task_stays_until_every_order_is_canceled(tmp_path: Path)
         assert set(await store.settled_by(shared)) == {one.message_id, two.message_id}
 
 
-async def test_a_shared_task_under_way_is_stopped_only_when_every_order_is_canceled(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_shared_task_under_way_is_stopped_only_when_every_order_is_canceled(
+    where: str | Path,
+) -> None:
+    async with opened(where) as store:
         one = await store.journal(asking(1, [P1]))
         await store.claim(one.task_ids[0])
         two = await store.journal(asking(2, [P2]))
@@ -198,39 +197,39 @@ async def test_a_shared_task_under_way_is_stopped_only_when_every_order_is_cance
         assert set(await store.finish(one.task_ids[0], CANCELED) or ()) == {one.message_id, two.message_id}
 
 
-async def test_one_message_may_cancel_every_order_of_a_shared_task(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_one_message_may_cancel_every_order_of_a_shared_task(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(asking(1, [P1]))
         await store.journal(asking(2, [P2]))
         assert (await store.journal(canceling(3, P1, P2))).withdrawn == Withdrawn(one.task_ids)
 
 
-async def test_a_task_that_a_message_without_an_order_waits_for_stays(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_task_that_a_message_without_an_order_waits_for_stays(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(asking(1, [P1]))
         await store.journal(message(2, request()))
         assert (await store.journal(canceling(3, P1))).withdrawn == NOTHING
         assert await statuses(store, one) == [S.SCHEDULED]
 
 
-async def test_the_tasks_of_a_message_with_two_orders_stay_until_both_are_canceled(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_the_tasks_of_a_message_with_two_orders_stay_until_both_are_canceled(where: str | Path) -> None:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1, P2], request("1.1"), request("1.2")))
         assert (await store.journal(canceling(2, P2))).withdrawn == NOTHING
         assert await statuses(store, asked) == [S.SCHEDULED, S.SCHEDULED]
         assert (await store.journal(canceling(3, P1))).withdrawn == Withdrawn(asked.task_ids)
 
 
-async def test_an_order_that_was_sent_twice_is_canceled_in_both_messages(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_an_order_that_was_sent_twice_is_canceled_in_both_messages(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(asking(1, [P1], request("1.1")))
         two = await store.journal(asking(2, [order("P1")], request("1.2")))
         canceled = await store.journal(canceling(3, order("P1")))
         assert canceled.withdrawn == Withdrawn((*one.task_ids, *two.task_ids))
 
 
-async def test_the_children_of_a_question_are_canceled_with_its_order(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_the_children_of_a_question_are_canceled_with_its_order(where: str | Path) -> None:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1], request(PRIORS)))
         await store.claim(asked.task_ids[0])
         found = [request("1.5"), request("1.6"), request("1.7")]
@@ -244,8 +243,8 @@ async def test_the_children_of_a_question_are_canceled_with_its_order(tmp_path: 
         assert await statuses(store, asked) == [S.COMPLETED, S.CANCELED, S.IN_PROGRESS, S.FAILED]
 
 
-async def test_a_child_that_serves_another_order_too_stays(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_child_that_serves_another_order_too_stays(where: str | Path) -> None:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1], request(PRIORS)))
         await store.claim(asked.task_ids[0])
         resolved = await store.resolve(asked.task_ids[0], RESOLVED, [], [request("1.5"), request("1.6")])
@@ -257,17 +256,17 @@ async def test_a_child_that_serves_another_order_too_stays(tmp_path: Path) -> No
         assert await statuses(store, other) == [S.SCHEDULED]
 
 
-async def test_a_question_that_waits_is_canceled_before_it_is_asked(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_question_that_waits_is_canceled_before_it_is_asked(where: str | Path) -> None:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1], request(PRIORS)))
         assert (await store.journal(canceling(2, P1))).withdrawn == Withdrawn(asked.task_ids)
         assert await store.resolve(asked.task_ids[0], RESOLVED, [], [request("1.5")]) is None
 
 
 async def test_a_question_that_is_answered_while_its_order_is_canceled_leaves_nothing(
-    tmp_path: Path,
+    where: str | Path,
 ) -> None:
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1], request(PRIORS)))
         (question,) = asked.task_ids
         await store.claim(question)
@@ -284,8 +283,8 @@ async def test_a_question_that_is_answered_while_its_order_is_canceled_leaves_no
         assert await store.waiting("pacs", 10) == []
 
 
-async def test_an_order_that_is_replaced_loses_its_old_tasks_and_gets_new_ones(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_an_order_that_is_replaced_loses_its_old_tasks_and_gets_new_ones(where: str | Path) -> None:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1], request("1.1"), request("1.2"), request("1.3")))
         await store.claim(asked.task_ids[2])
         changed = await store.journal(replacing(2, P1, request("1.2"), request("1.3"), request("1.4")))
@@ -301,8 +300,8 @@ async def test_an_order_that_is_replaced_loses_its_old_tasks_and_gets_new_ones(t
         assert (await store.journal(canceling(3, P1))).withdrawn == Withdrawn(changed.task_ids)
 
 
-async def test_a_replaced_order_joins_the_tasks_that_others_still_want(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_replaced_order_joins_the_tasks_that_others_still_want(where: str | Path) -> None:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1]))
         await store.journal(asking(2, [P2]))
         changed = await store.journal(replacing(3, P1, request()))
@@ -312,8 +311,8 @@ async def test_a_replaced_order_joins_the_tasks_that_others_still_want(tmp_path:
         assert (await store.journal(canceling(5, P1))).withdrawn == Withdrawn(asked.task_ids)
 
 
-async def test_an_order_that_is_given_again_after_its_cancel_stands(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_an_order_that_is_given_again_after_its_cancel_stands(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(asking(1, [P1]))
         await store.journal(canceling(2, P1))
         two = await store.journal(asking(3, [P1]))
@@ -324,8 +323,8 @@ async def test_an_order_that_is_given_again_after_its_cancel_stands(tmp_path: Pa
         assert await statuses(store, two) == [S.SCHEDULED]
 
 
-async def test_a_message_that_cancels_one_order_and_gives_another_does_both(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_message_that_cancels_one_order_and_gives_another_does_both(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(asking(1, [P1], request("1.1")))
         meaning = Meaning(occasions=(P2,), withdrawn=(P1,))
         both = await store.journal(message(2, request("1.2"), meaning=meaning))
@@ -334,8 +333,8 @@ async def test_a_message_that_cancels_one_order_and_gives_another_does_both(tmp_
         assert (await store.journal(canceling(3, P2))).withdrawn == Withdrawn(both.task_ids)
 
 
-async def test_a_cancel_of_nothing_that_is_known_takes_nothing_back(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_cancel_of_nothing_that_is_known_takes_nothing_back(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message("no order", request()))
         canceled = await store.journal(canceling(1, P1))
         assert (canceled.new, canceled.withdrawn) == (True, NOTHING)
@@ -343,8 +342,8 @@ async def test_a_cancel_of_nothing_that_is_known_takes_nothing_back(tmp_path: Pa
         assert await statuses(store, late) == [S.SCHEDULED]
 
 
-async def test_messages_of_one_commit_count_in_their_order(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_messages_of_one_commit_count_in_their_order(where: str | Path) -> None:
+    async with opened(where) as store:
         early, canceled, late, other, merged = await asyncio.gather(
             store.journal(asking(1, [P1])),
             store.journal(canceling(2, P1)),
@@ -361,10 +360,10 @@ async def test_messages_of_one_commit_count_in_their_order(tmp_path: Path) -> No
         assert await store.identifiers("1", "") == ("1", "2")
 
 
-async def test_orders_are_known_after_a_restart(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_orders_are_known_after_a_restart(where: str | Path) -> None:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [P1]))
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         assert (await store.journal(canceling(2, P1))).withdrawn == Withdrawn(asked.task_ids)
 
 
@@ -383,15 +382,15 @@ def priors(patient: str, authority: str = "") -> PriorsOfPatient:
     return replace(PRIORS, patient_id=patient, authority=authority)
 
 
-async def test_a_patient_that_was_never_merged_has_one_identifier(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_patient_that_was_never_merged_has_one_identifier(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(merging("other", merge("8", "9")))
         assert await store.identifiers("1", "") == ("1",)
         assert await store.identifiers("1", "A") == ("1",)
 
 
-async def test_merges_in_a_chain_make_one_patient_whichever_end_is_asked(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_merges_in_a_chain_make_one_patient_whichever_end_is_asked(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(merging(1, merge("1", "2"), merge("0", "2")))
         await store.journal(merging(2, merge("2", "3")))
         await store.journal(merging(3, merge("3", "1")))  # in a ring
@@ -400,13 +399,13 @@ async def test_merges_in_a_chain_make_one_patient_whichever_end_is_asked(tmp_pat
             found = await store.identifiers(given, "")
             assert found[0] == given
             assert sorted(found) == ["0", "1", "2", "3"]
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         assert sorted(await store.identifiers("3", "")) == ["0", "1", "2", "3"]
 
 
-async def test_an_identifier_that_is_used_again_links_nobody_to_anybody_else(tmp_path: Path) -> None:
+async def test_an_identifier_that_is_used_again_links_nobody_to_anybody_else(where: str | Path) -> None:
     """A placeholder for unknown patients: merged into one of them, and later into another."""
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         await store.journal(merging(1, merge("UNKNOWN1", "ANNA"), merge("OLD", "ANNA")))
         await store.journal(merging(2, merge("UNKNOWN1", "BERTA")))
         assert await store.identifiers("ANNA", "") == ("ANNA", "OLD")
@@ -414,9 +413,11 @@ async def test_an_identifier_that_is_used_again_links_nobody_to_anybody_else(tmp
         assert await store.identifiers("UNKNOWN1", "") == ("UNKNOWN1", "BERTA")
 
 
-async def test_a_cancel_from_another_giver_or_for_another_patient_takes_nothing_back(tmp_path: Path) -> None:
+async def test_a_cancel_from_another_giver_or_for_another_patient_takes_nothing_back(
+    where: str | Path,
+) -> None:
     mine = Occasion("order", Number("1001", "HIS"), Number(), ("4711",))
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         asked = await store.journal(asking(1, [mine]))
         for number, other in enumerate(
             (
@@ -442,15 +443,15 @@ async def test_a_cancel_from_another_giver_or_for_another_patient_takes_nothing_
     ],
 )
 async def test_a_merge_holds_for_its_own_authority(
-    of: str, asked: str, found: tuple[str, ...], tmp_path: Path
+    of: str, asked: str, found: tuple[str, ...], where: str | Path
 ) -> None:
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         await store.journal(merging(1, merge("1", "2", of)))
         assert await store.identifiers("1", asked) == found
 
 
-async def test_a_chain_does_not_change_from_one_authority_to_another(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_chain_does_not_change_from_one_authority_to_another(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(merging(1, merge("1", "2", "A")))
         await store.journal(merging(2, merge("2", "3", "B")))  # another patient 2
         assert await store.identifiers("1", "A") == ("1", "2")
@@ -473,16 +474,14 @@ async def test_a_chain_does_not_change_from_one_authority_to_another(tmp_path: P
 )
 @pytest.mark.parametrize("status", list(TaskStatus))
 async def test_a_search_that_waits_is_for_the_surviving_patient(
-    searched: PriorsOfPatient, merged: Merge, becomes: str, status: TaskStatus, tmp_path: Path
+    searched: PriorsOfPatient, merged: Merge, becomes: str, status: TaskStatus, where: str | Path
 ) -> None:
-    path = tmp_path / "journal"
     full = replace(
         searched, criteria=PriorCriteria(("CT",), newest=3), issuer="HOSPITAL", day=dt.date(2024, 2, 29)
     )
-    async with opened(path) as store:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request(full)))
-        with closing(sqlite3.connect(path, isolation_level=None)) as database:
-            database.execute("UPDATE tasks SET status = ?", (status.value,))
+        execute(where, "UPDATE tasks SET status = :status", status=status.value)
         assert (await store.journal(merging(2, merged))).withdrawn == NOTHING
         (task,) = await store.tasks_of(kept.message_id)
     waits = status in {S.SCHEDULED, S.HELD}
@@ -492,33 +491,33 @@ async def test_a_search_that_waits_is_for_the_surviving_patient(
 
 @pytest.mark.parametrize("selector", [Study("1"), StudiesOfAccession("1")], ids=repr)
 async def test_what_is_no_search_by_patient_is_not_changed_by_a_merge(
-    selector: Selector, tmp_path: Path
+    selector: Selector, where: str | Path
 ) -> None:
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request(selector)))
         await store.journal(merging(2, merge("1", "2")))
         (task,) = await store.tasks_of(kept.message_id)
         assert task.request.selector == selector
 
 
-async def test_only_the_searches_of_the_merged_patient_change(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_only_the_searches_of_the_merged_patient_change(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, *(request(priors(patient)) for patient in ("1", "5", "6"))))
         await store.journal(merging(2, merge("1", "2"), merge("5", "7")))
         patients = [task.request.selector for task in await store.tasks_of(kept.message_id)]
         assert patients == [priors("2"), priors("7"), priors("6")]
 
 
-async def test_a_search_that_was_changed_is_joined_under_the_surviving_patient(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_search_that_was_changed_is_joined_under_the_surviving_patient(where: str | Path) -> None:
+    async with opened(where) as store:
         one = await store.journal(message(1, request(priors("1"))))
         await store.journal(merging(2, merge("1", "2")))
         two = await store.journal(message(3, request(priors("2"))))
         assert two.task_ids == one.task_ids
 
 
-async def test_a_merge_that_is_sent_again_changes_nothing_more(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_merge_that_is_sent_again_changes_nothing_more(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(merging(1, merge("1", "2")))
         kept = await store.journal(message(2, request(priors("1"))))
         again = await store.journal(merging(1, merge("1", "2")))

@@ -22,41 +22,38 @@ def _merge(old: str, new: str) -> Meaning:
     return Meaning(merges=(Merge(PatientIdentifier(old, "A"), PatientIdentifier(new, "A")),))
 
 
-async def _known(path: Path) -> dict[int, PatientValues]:
-    return patients_of(path, list_tasks(path), "UNICODE UTF-8")
+async def _known(where: str | Path) -> dict[int, PatientValues]:
+    return patients_of(where, list_tasks(where), "UNICODE UTF-8")
 
 
-async def test_a_task_is_of_the_patients_of_all_its_messages_and_of_no_others(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    async with opened(path) as store:
+async def test_a_task_is_of_the_patients_of_all_its_messages_and_of_no_others(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request("1.1"), raw=RAW % (1, b"A-1", b"Aalto")))
         await store.journal(message(2, request("1.1"), raw=RAW % (2, b"B-2", b"Berg")))
         await store.journal(message(3, request("1.3"), raw=RAW % (3, b"C-3", b"Cole")))
-    known = await _known(path)
+    known = await _known(where)
     assert known[1].words == {"A-1", "Aalto", "B-2", "Berg"}
     assert known[2].words == {"C-3", "Cole"}
 
 
-async def test_a_task_is_of_those_whom_it_asks_for_and_whom_they_were_merged_with(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
+async def test_a_task_is_of_those_whom_it_asks_for_and_whom_they_were_merged_with(where: str | Path) -> None:
     accession = StudiesOfAccession("ACC1", patient_ids=(("Z-9", "A"),))
-    async with opened(path) as store:
+    async with opened(where) as store:
         await store.journal(message(1, meaning=_merge("OLD", "4711"), raw=b"MSH"))
         await store.journal(message(2, meaning=_merge("OLDER", "OLD"), raw=b"MSH"))
         by_budget = replace(request("1.2"), patient="P-1^FOREST")
         await store.journal(message(3, request(PRIORS), request(accession), by_budget))
-    known = await _known(path)
+    known = await _known(where)
     assert known[1].words == {"4711", "OLD", "OLDER"}
     assert known[2].words == {"Z-9"}
     assert known[3].words == {"P-1"}
 
 
-async def test_what_was_found_is_of_the_patient_whose_search_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    async with opened(path) as store:
+async def test_what_was_found_is_of_the_patient_whose_search_it_was(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request(PRIORS), raw=RAW % (1, b"4711", b"Aalto")))
         await _answered(store)
-    assert (await _known(path))[2].words == {"4711", "Aalto"}
+    assert (await _known(where))[2].words == {"4711", "Aalto"}
 
 
 async def _answered(store: Store) -> None:
@@ -64,11 +61,10 @@ async def _answered(store: Store) -> None:
     assert await store.resolve(1, RESOLVED, (), [request("1.7")]) is not None
 
 
-async def test_of_a_task_without_a_message_nothing_is_known(tmp_path: Path) -> None:
-    path = tmp_path / "journal.db"
-    async with opened(path) as store:
+async def test_of_a_task_without_a_message_nothing_is_known(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request("1.1"), raw=b"no message at all"))
-    assert (await _known(path))[1] == PatientValues()
+    assert (await _known(where))[1] == PatientValues()
 
 
 def test_without_a_journal_that_is_said(tmp_path: Path) -> None:

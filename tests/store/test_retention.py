@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import signal
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,7 @@ from engine.store import Journaled, NewLetter, Store, list_tasks, stock, story_o
 from engine.store.reader import reading
 from engine.store.schema import messages
 
-from . import ARRIVED, FAILED, PRIORS, RECEIVED, RESOLVED, message, opened, request
+from . import ARRIVED, FAILED, PRIORS, RECEIVED, RESOLVED, execute, message, opened, request
 from .test_occasions import P1, asking
 
 ROOT = Path(__file__).parents[2]
@@ -50,10 +48,10 @@ async def newest(store: Store) -> Journaled:
     return await store.journal(message("newest", request("9.9", archive="other")))
 
 
-def rows(path: Path) -> dict[str, int]:
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute("PRAGMA foreign_key_check").fetchall() == []
-        return {table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
+def rows(where: str | Path) -> dict[str, int]:
+    if isinstance(where, Path):
+        assert execute(where, "PRAGMA foreign_key_check") == []
+    return {table: execute(where, f"SELECT count(*) FROM {table}")[0][0] for table in TABLES}
 
 
 async def ended(store: Store, kept: Journaled) -> None:
@@ -137,14 +135,14 @@ async def came_later(store: Store) -> None:
     [nothing_asked, never_answered, arrived, failed_after_a_retry, answered_later, letter_delivered],
     ids=lambda make: make.__name__,
 )
-async def test_what_is_over_goes_with_all_that_only_it_needs(tmp_path: Path, make: Make) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_what_is_over_goes_with_all_that_only_it_needs(where: str | Path, make: Make) -> None:
+    async with opened(where) as store:
         await make(store)
         await newest(store)
         assert await prune(store) == 1
         assert await prune(store) == 0
     with_one_task = {"messages": 1, "tasks": 1, "message_tasks": 1}
-    assert rows(tmp_path / "journal") == {**dict.fromkeys(TABLES, 0), **with_one_task}
+    assert rows(where) == {**dict.fromkeys(TABLES, 0), **with_one_task}
 
 
 @pytest.mark.parametrize(
@@ -152,27 +150,26 @@ async def test_what_is_over_goes_with_all_that_only_it_needs(tmp_path: Path, mak
     [scheduled, held, under_way, one_of_two_waits, answer_owed, letter_waits, came_later],
     ids=lambda make: make.__name__,
 )
-async def test_what_is_not_over_stays_as_it_is(tmp_path: Path, make: Make) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_what_is_not_over_stays_as_it_is(where: str | Path, make: Make) -> None:
+    async with opened(where) as store:
         await make(store)
         await newest(store)
-        before = rows(tmp_path / "journal")
+        before = rows(where)
         assert await prune(store) == 0
-    assert rows(tmp_path / "journal") == before
+    assert rows(where) == before
 
 
-async def test_an_old_message_whose_task_was_touched_lately_stays(tmp_path: Path) -> None:
+async def test_an_old_message_whose_task_was_touched_lately_stays(where: str | Path) -> None:
     before = dt.datetime.now(dt.UTC)
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         await arrived(store)
         await newest(store)
         assert await prune(store, touched=before) == 0
         assert await prune(store) == 1
 
 
-async def test_a_task_goes_with_the_last_message_that_waits_for_it(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_a_task_goes_with_the_last_message_that_waits_for_it(where: str | Path) -> None:
+    async with opened(where) as store:
         first = await store.journal(message(1, request()))
         second = await store.journal(message(2, request(), received_at=SINCE))
         assert second.task_ids == first.task_ids
@@ -181,15 +178,15 @@ async def test_a_task_goes_with_the_last_message_that_waits_for_it(tmp_path: Pat
         assert await prune(store) == 1
         (task,) = await store.tasks_of(second.message_id)
         assert (task.id, task.outcome) == (first.task_ids[0], ARRIVED)
-        told = story_of(path, task.id)
+        told = story_of(where, task.id)
         assert told is not None
         assert [it.id for it in told.messages] == [second.message_id]
 
 
 async def test_a_study_that_a_later_message_wants_stays_where_the_search_that_found_it_goes(
-    tmp_path: Path,
+    where: str | Path,
 ) -> None:
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         first = await store.journal(message(1, request(PRIORS)))
         await store.claim(first.task_ids[0])
         resolved = await store.resolve(first.task_ids[0], RESOLVED, [], [request("1.2.3")])
@@ -200,20 +197,22 @@ async def test_a_study_that_a_later_message_wants_stays_where_the_search_that_fo
         await ended(store, later)
         await newest(store)
         assert await prune(store) == 1
-        assert [task.id for task in list_tasks(tmp_path / "journal")] == [child.id + 1, child.id]
+        assert [task.id for task in list_tasks(where)] == [child.id + 1, child.id]
 
 
-async def test_patients_that_were_merged_stay_one_when_the_message_that_said_so_goes(tmp_path: Path) -> None:
+async def test_patients_that_were_merged_stay_one_when_the_message_that_said_so_goes(
+    where: str | Path,
+) -> None:
     merge = Merge(PatientIdentifier("OLD", "FOREST"), PatientIdentifier("NEW", "FOREST"))
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         await store.journal(message(1, meaning=Meaning(merges=(merge,))))
         await newest(store)
         assert await prune(store) == 1
         assert await store.identifiers("OLD", "FOREST") == ("OLD", "NEW")
 
 
-async def test_a_pruned_message_that_is_sent_again_is_a_new_one_of_a_new_number(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_pruned_message_that_is_sent_again_is_a_new_one_of_a_new_number(where: str | Path) -> None:
+    async with opened(where) as store:
         first = await store.journal(message(1, request("1.2.3")))
         await ended(store, first)
         last = await newest(store)
@@ -224,13 +223,13 @@ async def test_a_pruned_message_that_is_sent_again_is_a_new_one_of_a_new_number(
         assert again.task_ids > last.task_ids
 
 
-async def test_the_newest_message_and_that_of_the_newest_task_stay(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_the_newest_message_and_that_of_the_newest_task_stay(where: str | Path) -> None:
+    async with opened(where) as store:
         for number in range(3):
             await ended(store, await store.journal(message(number, request(f"1.2.{number + 1}"))))
         await store.journal(message(3))
         assert await prune(store) == 2
-    assert rows(tmp_path / "journal") == {
+    assert rows(where) == {
         **dict.fromkeys(TABLES, 0),
         "messages": 2,
         "tasks": 1,
@@ -238,18 +237,18 @@ async def test_the_newest_message_and_that_of_the_newest_task_stay(tmp_path: Pat
     }
 
 
-async def test_no_more_go_than_were_asked_for_the_oldest_first(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_no_more_go_than_were_asked_for_the_oldest_first(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = [await store.journal(message(number)) for number in range(5)]
         step = await store.prune(0, SINCE, untouched(), 2)
         assert (step.messages, step.tasks, step.position, step.ended) == (2, 0, kept[1].message_id, False)
-        with reading(tmp_path / "journal") as connection:
+        with reading(where) as connection:
             left = sorted(connection.execute(select(messages.c.id)).scalars())
         assert left == [it.message_id for it in kept[2:]]
 
 
-async def test_a_step_takes_out_few_and_one_message_of_many_tasks_at_least(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_step_takes_out_few_and_one_message_of_many_tasks_at_least(where: str | Path) -> None:
+    async with opened(where) as store:
         many = await store.journal(message(0, *(request(f"1.2.{it + 1}") for it in range(100))))
         await ended(store, many)
         await asyncio.gather(*(store.journal(message(number)) for number in range(1, 100)))
@@ -261,8 +260,8 @@ async def test_a_step_takes_out_few_and_one_message_of_many_tasks_at_least(tmp_p
         assert await prune(store) == 99 - step.messages
 
 
-async def test_what_stays_among_the_oldest_is_passed_over(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_what_stays_among_the_oldest_is_passed_over(where: str | Path) -> None:
+    async with opened(where) as store:
         for number in range(150):
             await store.journal(message(number, application_due=True))
         await store.journal(message("over"))
@@ -270,41 +269,40 @@ async def test_what_stays_among_the_oldest_is_passed_over(tmp_path: Path) -> Non
         assert await prune(store) == 1
 
 
-async def test_what_came_while_the_clock_was_ahead_is_passed_over(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_what_came_while_the_clock_was_ahead_is_passed_over(where: str | Path) -> None:
+    async with opened(where) as store:
         ahead = dt.datetime.now(dt.UTC) + dt.timedelta(days=365)
         await asyncio.gather(*(store.journal(message(it, received_at=ahead)) for it in range(150)))
         await asyncio.gather(*(store.journal(message(150 + it)) for it in range(10)))
         await newest(store)
         assert await prune(store) == 10
-    assert rows(tmp_path / "journal")["messages"] == 151
+    assert rows(where)["messages"] == 151
 
 
-async def test_who_reads_meanwhile_sees_the_journal_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_who_reads_meanwhile_sees_the_journal_as_it_was(where: str | Path) -> None:
+    async with opened(where) as store:
         for number in range(10):
             await store.journal(message(number))
         count = select(func.count()).select_from(messages)
-        with reading(path) as connection:
+        with reading(where) as connection:
             assert connection.execute(count).scalar() == 10
             assert await prune(store) == 9
             assert connection.execute(count).scalar() == 10
-        assert stock(path).messages == 1
+        assert stock(where).messages == 1
 
 
 async def test_what_is_pruned_makes_room(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+    where = tmp_path / "journal"
+    async with opened(where) as store:
         for number in range(20):
             await store.journal(message(number, raw=bytes(20_000)))
-        full, length = stock(path).size, path.stat().st_size
+        full, length = stock(where).size, where.stat().st_size
         assert await prune(store) == 19
-        assert stock(path).size < full - 19 * 20_000
+        assert stock(where).size < full - 19 * 20_000
         for number in range(20, 39):
             await store.journal(message(number, raw=bytes(20_000)))
-        assert stock(path).size <= full
-    assert path.stat().st_size <= max(length, full)
+        assert stock(where).size <= full
+    assert where.stat().st_size <= max(length, full)
 
 
 KILLED = """
@@ -331,18 +329,18 @@ asyncio.run(main())
 """
 
 
-def test_a_step_that_is_killed_before_its_commit_has_taken_out_nothing(tmp_path: Path) -> None:
-    program = [sys.executable, "-c", KILLED, str(tmp_path / "journal")]
+def test_a_step_that_is_killed_before_its_commit_has_taken_out_nothing(where: str | Path) -> None:
+    program = [sys.executable, "-c", KILLED, str(where)]
     ran = subprocess.run(program, cwd=ROOT, stdout=subprocess.PIPE, check=False)
     assert (ran.returncode, ran.stdout) == (-signal.SIGKILL, b"10")
-    left = rows(tmp_path / "journal")
+    left = rows(where)
     assert (left["messages"], left["tasks"], left["message_tasks"]) == (91, 91, 91)
-    assert left_to_prune(tmp_path / "journal") == 90
+    assert left_to_prune(where) == 90
 
 
-def left_to_prune(path: Path) -> int:
+def left_to_prune(where: str | Path) -> int:
     async def pruned() -> int:
-        async with opened(path) as store:
+        async with opened(where) as store:
             return await prune(store)
 
     return asyncio.run(pruned())

@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -31,7 +29,7 @@ from engine.retrieve.selector import (
 )
 from engine.retrieve.task import Choice, Priority
 
-from . import PRIORS, RESOLVED, message, opened, request
+from . import PRIORS, RESOLVED, execute, message, opened, request
 
 SELECTORS: list[Selector] = [
     Study("1.2.3"),
@@ -85,9 +83,9 @@ OUTCOMES = [
 
 
 @pytest.mark.parametrize("selector", SELECTORS, ids=repr)
-async def test_every_selector_comes_back_as_it_went_in(selector: Selector, tmp_path: Path) -> None:
+async def test_every_selector_comes_back_as_it_went_in(selector: Selector, where: str | Path) -> None:
     asked = request(selector, routes=("orders", "priors"), priority=Priority.LOW)
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         kept = await store.journal(message(1, asked))
         (task,) = await store.tasks_of(kept.message_id)
     assert task.request == asked
@@ -97,8 +95,8 @@ async def test_every_selector_comes_back_as_it_went_in(selector: Selector, tmp_p
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: f"{outcome.cause}-{outcome.dicom_status}")
-async def test_every_outcome_comes_back_as_it_went_in(outcome: Outcome, tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_every_outcome_comes_back_as_it_went_in(outcome: Outcome, where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request()))
         await store.claim(kept.task_ids[0])
         assert await store.finish(kept.task_ids[0], outcome) == (kept.message_id,)
@@ -107,10 +105,10 @@ async def test_every_outcome_comes_back_as_it_went_in(outcome: Outcome, tmp_path
     assert task.status is outcome.status
 
 
-async def test_choices_come_back_as_they_went_in(tmp_path: Path) -> None:
+async def test_choices_come_back_as_they_went_in(where: str | Path) -> None:
     scored = Choice(True, "newest", "1.2.5", score=88.0)
     choices = (scored, Choice(True, "newest", "1.2.3"), Choice(False, "modality US", "1.2.4", "1.2.4.1"))
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request(PRIORS)))
         await store.claim(kept.task_ids[0])
         await store.resolve(kept.task_ids[0], RESOLVED, choices, [])
@@ -118,44 +116,38 @@ async def test_choices_come_back_as_they_went_in(tmp_path: Path) -> None:
     assert task.choices == choices
 
 
-async def test_what_was_kept_before_there_was_relevance_comes_back(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
+async def test_what_was_kept_before_there_was_relevance_comes_back(where: str | Path) -> None:
     criteria = '{"modalities":["CT"],"within":"P5D","newest":2,"description":""}'
     old = f'{{"patient_id":"4711","criteria":{criteria},"day":"2024-05-06","issuer":"","kind":"priors"}}'
-    async with opened(path) as store:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request(PRIORS)))
-        with closing(sqlite3.connect(path)) as database:
-            choices = '[{"taken":true,"reason":"newest","study_uid":"1.2.3","series_uid":""}]'
-            database.execute("UPDATE tasks SET selector = ?, choices = ?", (old, choices))
-            database.commit()
+        choices = '[{"taken":true,"reason":"newest","study_uid":"1.2.3","series_uid":""}]'
+        execute(where, "UPDATE tasks SET selector = :old, choices = :choices", old=old, choices=choices)
         (task,) = await store.tasks_of(kept.message_id)
     criteria_then = PriorCriteria(("CT",), dt.timedelta(days=5), 2)
     assert task.request.selector == PriorsOfPatient("4711", criteria_then, dt.date(2024, 5, 6))
     assert task.choices == (Choice(True, "newest", "1.2.3"),)
 
 
-async def test_only_a_study_has_its_uids_in_columns(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
+async def test_only_a_study_has_its_uids_in_columns(where: str | Path) -> None:
     series = SeriesOfStudy("1.2.9", SeriesFilter())
-    async with opened(path) as store:
+    async with opened(where) as store:
         await store.journal(message(1, request(Study("1.2.3", "1.2.3.4")), request(series)))
-    with closing(sqlite3.connect(path)) as database:
-        rows = database.execute("SELECT kind, study_uid, series_uid FROM tasks ORDER BY id").fetchall()
+    rows = execute(where, "SELECT kind, study_uid, series_uid FROM tasks ORDER BY id")
     assert rows == [("study", "1.2.3", "1.2.3.4"), ("series", "", "")]
 
 
-async def test_times_are_kept_in_utc(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
+async def test_times_are_kept_in_utc(where: str | Path) -> None:
     before = dt.datetime.now(dt.UTC)
-    async with opened(path) as store:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request()))
         (task,) = await store.tasks_of(kept.message_id)
     assert task.created.tzinfo is dt.UTC
     assert before <= task.created == task.updated <= dt.datetime.now(dt.UTC)
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute("SELECT received_at FROM messages").fetchone() == (
-            "2024-05-06 05:08:09.123456",
-        )
+    received = dt.datetime(2024, 5, 6, 5, 8, 9, 123456, tzinfo=dt.UTC)
+    assert execute(where, "SELECT received_at FROM messages") == [
+        ("2024-05-06 05:08:09.123456" if isinstance(where, Path) else received,)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -167,12 +159,10 @@ async def test_times_are_kept_in_utc(tmp_path: Path) -> None:
         "priority = 7",
     ],
 )
-async def test_a_damaged_row_is_named_and_not_quoted(damage: str, tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_a_damaged_row_is_named_and_not_quoted(damage: str, where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request()))
-        with closing(sqlite3.connect(path, isolation_level=None)) as database:
-            database.execute(f"UPDATE tasks SET {damage}")
+        execute(where, f"UPDATE tasks SET {damage}")
         with pytest.raises(StoreError, match=f"task {kept.task_ids[0]} in the journal") as caught:
             await store.tasks_of(kept.message_id)
     assert "JANE" not in str(caught.value)

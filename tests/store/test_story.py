@@ -19,13 +19,12 @@ NOW = dt.datetime.now(dt.UTC)
 WIRE = replace(FAILED, dicom_status=0xA702, counters=SubOperations(0, 1, 2, 0), failed_instances=("1.9",))
 
 
-async def test_a_task_that_goes_well_has_no_lines(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_a_task_that_goes_well_has_no_lines(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message("M1", request()))
         await store.claim(1)
         await store.finish(1, ARRIVED)
-        story = story_of(path, 1)
+        story = story_of(where, 1)
     assert story is not None
     assert (story.lines, story.children) == ((), ())
     (asked,) = story.messages
@@ -33,18 +32,17 @@ async def test_a_task_that_goes_well_has_no_lines(tmp_path: Path) -> None:
     assert asked.ack_code == ""
 
 
-async def test_every_attempt_is_told_with_what_the_archive_said(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_every_attempt_is_told_with_what_the_archive_said(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request()))
         for attempt in ("first", "second"):
             await store.claim(1)
             await store.reschedule(1, WIRE, NOW, attempt, ())
         await store.claim(1)
         await store.finish(1, FAILED)
-        operate(path, Verb.RETRY, [1], "ann")
-        operate(path, Verb.HOLD, [1], "bob")
-        story = story_of(path, 1)
+        operate(where, Verb.RETRY, [1], "ann")
+        operate(where, Verb.HOLD, [1], "bob")
+        story = story_of(where, 1)
     assert story is not None
     assert [(line.event, line.text) for line in story.lines] == [
         (Event.ATTEMPT_FAILED, "first"),
@@ -57,15 +55,14 @@ async def test_every_attempt_is_told_with_what_the_archive_said(tmp_path: Path) 
 
 
 async def test_a_question_tells_what_it_chose_and_led_to_and_nothing_else_of_its_message(
-    tmp_path: Path,
+    where: str | Path,
 ) -> None:
-    path = tmp_path / "journal"
     choices = (Choice(True, "CT, newest", "1.1"), Choice(False, "too old", "1.7"))
-    async with opened(path) as store:
+    async with opened(where) as store:
         await store.journal(message(1, request(PRIORS), request("9.9")))
         await store.claim(1)
         await store.resolve(1, RESOLVED, choices, [request("1.1"), request("1.2")])
-        question, child, other = (story_of(path, number) for number in (1, 3, 2))
+        question, child, other = (story_of(where, number) for number in (1, 3, 2))
     assert question is not None
     assert question.task.choices == choices
     assert [task.id for task in question.children] == [3, 4]
@@ -75,32 +72,29 @@ async def test_a_question_tells_what_it_chose_and_led_to_and_nothing_else_of_its
     assert other.children == ()
 
 
-async def test_every_message_that_asked_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_every_message_that_asked_is_told(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message("M1", request()))
         await store.journal(message("M2", request()))
         await store.keep_ack(2, b"ack", "AA")
-        story = story_of(path, 1)
+        story = story_of(where, 1)
     assert story is not None
     assert [(asked.control_id, asked.ack_code) for asked in story.messages] == [("M1", ""), ("M2", "AA")]
 
 
-async def test_a_retried_question_forgets_what_it_had_chosen(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_a_retried_question_forgets_what_it_had_chosen(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request(PRIORS)))
         await store.claim(1)
         await store.resolve(1, FAILED, (Choice(False, "too old", "1.7"),), [])
-        operate(path, Verb.RETRY, [1], "ann")
-        story = story_of(path, 1)
+        operate(where, Verb.RETRY, [1], "ann")
+        story = story_of(where, 1)
     assert story is not None
     assert (story.task.status, story.task.choices) == (TaskStatus.SCHEDULED, ())
 
 
-async def test_there_is_no_story_of_no_task(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
+async def test_there_is_no_story_of_no_task(where: str | Path, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no journal"):
-        story_of(path, 1)
-    async with opened(path):
-        assert story_of(path, 1) is None
+        story_of(tmp_path / "another", 1)
+    async with opened(where):
+        assert story_of(where, 1) is None

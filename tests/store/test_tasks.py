@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ from engine.retrieve.selector import Study
 from engine.retrieve.task import TRANSITIONS, Choice, Priority, Verb
 from engine.store import Store, list_tasks, operate
 
-from . import ARRIVED, CANCELED, FAILED, PRIORS, RESOLVED, message, opened, request
+from . import ARRIVED, CANCELED, FAILED, PRIORS, RESOLVED, execute, message, opened, request
 
 
 async def in_progress(store: Store, number: object = 1) -> int:
@@ -23,10 +21,10 @@ async def in_progress(store: Store, number: object = 1) -> int:
     return claimed.id
 
 
-async def test_waiting_tasks_come_by_priority_and_then_by_age(tmp_path: Path) -> None:
+async def test_waiting_tasks_come_by_priority_and_then_by_age(where: str | Path) -> None:
     order = [Priority.LOW, Priority.MEDIUM, Priority.HIGH, Priority.MEDIUM, Priority.HIGH, Priority.LOW]
     asked = [request(f"1.2.{n}", priority=priority) for n, priority in enumerate(order)]
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         await store.journal(message(1, *asked, request("1.3", archive="other")))
         found = [task.request for task in await store.waiting("pacs", 10)]
         assert found == [asked[n] for n in (2, 4, 1, 3, 0, 5)]
@@ -35,7 +33,9 @@ async def test_waiting_tasks_come_by_priority_and_then_by_age(tmp_path: Path) ->
         assert await store.waiting("elsewhere", 10) == []
 
 
-async def test_only_tasks_that_are_due_are_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_tasks_that_are_due_are_waiting(
+    where: str | Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = dt.datetime.now(dt.UTC)
     soon, later = now + dt.timedelta(hours=1), now + dt.timedelta(hours=2)
     asked = [
@@ -44,7 +44,7 @@ async def test_only_tasks_that_are_due_are_waiting(tmp_path: Path, monkeypatch: 
         request("1.3"),
         request("1.4", due=now - dt.timedelta(days=1)),
     ]
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         kept = await store.journal(message(1, *asked, request("1.5", archive="other", due=soon)))
         first, second, third, fourth, _ = kept.task_ids
         assert [task.id for task in await store.waiting("pacs", 10)] == [fourth, third]
@@ -60,9 +60,9 @@ async def test_only_tasks_that_are_due_are_waiting(tmp_path: Path, monkeypatch: 
         assert dues == [later, soon, None, None, soon]
 
 
-async def test_only_a_waiting_task_falls_due(tmp_path: Path) -> None:
+async def test_only_a_waiting_task_falls_due(where: str | Path) -> None:
     later = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         assert await store.next_due("pacs") is None
         kept = await store.journal(message(1, request(due=later)))
         assert await store.next_due("pacs") == later
@@ -71,8 +71,8 @@ async def test_only_a_waiting_task_falls_due(tmp_path: Path) -> None:
         assert await store.next_due("pacs") is None
 
 
-async def test_only_archives_with_scheduled_tasks_are_waiting(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_only_archives_with_scheduled_tasks_are_waiting(where: str | Path) -> None:
+    async with opened(where) as store:
         assert await store.waiting_archives() == set()
         kept = await store.journal(message(1, request(archive="one"), request(archive="two")))
         assert await store.waiting_archives() == {"one", "two"}
@@ -80,8 +80,8 @@ async def test_only_archives_with_scheduled_tasks_are_waiting(tmp_path: Path) ->
         assert await store.waiting_archives() == {"two"}
 
 
-async def test_a_task_is_claimed_once(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_task_is_claimed_once(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request()))
         claimed = await store.claim(kept.task_ids[0])
         assert claimed is not None
@@ -92,8 +92,8 @@ async def test_a_task_is_claimed_once(tmp_path: Path) -> None:
         assert await store.waiting("pacs", 10) == []
 
 
-async def test_a_late_outcome_does_not_overwrite_a_final_status(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_late_outcome_does_not_overwrite_a_final_status(where: str | Path) -> None:
+    async with opened(where) as store:
         task_id = await in_progress(store)
         assert await store.finish(task_id, CANCELED) == (1,)
         assert await store.finish(task_id, ARRIVED) is None
@@ -103,9 +103,9 @@ async def test_a_late_outcome_does_not_overwrite_a_final_status(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("status", list(TaskStatus))
-async def test_a_scheduled_task_ends_only_as_the_table_allows(status: TaskStatus, tmp_path: Path) -> None:
+async def test_a_scheduled_task_ends_only_as_the_table_allows(status: TaskStatus, where: str | Path) -> None:
     allowed = status.final and status in TRANSITIONS[TaskStatus.SCHEDULED]
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request()))
         settled = await store.finish(kept.task_ids[0], Outcome(status, Cause.GATE_CLOSED, "policy"))
         (task,) = await store.tasks_of(kept.message_id)
@@ -115,8 +115,10 @@ async def test_a_scheduled_task_ends_only_as_the_table_allows(status: TaskStatus
 
 
 @pytest.mark.parametrize("status", list(TaskStatus))
-async def test_a_task_in_progress_ends_only_as_the_table_allows(status: TaskStatus, tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_task_in_progress_ends_only_as_the_table_allows(
+    status: TaskStatus, where: str | Path
+) -> None:
+    async with opened(where) as store:
         task_id = await in_progress(store)
         settled = await store.finish(task_id, Outcome(status, Cause.ARRIVED, "text"))
         (task,) = await store.tasks_of(1)
@@ -124,14 +126,14 @@ async def test_a_task_in_progress_ends_only_as_the_table_allows(status: TaskStat
     assert task.status is (status if status.final else TaskStatus.IN_PROGRESS)
 
 
-async def test_a_task_that_does_not_exist_cannot_end(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_task_that_does_not_exist_cannot_end(where: str | Path) -> None:
+    async with opened(where) as store:
         assert await store.finish(999, FAILED) is None
         assert await store.resolve(999, RESOLVED, [], []) is None
 
 
-async def test_only_the_last_task_to_end_settles_the_message(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_only_the_last_task_to_end_settles_the_message(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message("other", request("1.9")))
         kept = await store.journal(message(1, request("1.1"), request("1.2"), request("1.3")))
         first, second, third = kept.task_ids
@@ -144,9 +146,9 @@ async def test_only_the_last_task_to_end_settles_the_message(tmp_path: Path) -> 
         assert await store.settled_by(second) == (kept.message_id,)
 
 
-async def test_a_question_leaves_children_of_its_message(tmp_path: Path) -> None:
+async def test_a_question_leaves_children_of_its_message(where: str | Path) -> None:
     found = [request("1.5", priority=Priority.HIGH), request("1.6")]
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request(PRIORS)))
         await store.claim(kept.task_ids[0])
         resolved = await store.resolve(kept.task_ids[0], RESOLVED, [Choice(True, "newest", "1.5")], found)
@@ -164,16 +166,16 @@ async def test_a_question_leaves_children_of_its_message(tmp_path: Path) -> None
         assert await store.finish(children[1].id, FAILED) == (kept.message_id,)
 
 
-async def test_a_question_that_finds_nothing_settles_its_message(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_question_that_finds_nothing_settles_its_message(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request(PRIORS)))
         await store.claim(kept.task_ids[0])
         nothing = Outcome(TaskStatus.COMPLETED, Cause.NOT_FOUND, "no studies")
         assert await store.resolve(kept.task_ids[0], nothing, [], []) == ([], (kept.message_id,))
 
 
-async def test_a_child_that_another_move_of_the_message_covers_is_left_out(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_child_that_another_move_of_the_message_covers_is_left_out(where: str | Path) -> None:
+    async with opened(where) as store:
         other = await store.journal(message("other", request("1.7")))  # does not count, but serves both
         kept = await store.journal(
             message(1, request(PRIORS), request("1.5"), request(Study("1.8", "1.8.1")))
@@ -205,30 +207,29 @@ async def test_a_child_that_another_move_of_the_message_covers_is_left_out(tmp_p
         assert unfinished == [*other.task_ids, kept.task_ids[2], *(child.id for child in children)]
 
 
-async def test_a_question_that_is_not_in_progress_leaves_no_children(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_question_that_is_not_in_progress_leaves_no_children(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request(PRIORS)))
         assert await store.resolve(kept.task_ids[0], RESOLVED, [], [request("1.5")]) is None
         (task,) = await store.tasks_of(kept.message_id)
         assert task.status is TaskStatus.SCHEDULED
 
 
-async def test_a_released_task_waits_again_and_says_why(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_a_released_task_waits_again_and_says_why(where: str | Path) -> None:
+    async with opened(where) as store:
         task_id = await in_progress(store)
         await store.release(task_id, "shutting down")
         (task,) = await store.waiting("pacs", 10)
         assert (task.id, task.status, task.attempts) == (task_id, TaskStatus.SCHEDULED, 1)
-        assert _reason(path, task_id) == "shutting down"
+        assert _reason(where, task_id) == "shutting down"
         claimed = await store.claim(task_id)
         assert claimed is not None
         assert claimed.attempts == 2
-        assert _reason(path, task_id) == ""
+        assert _reason(where, task_id) == ""
 
 
-async def test_a_release_does_not_revive_a_task_that_ended(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_release_does_not_revive_a_task_that_ended(where: str | Path) -> None:
+    async with opened(where) as store:
         task_id = await in_progress(store)
         await store.finish(task_id, ARRIVED)
         await store.release(task_id, "shutting down")
@@ -236,74 +237,69 @@ async def test_a_release_does_not_revive_a_task_that_ended(tmp_path: Path) -> No
         assert task.status is TaskStatus.COMPLETED
 
 
-async def test_a_task_that_is_held_waits_for_the_next_start_and_says_why(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_a_task_that_is_held_waits_for_the_next_start_and_says_why(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request()))
         (task_id,) = kept.task_ids
         await store.hold(task_id, "switch", "retrieving is switched off")
         (held,) = await store.tasks_of(kept.message_id)
         assert (held.status, held.outcome, held.attempts) == (TaskStatus.HELD, None, 0)
-        assert _reason(path, task_id) == "retrieving is switched off"
+        assert _reason(where, task_id) == "retrieving is switched off"
         assert await store.settled_by(task_id) == ()
         assert await store.waiting("pacs", 10) == []
         assert await store.waiting_archives() == set()
         assert await store.claim(task_id) is None
         await store.hold(task_id, "switch", "another reason")
         assert await store.tasks_of(kept.message_id) == [held]
-    async with opened(path) as store:
+    async with opened(where) as store:
         await store.recover()
         (waiting,) = await store.waiting("pacs", 10)
         assert (waiting.id, waiting.status) == (task_id, TaskStatus.SCHEDULED)
-        assert _reason(path, task_id) == ""
+        assert _reason(where, task_id) == ""
 
 
 @pytest.mark.parametrize("status", [status for status in TaskStatus if status is not TaskStatus.SCHEDULED])
-async def test_only_a_task_that_waits_can_be_held(status: TaskStatus, tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_only_a_task_that_waits_can_be_held(status: TaskStatus, where: str | Path) -> None:
+    async with opened(where) as store:
         task_id = await in_progress(store)
-        with closing(sqlite3.connect(path, isolation_level=None)) as database:
-            database.execute("UPDATE tasks SET status = ?", (status.value,))
+        execute(where, "UPDATE tasks SET status = :status", status=status.value)
         before = await store.tasks_of(1)
         await store.hold(task_id, "switch", "too late")
         assert await store.tasks_of(1) == before
-        assert _reason(path, task_id) == ""
+        assert _reason(where, task_id) == ""
 
 
-async def test_a_held_task_may_end(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_held_task_may_end(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request()))
         await store.hold(kept.task_ids[0], "switch", "retrieving is switched off")
         assert await store.finish(kept.task_ids[0], ARRIVED) is None
         assert await store.finish(kept.task_ids[0], CANCELED) == (kept.message_id,)
 
 
-async def test_recovery_schedules_again_what_a_crash_left_in_progress(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_recovery_schedules_again_what_a_crash_left_in_progress(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, *(request(f"1.{n}") for n in range(4))))
         for task_id in kept.task_ids[:3]:
             await store.claim(task_id)
         await store.finish(kept.task_ids[0], ARRIVED)
-    async with opened(path) as store:
+    async with opened(where) as store:
         assert await store.recover() == 2
         assert await store.recover() == 0
         statuses = [task.status for task in await store.tasks_of(kept.message_id)]
     assert statuses == [TaskStatus.COMPLETED, *[TaskStatus.SCHEDULED] * 3]
 
 
-def _reason(path: Path, task_id: int) -> str:
-    return next(task.reason for task in list_tasks(path) if task.id == task_id)
+def _reason(where: str | Path, task_id: int) -> str:
+    return next(task.reason for task in list_tasks(where) if task.id == task_id)
 
 
 @pytest.mark.parametrize("expedited", [True, False])
-async def test_what_an_expedited_search_finds_is_expedited_too(tmp_path: Path, expedited: bool) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_what_an_expedited_search_finds_is_expedited_too(where: str | Path, expedited: bool) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request(PRIORS)))
         if expedited:
-            operate(path, Verb.EXPEDITE, [1], "tester")
+            operate(where, Verb.EXPEDITE, [1], "tester")
         await store.claim(1)
         await store.resolve(1, RESOLVED, (), [request("1.1")])
         (child,) = await store.waiting("pacs", 10)
@@ -312,12 +308,12 @@ async def test_what_an_expedited_search_finds_is_expedited_too(tmp_path: Path, e
 
 @pytest.mark.parametrize("verb", [Verb.APPROVE, Verb.EXPEDITE])
 async def test_a_gate_that_was_asked_before_a_person_spoke_changes_nothing(
-    verb: Verb, tmp_path: Path
+    verb: Verb, where: str | Path
 ) -> None:
-    async with opened(tmp_path / "journal") as store:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request()))
         (seen,) = await store.waiting("pacs", 9)
-        operate(tmp_path / "journal", verb, kept.task_ids, "tester")
+        operate(where, verb, kept.task_ids, "tester")
         await store.hold(seen.id, "approval", "a person must approve it", seen=seen.updated)
         tomorrow = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
         await store.defer_tasks([(seen.id, seen.updated)], tomorrow, "window", "its window is closed")
@@ -327,26 +323,26 @@ async def test_a_gate_that_was_asked_before_a_person_spoke_changes_nothing(
     assert (again.approved, again.expedited) == (verb is Verb.APPROVE, verb is Verb.EXPEDITE)
 
 
-async def test_what_is_to_be_canceled_ends_canceled_unless_it_arrived(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_what_is_to_be_canceled_ends_canceled_unless_it_arrived(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request("1.1"), request("1.2")))
         for number in kept.task_ids:
             assert await store.claim(number) is not None
-        operate(tmp_path / "journal", Verb.CANCEL, kept.task_ids, "tester")
+        operate(where, Verb.CANCEL, kept.task_ids, "tester")
         for number, outcome in zip(kept.task_ids, (FAILED, ARRIVED), strict=True):
             assert await store.finish(number, outcome) is not None
-    first, second = sorted(list_tasks(tmp_path / "journal"), key=lambda task: task.id)
+    first, second = sorted(list_tasks(where), key=lambda task: task.id)
     assert (first.status, second.status) == (TaskStatus.CANCELED, TaskStatus.COMPLETED)
     assert first.outcome is not None
     assert FAILED.text in first.outcome.text
 
 
-async def test_a_person_cancels_what_waits_and_what_is_held(tmp_path: Path) -> None:
-    async with opened(tmp_path / "journal") as store:
+async def test_a_person_cancels_what_waits_and_what_is_held(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request("1.1"), request("1.2")))
         await store.hold(kept.task_ids[1], "approval", "a person must approve it")
-        done = operate(tmp_path / "journal", Verb.CANCEL, kept.task_ids, "tester")
+        done = operate(where, Verb.CANCEL, kept.task_ids, "tester")
         assert [it.text for it in done] == ["is canceled"] * 2
         assert await store.waiting("pacs", 9) == []
-    ended = list_tasks(tmp_path / "journal")
+    ended = list_tasks(where)
     assert [(task.status, task.outcome is not None) for task in ended] == [(TaskStatus.CANCELED, True)] * 2

@@ -107,13 +107,13 @@ EVENTS = {
 }
 
 
-def one(path: Path) -> RetrieveTask:
-    (task,) = list_tasks(path)
+def one(where: str | Path) -> RetrieveTask:
+    (task,) = list_tasks(where)
     return task
 
 
-def act(path: Path, verb: Verb, *numbers: int) -> list[Done]:
-    return operate(path, verb, numbers or (1,), "ann")
+def act(where: str | Path, verb: Verb, *numbers: int) -> list[Done]:
+    return operate(where, verb, numbers or (1,), "ann")
 
 
 @pytest.mark.parametrize(
@@ -121,15 +121,14 @@ def act(path: Path, verb: Verb, *numbers: int) -> list[Done]:
     [(state, verb, becomes) for state, *row in TABLE for verb, becomes in zip(VERBS, row, strict=True)],
 )
 async def test_every_verb_on_every_state(
-    tmp_path: Path, state: str, verb: Verb, becomes: TaskStatus | None
+    where: str | Path, state: str, verb: Verb, becomes: TaskStatus | None
 ) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+    async with opened(where) as store:
         (task,) = (await store.journal(message(1, request()))).task_ids
         await PREPARED[state](store, task)
-        before, told = one(path), story_of(path, task)
-        (done,) = act(path, verb)
-        after, story = one(path), story_of(path, task)
+        before, told = one(where), story_of(where, task)
+        (done,) = act(where, verb)
+        after, story = one(where), story_of(where, task)
     assert told is not None
     assert story is not None
     assert done.done is (becomes is not None)
@@ -143,66 +142,63 @@ async def test_every_verb_on_every_state(
 
 
 @pytest.mark.parametrize("state", ["failed once", "partly", "failed", "canceled", "expired"])
-async def test_what_is_retried_is_due_now(tmp_path: Path, state: str) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_what_is_retried_is_due_now(where: str | Path, state: str) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request(due=AHEAD)))
         await PREPARED[state](store, kept.task_ids[0])
-        act(path, Verb.RETRY)
+        act(where, Verb.RETRY)
         assert [task.id for task in await store.waiting("pacs", 9)] == [1]
         assert await store.claim(1) is not None
         assert await store.finish(1, ARRIVED) == (kept.message_id,)
 
 
-async def test_an_approved_task_keeps_its_appointment_and_an_expedited_one_does_not(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_an_approved_task_keeps_its_appointment_and_an_expedited_one_does_not(
+    where: str | Path,
+) -> None:
+    async with opened(where) as store:
         for number in (1, 2):
             await store.journal(message(number, request(f"1.{number}", due=AHEAD)))
             await store.hold(number, "operator", "why")
-        act(path, Verb.APPROVE, 1)
-        act(path, Verb.EXPEDITE, 2)
-        second, first = list_tasks(path)
+        act(where, Verb.APPROVE, 1)
+        act(where, Verb.EXPEDITE, 2)
+        second, first = list_tasks(where)
         assert [task.id for task in await store.waiting("pacs", 9)] == [2]
     assert (first.approved, first.not_before) == (True, AHEAD)
     assert (second.approved, second.expedited, second.request.priority) == (False, True, Priority.STAT)
 
 
-async def test_expediting_does_not_bypass_approval(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_expediting_does_not_bypass_approval(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request()))
         await store.hold(1, "approval", "its route says so", AHEAD)
-        (done,) = act(path, Verb.EXPEDITE)
+        (done,) = act(where, Verb.EXPEDITE)
         assert "still held (approval)" in done.text
-        assert (one(path).status, one(path).approved, one(path).expires) == (S.HELD, False, AHEAD)
+        assert (one(where).status, one(where).approved, one(where).expires) == (S.HELD, False, AHEAD)
         assert await store.waiting("pacs", 9) == []
-        act(path, Verb.APPROVE)
+        act(where, Verb.APPROVE)
         assert [task.expedited for task in await store.waiting("pacs", 9)] == [True]
 
 
-async def test_what_an_operator_holds_does_not_expire(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_what_an_operator_holds_does_not_expire(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request()))
         await store.hold(1, "approval", "why", dt.datetime.now(dt.UTC))
-        act(path, Verb.HOLD)
+        act(where, Verb.HOLD)
         assert await store.expire() == []
         assert await store.recover() == 0
-    assert (one(path).status, one(path).gate) == (S.HELD, "operator")
+    assert (one(where).status, one(where).gate) == (S.HELD, "operator")
 
 
-async def test_a_retry_keeps_what_is_missing_and_what_was_approved(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_a_retry_keeps_what_is_missing_and_what_was_approved(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request()))
-        act(path, Verb.APPROVE)
+        act(where, Verb.APPROVE)
         await store.claim(1)
         await store.reschedule(1, PARTLY, dt.datetime.now(dt.UTC), "why", ("1.2.9",))
         await store.claim(1)
         await store.finish(1, PARTLY)
-        act(path, Verb.RETRY)
-    task = one(path)
+        act(where, Verb.RETRY)
+    task = one(where)
     assert (task.missing, task.approved, task.failures, task.attempts) == (("1.2.9",), True, 0, 2)
     assert task.outcome is None
 
@@ -221,176 +217,164 @@ async def _withdrawn(store: Store, number: int, order: str) -> None:
 
 @pytest.mark.parametrize(("verb", "state"), [(Verb.RETRY, "failed"), (Verb.APPROVE, "expired")])
 async def test_what_was_taken_back_after_it_had_failed_is_not_brought_back(
-    tmp_path: Path, verb: Verb, state: str
+    where: str | Path, verb: Verb, state: str
 ) -> None:
     """The dead letters of the night, and an order that was canceled in the morning."""
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+    async with opened(where) as store:
         for number, order in ((1, "A"), (2, "B")):
             await _ordered(store, number, order, f"1.{number}")
             await PREPARED[state](store, number)
         await _withdrawn(store, 3, "A")
-        first, second = act(path, verb, 1, 2)
+        first, second = act(where, verb, 1, 2)
     assert (first.done, second.done) == (False, True)
     assert "nobody wants it" in first.text
 
 
-async def test_what_another_order_wants_too_is_brought_back(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_what_another_order_wants_too_is_brought_back(where: str | Path) -> None:
+    async with opened(where) as store:
         await _ordered(store, 1, "A", "1.1")
         await _ordered(store, 2, "B", "1.1")
         await _ended(FAILED)(store, 1)
         await _withdrawn(store, 3, "A")
-        (done,) = act(path, Verb.RETRY)
+        (done,) = act(where, Verb.RETRY)
     assert done.done
 
 
-async def test_what_its_message_took_back_stays_canceled(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_what_its_message_took_back_stays_canceled(where: str | Path) -> None:
+    async with opened(where) as store:
         await _ordered(store, 1, "A", "1.1")
         await _withdrawn(store, 2, "A")
-        (done,) = act(path, Verb.RETRY)
+        (done,) = act(where, Verb.RETRY)
     assert not done.done
-    assert one(path).status is S.CANCELED
+    assert one(where).status is S.CANCELED
 
 
 async def test_of_two_that_need_the_same_one_is_retried_and_none_if_it_has_come_since(
-    tmp_path: Path,
+    where: str | Path,
 ) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+    async with opened(where) as store:
         for number in (1, 2):
             await store.journal(message(number, request("1.1"), request("1.2")))
             await _ended(FAILED)(store, 2 * number - 1)
             await _ended(FAILED)(store, 2 * number)
         await store.journal(message(3, request("1.2")))
-        assert [each.text for each in act(path, Verb.RETRY, 3, 1, 2)] == [
+        assert [each.text for each in act(where, Verb.RETRY, 3, 1, 2)] == [
             "is tried again",
             "task 3 does the same",
             "task 5 does the same",
         ]
         await _ended(ARRIVED)(store, 5)
-        assert [each.text for each in act(path, Verb.RETRY, 2, 4)] == ["task 5 has done the same since"] * 2
+        assert [each.text for each in act(where, Verb.RETRY, 2, 4)] == ["task 5 has done the same since"] * 2
         assert [task.id for task in await store.waiting("pacs", 9)] == [3]
 
 
-async def test_what_came_before_it_failed_does_not_keep_it_from_a_retry(tmp_path: Path) -> None:
+async def test_what_came_before_it_failed_does_not_keep_it_from_a_retry(where: str | Path) -> None:
     """The destination may have lost it: a new order asked for it again."""
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+    async with opened(where) as store:
         for number, outcome in ((1, ARRIVED), (2, FAILED)):
             await store.journal(message(number, request("1.1")))
             await _ended(outcome)(store, number)
-        (done,) = act(path, Verb.RETRY, 2)
+        (done,) = act(where, Verb.RETRY, 2)
     assert done.done
 
 
-async def test_a_question_that_failed_is_asked_again_and_one_that_was_answered_is_not(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_a_question_that_failed_is_asked_again_and_one_that_was_answered_is_not(
+    where: str | Path,
+) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request(PRIORS)))
         await _ended(FAILED)(store, 1)
-        act(path, Verb.RETRY)
+        act(where, Verb.RETRY)
         await store.claim(1)
         await store.resolve(1, RESOLVED, (), [request("1.1"), request("1.2")])
-        (retried,) = act(path, Verb.RETRY)
-        (canceled,) = act(path, Verb.CANCEL)
-        assert [task.id for task in list_tasks(path)] == [3, 2, 1]
+        (retried,) = act(where, Verb.RETRY)
+        (canceled,) = act(where, Verb.CANCEL)
+        assert [task.id for task in list_tasks(where)] == [3, 2, 1]
     assert (retried.done, retried.text) == (False, "was answered: retry what it led to")
     assert (canceled.done, canceled.text) == (False, "has ended COMPLETED: cancel what it led to")
 
 
-async def test_who_expedites_a_question_means_its_studies(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_who_expedites_a_question_means_its_studies(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request(PRIORS), request("9.9")))
-        act(path, Verb.EXPEDITE)
+        act(where, Verb.EXPEDITE)
         claimed = await store.claim(1)
         assert claimed is not None
         assert claimed.request.priority is Priority.STAT
         await store.resolve(1, RESOLVED, (), [request("1.1"), request("1.2")])
-    expedited = {task.request.selector for task in list_tasks(path) if task.expedited}
+    expedited = {task.request.selector for task in list_tasks(where) if task.expedited}
     assert expedited == {PRIORS, Study("1.1"), Study("1.2")}
 
 
-async def test_a_second_cancel_of_what_is_being_stopped_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_a_second_cancel_of_what_is_being_stopped_says_so(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request()))
         await store.claim(1)
-        (first,), (second,) = act(path, Verb.CANCEL), act(path, Verb.CANCEL)
+        (first,), (second,) = act(where, Verb.CANCEL), act(where, Verb.CANCEL)
         assert await store.to_cancel() == [1]
     assert (first.done, second.done, second.text) == (True, False, "is being stopped already")
 
 
-async def test_an_acknowledgment_that_was_sent_stays(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_an_acknowledgment_that_was_sent_stays(where: str | Path) -> None:
+    async with opened(where) as store:
         kept = await store.journal(message(1, request()))
         await _ended(FAILED)(store, 1)
         await store.keep_ack(kept.message_id, b"first", "AE")
-        act(path, Verb.RETRY)
+        act(where, Verb.RETRY)
         await _ended(ARRIVED)(store, 1)
         assert await store.keep_ack(kept.message_id, b"second", "AA") == b"first"
         again = await store.journal(message(1, request()))
-        story = story_of(path, 1)
+        story = story_of(where, 1)
     assert (again.new, again.ack) == (False, b"first")
     assert story is not None
     assert [asked.ack_code for asked in story.messages] == ["AE"]
 
 
-async def test_tasks_that_are_named_twice_or_do_not_exist_are_told(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_tasks_that_are_named_twice_or_do_not_exist_are_told(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request()))
-        done = act(path, Verb.HOLD, 1, 7, 1)
+        done = act(where, Verb.HOLD, 1, 7, 1)
     assert done == [Done(1, True, "is held"), Done(7, False, "there is no such task")]
-    story = story_of(path, 1)
+    story = story_of(where, 1)
     assert story is not None
     assert len(story.lines) == 1
 
 
 async def test_many_tasks_are_changed_in_small_transactions_and_an_engine_writes_in_between(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str | Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "journal"
     monkeypatch.setattr(verbs, "_AT_ONCE", 10)
-    async with opened(path) as store:
+    async with opened(where) as store:
         await store.journal(message(1, *(request(f"1.{number}") for number in range(95))))
         seen: list[int] = []
         inside = threading.Event()
 
         def between(_: float) -> None:
-            with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
-                other.execute("BEGIN IMMEDIATE")  # nobody holds the journal now
-                held = other.execute("SELECT count(*) FROM tasks WHERE status = 'HELD'").fetchone()
-                other.execute("ROLLBACK")
-            seen.append(held[0])
+            # Nobody holds the journal now
+            with open_engine(where, busy_timeout=0).connect() as other, other.begin():
+                held = other.exec_driver_sql("SELECT count(*) FROM tasks WHERE status = 'HELD'").scalar_one()
+            seen.append(held)
             inside.set()
 
         monkeypatch.setattr("engine.store.verbs.time.sleep", between)
-        done = operate(path, Verb.HOLD, range(1, 96), "ann")
+        done = operate(where, Verb.HOLD, range(1, 96), "ann")
     assert inside.is_set()
     assert seen == list(range(10, 100, 10))
     assert [each.task_id for each in done if each.done] == list(range(1, 96))
 
 
-async def test_more_tasks_than_a_statement_has_variables(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+async def test_more_tasks_than_a_statement_has_variables(where: str | Path) -> None:
+    async with opened(where) as store:
         await store.journal(message(1, request("1.1"), request("1.2")))
-        done = operate(path, Verb.HOLD, range(1, 300_002, 100), "ann")
+        done = operate(where, Verb.HOLD, range(1, 300_002, 100), "ann")
     assert (len(done), [each.task_id for each in done if each.done]) == (3001, [1])
 
 
 async def test_a_failure_on_the_way_says_how_far_it_came(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str | Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "journal"
     monkeypatch.setattr(verbs, "_AT_ONCE", 2)
-    async with opened(path) as store:
+    async with opened(where) as store:
         await store.journal(message(1, *(request(f"1.{number}") for number in range(6))))
     turns = 0
 
@@ -402,23 +386,23 @@ async def test_a_failure_on_the_way_says_how_far_it_came(
 
     monkeypatch.setattr("engine.store.verbs.time.sleep", broken)
     with pytest.raises(StoreError, match=r"No space left.*4 of 6 tasks were done"):
-        operate(path, Verb.HOLD, range(1, 7), "ann")
-    assert [task.status for task in list_tasks(path)] == [S.SCHEDULED] * 2 + [S.HELD] * 4
+        operate(where, Verb.HOLD, range(1, 7), "ann")
+    assert [task.status for task in list_tasks(where)] == [S.SCHEDULED] * 2 + [S.HELD] * 4
 
 
 async def test_a_journal_that_another_process_holds_for_long_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "journal"
-    async with opened(path) as store:
+    where = tmp_path / "journal"
+    async with opened(where) as store:
         await store.journal(message(1, request()))
     impatient = partial(open_engine, busy_timeout=0.0)
     monkeypatch.setattr(dialect, "open_engine", impatient)
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(where, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="another process holds it"):
-            act(path, Verb.HOLD)
-    assert one(path).status is S.SCHEDULED
+            act(where, Verb.HOLD)
+    assert one(where).status is S.SCHEDULED
 
 
 def test_no_journal_is_made_by_a_verb(tmp_path: Path) -> None:
@@ -428,19 +412,19 @@ def test_no_journal_is_made_by_a_verb(tmp_path: Path) -> None:
 
 
 def test_a_file_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "notes.txt"
-    path.write_text("these are notes, long enough to be taken for the header of a database\n" * 50)
-    before = path.read_bytes()
+    where = tmp_path / "notes.txt"
+    where.write_text("these are notes, long enough to be taken for the header of a database\n" * 50)
+    before = where.read_bytes()
     with pytest.raises(StoreError, match="a file of something else"):
-        act(path, Verb.RETRY)
-    assert path.read_bytes() == before
+        act(where, Verb.RETRY)
+    assert where.read_bytes() == before
     with pytest.raises(StoreError, match="directory"):
         act(tmp_path, Verb.RETRY)
 
 
 def test_a_database_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "other.db"
-    with closing(sqlite3.connect(path)) as database:
+    where = tmp_path / "other.db"
+    with closing(sqlite3.connect(where)) as database:
         database.execute("CREATE TABLE tasks (id INTEGER)")
     with pytest.raises(StoreError, match="no journal of forefetch"):
-        act(path, Verb.CANCEL)
+        act(where, Verb.CANCEL)
