@@ -18,6 +18,8 @@ from engine.store.owners import ALIVE, member_of
 from engine.store.reader import reading
 from engine.store.schema import UtcDateTime, members, tasks
 
+LEASE = 15.0
+"""Seconds without a beat after which an engine is taken for dead."""
 _KEPT = dt.timedelta(days=7)  # one that has left, or was lost, for those who ask what has happened
 
 
@@ -132,10 +134,11 @@ def members_of(where: str | Path) -> list[Member]:
 
 def anybody(where: str | Path, *, engines_only: bool) -> bool:
     """Whether an engine, or also a stand-in, is alive on a shared journal; False too where that cannot be
-    asked."""
+    asked. The last one of them may have been killed: nobody is left to take it for lost."""
     from engine.store import postgresql
 
-    alive = select(members.c.id).where(*ALIVE).limit(1)
+    beating = func.now() - members.c.seen_at < dt.timedelta(seconds=LEASE)
+    alive = select(members.c.id).where(*ALIVE, beating).limit(1)
     if engines_only:
         alive = alive.where(members.c.stand_in.is_(False))
     try:
