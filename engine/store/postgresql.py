@@ -5,11 +5,12 @@ A commit is on the disk when it returns (``synchronous_commit``), and on the sta
 
 from __future__ import annotations
 
+import atexit
 import socket
+import threading
 import time
 from contextlib import closing, suppress
-from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import sqlalchemy as sa
@@ -66,7 +67,17 @@ _CURES = {
     "25": "the server is read only, such as a standby; name the primary in engine.store",
 }
 _QUOTING = ("22", "23")  # data and constraints: their texts may quote a message
-_POOLED: dict[str, WeakSet[psycopg.Connection[Any]]] = {}
+
+
+class _Pool(NamedTuple):
+    """``lent``: its connections, also those that nobody uses now."""
+
+    engine: Engine
+    lent: WeakSet[psycopg.Connection[Any]]
+
+
+_POOLS: dict[tuple[str, bool], _Pool] = {}
+_POOLING = threading.Lock()
 
 
 class _Text(StrDumperUnknown):
@@ -99,18 +110,30 @@ def open_engine(where: str, *, read_only: bool, pooled: bool = False) -> Engine:
     return engine
 
 
-@lru_cache(maxsize=16)
 def pool(where: str, *, read_only: bool) -> Engine:
-    """For those who come again and again for a moment."""
-    engine = open_engine(where, read_only=read_only, pooled=True)
-    lent = _POOLED.setdefault(where, WeakSet())
-    event.listen(engine, "connect", lambda driver, _: lent.add(driver))
-    return engine
+    """For those who come again and again for a moment; until `close_pools`."""
+    with _POOLING:
+        known = _POOLS.get((where, read_only))
+        if known is None:
+            engine = open_engine(where, read_only=read_only, pooled=True)
+            known = _POOLS[where, read_only] = _Pool(engine, WeakSet())
+            event.listen(engine, "connect", lambda driver, _, lent=known.lent: lent.add(driver))
+    return known.engine
+
+
+@atexit.register
+def close_pools() -> None:
+    """Nobody comes again."""
+    with _POOLING:
+        for known in _POOLS.values():
+            known.engine.dispose()
+        _POOLS.clear()
 
 
 def hang_up(where: str) -> None:
     """End the connections of `pool`: who waits for an answer gets an error, and the next one another."""
-    for driver in list(_POOLED.get(where, ())):
+    pools = [known for (place, _), known in list(_POOLS.items()) if place == where]
+    for driver in [driver for known in pools for driver in list(known.lent)]:
         with suppress(OSError, psycopg.Error), closing(_socket(driver)) as same:
             same.shutdown(socket.SHUT_RDWR)
 
