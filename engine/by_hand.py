@@ -15,6 +15,7 @@ from types import TracebackType
 from engine.config import Config
 from engine.errors import StoreError
 from engine.logs import about
+from engine.place import is_shared
 from engine.report import succeeded
 from engine.retrieve.outcome import Cause, Outcome, SubOperations, TaskStatus
 from engine.retrieve.policy import REHEARSAL
@@ -154,7 +155,7 @@ class ByHand:
                 await asyncio.to_thread(take_back, self._path, call)
                 return
             except StoreError as error:
-                there = await asyncio.to_thread(Path(self._path).exists)
+                there = is_shared(self._path) or await asyncio.to_thread(Path(self._path).exists)
                 if not there or time.monotonic() > limit:
                     extra = about("failed", message=call.message_id)
                     _log.error("message %d could not be taken back: %s", call.message_id, error, extra=extra)

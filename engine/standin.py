@@ -15,6 +15,7 @@ from engine.dispatcher import Dispatcher
 from engine.errors import StoreError
 from engine.events import Events
 from engine.parts import audit_of
+from engine.place import told
 from engine.store import Store, is_taken
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class StandIn:
             if await asyncio.to_thread(is_taken, path):
                 return  # somebody was faster
             raise
-        _log.info("no engine serves %s: what is asked for by hand is carried out here", path)
+        _log.info("no engine serves %s: what is asked for by hand is carried out here", told(path))
         events = Events()
         audit = audit_of(self._config, events)
         try:
@@ -76,7 +77,7 @@ class StandIn:
     async def _tend(self, store: Store, dispatcher: Dispatcher, audit: Audit | None) -> None:
         try:
             await dispatcher.start()
-            while not (self._leaving.is_set() or store.wanted):
+            while not (self._leaving.is_set() or await asyncio.to_thread(_is_wanted, store)):
                 if not dispatcher.busy and time.monotonic() - self._needed >= self._idle:
                     break
                 with suppress(TimeoutError):
@@ -91,7 +92,7 @@ class StandIn:
                     await audit.stop()
             finally:
                 await store.close()
-                _log.info("%s is left to an engine", self._config.engine.store)
+                _log.info("%s is left to an engine", told(self._config.engine.store))
 
     async def __aenter__(self) -> StandIn:
         return self
@@ -104,6 +105,11 @@ class StandIn:
             await asyncio.gather(self._coming_up, return_exceptions=True)
         if self._tending is not None:
             await asyncio.gather(self._tending, return_exceptions=True)
+
+
+def _is_wanted(store: Store) -> bool:
+    """Looks at a file, or asks a database."""
+    return store.wanted
 
 
 def _over(task: asyncio.Task[None] | None) -> bool:

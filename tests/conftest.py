@@ -44,8 +44,11 @@ def postgres() -> Iterator[Server]:
 @pytest.fixture
 def shared(postgres: Server) -> Iterator[str]:
     """The URL of a fresh journal there."""
+    from engine.store.postgresql import close_pools
+
     name = postgres.take_journal()
     yield postgres.url(name)
+    close_pools()
     postgres.give_back(name)
 
 

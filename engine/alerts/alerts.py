@@ -8,13 +8,14 @@ import logging
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 from engine.alerts.alert import State
 from engine.alerts.conditions import (
     JOURNAL,
+    Disk,
     breaker_closed,
     breaker_opened,
+    disk_of,
     disk_seen,
     journal_failed,
     journal_written,
@@ -48,7 +49,7 @@ class Alerts:
     ) -> None:
         """``clock`` tells the time in UTC."""
         self._settings = settings
-        self._folder = Path(config.engine.store).parent
+        self._disk = disk_of(config)
         self._clock = clock
         self._ledger = Ledger(settings.repeat, settings.pause)
         source = source_of(config)
@@ -77,8 +78,9 @@ class Alerts:
         for courier in self._couriers:
             await courier.start()
         self._tasks.append(asyncio.create_task(self._serve()))
-        if self._settings.disk is not None:
-            self._tasks.append(asyncio.create_task(self._watch_disk(self._settings.disk)))
+        rule = self._settings.disk
+        if rule is not None and self._disk is not None:
+            self._tasks.append(asyncio.create_task(self._watch_disk(rule, self._disk)))
 
     async def stop(self) -> None:
         """Tell what is known now, within two seconds."""
@@ -128,19 +130,19 @@ class Alerts:
         waits = [(time - now).total_seconds() for time in due if time is not None]
         return max(_SHORTEST, min([_LONGEST, *waits]))
 
-    async def _watch_disk(self, rule: DiskRule) -> None:
+    async def _watch_disk(self, rule: DiskRule, disk: Disk) -> None:
         """Apart from the rest: a disk of the network may not answer."""
         readable = True
         while True:
             try:
-                usage = await in_thread(lambda: shutil.disk_usage(self._folder))
+                usage = await in_thread(lambda: shutil.disk_usage(disk.folder))
             except OSError as error:
                 if readable:
-                    _log.warning("alerts: the space on %s is not known: %s", self._folder, error.strerror)
+                    _log.warning("alerts: the space on %s is not known: %s", disk.folder, error.strerror)
                 readable = False
             else:
                 readable = True
-                disk_seen(rule, usage.total, usage.free, self._ledger, self._clock())
+                disk_seen(rule, usage.total, usage.free, self._ledger, self._clock(), disk)
                 self._wake.set()
             await asyncio.sleep(_LONGEST)
 

@@ -8,6 +8,7 @@ import os
 import socket
 from functools import partial
 
+from engine.audit.alone import take
 from engine.audit.clerk import Clerk
 from engine.audit.courier import Courier
 from engine.audit.site import Site
@@ -25,6 +26,8 @@ from engine.events import (
     TransferBegan,
     TransferEnded,
 )
+from engine.place import is_shared
+from engine.store.lock import JournalLock
 
 _log = logging.getLogger(__name__)
 _AUDITED = (Started, Stopping, Queried, TransferBegan, TransferEnded, LoggedIn, OperatorActed)
@@ -40,11 +43,14 @@ class Audit:
         """``pause``: seconds until a collector that cannot be reached is tried again, at first."""
         self._trail = Trail(settings.file) if settings.file else None
         self._spool: Spool | None = None
+        self._to_take = ""  # the spool, where it is not ours as the journal is
+        self._taken: JournalLock | None = None
         self._courier: Courier | None = None
         if settings.collector is not None:
             collector = settings.collector
             where = f"{collector.host}:{collector.port}"
             self._spool = Spool(settings.spool, settings.spool_size)
+            self._to_take = settings.spool if is_shared(config.engine.store) else ""
             self._courier = Courier(self._spool, partial(open_line, collector), where, pause)
         site = Site(config, socket.gethostname(), str(os.getpid()))
         self._clerk = Clerk(site, settings.source, self._trail, self._spool, self._spooled)
@@ -66,6 +72,8 @@ class Audit:
         try:
             if self._trail is not None:
                 self._trail.open()
+            if self._to_take:
+                self._taken = take(self._to_take)
             if self._spool is not None and (waiting := self._spool.open()):
                 _log.info("audit: %d bytes wait for the collector from before", waiting)
         except BaseException:
@@ -85,6 +93,9 @@ class Audit:
             self._trail.close()
         if self._spool is not None:
             self._spool.close()
+        if self._taken is not None:
+            self._taken.release()
+            self._taken = None
 
     def _spooled(self) -> None:
         if self._courier is not None:

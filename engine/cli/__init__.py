@@ -13,6 +13,7 @@ from engine.cli import (
     archive,
     assistants,
     message,
+    nodes,
     operate,
     scenario,
     simulate,
@@ -44,6 +45,7 @@ app.command()(message.explain)
 app.command()(message.send)
 app.command()(archive.retrieve)
 app.command()(archive.echo)
+app.command()(nodes.nodes)
 app.command()(assistants.mcp)
 app.add_typer(alerts.verbs)
 app.command("test")(scenario.run_scenarios)

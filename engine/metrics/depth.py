@@ -12,6 +12,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from engine.errors import StoreError
+from engine.place import is_shared
+from engine.store.members import Member, MemberState, members_of
 from engine.store.standing import queue_depths
 
 _FRESH = 5.0  # seconds: however many ask, the journal is asked once in that time
@@ -43,6 +45,7 @@ class QueueDepth(Collector):
     def _ask(self) -> Iterator[Metric]:
         try:
             depths = queue_depths(self._journal)
+            engines = members_of(self._journal)
         except StoreError as error:
             _log.warning("the depth of the queue is not known: %s", error)
             yield _readable(False)
@@ -54,6 +57,16 @@ class QueueDepth(Collector):
         for (status, archive), number in depths.items():
             family.add_metric((status.value, archive), number)
         yield family
+        if is_shared(self._journal):
+            yield _engines(engines)
+
+
+def _engines(members: list[Member]) -> Metric:
+    """Those that have ended are counted no more: they would be for a week."""
+    family = GaugeMetricFamily("forefetch_engines", "Engines that share the journal", labels=("state",))
+    for state in (MemberState.ALIVE, MemberState.SILENT):
+        family.add_metric((state,), sum(it.state is state and not it.stand_in for it in members))
+    return family
 
 
 def _readable(state: bool) -> Metric:

@@ -12,6 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from engine.errors import StoreError
+from engine.store.members import anybody
+from engine.store.place import is_shared
 
 _TAKEN, _STANDING_IN, _WANTED = "lock", "standin", "wanted"
 _A_MOMENT = 0.2  # seconds: `is_running` looks at a lock for so long
@@ -84,12 +86,17 @@ class _Lock:
 
 
 def is_running(journal: str | Path) -> bool:
-    """Whether an engine holds this journal now. Nothing is created, and no engine is kept from starting."""
+    """Whether an engine holds this journal now, or shares it. Nothing is created, and no engine is kept from
+    starting. False too where a database cannot be asked."""
+    if is_shared(journal):
+        return anybody(journal, engines_only=True)
     return is_taken(journal) and not _held(_beside(Path(journal), _STANDING_IN))
 
 
 def is_taken(journal: str | Path) -> bool:
-    """Whether an engine or a stand-in holds this journal now, or an engine is about to."""
+    """Whether an engine or a stand-in holds this journal now, or shares it, or an engine is about to."""
+    if is_shared(journal):
+        return anybody(journal, engines_only=False)
     return any(_held(_beside(Path(journal), name)) for name in (_TAKEN, _WANTED))
 
 

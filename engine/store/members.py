@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Collection
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -15,9 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine import __version__
 from engine.retrieve.outcome import TaskStatus
 from engine.store.owners import ALIVE, member_of
+from engine.store.place import is_shared
 from engine.store.reader import reading
 from engine.store.schema import UtcDateTime, members, tasks
 
+LEASE = 15.0
+"""Seconds without a beat after which an engine is taken for dead."""
+_SILENT = 8.0  # seconds: two of its beats are missing
 _KEPT = dt.timedelta(days=7)  # one that has left, or was lost, for those who ask what has happened
 
 
@@ -70,6 +75,16 @@ def lose(connection: Connection, lost: Collection[int]) -> list[int]:
     return taken
 
 
+class MemberState(StrEnum):
+    """How an engine does, as the others see it. ``SILENT``: it beats no more, and may soon be taken for
+    lost."""
+
+    ALIVE = "alive"
+    SILENT = "silent"
+    LEFT = "left"
+    LOST = "lost"
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """An engine on a shared journal. ``name``: its host and process; ``address``: where it listens, empty
@@ -97,10 +112,25 @@ class Member:
         """Seconds since its last beat."""
         return max(0.0, (self.now - self.seen_at).total_seconds())
 
+    @property
+    def state(self) -> MemberState:
+        if self.lost_at is not None:
+            return MemberState.LOST
+        if self.left_at is not None:
+            return MemberState.LEFT
+        return MemberState.SILENT if self.silent >= _SILENT else MemberState.ALIVE
+
+    @property
+    def ended(self) -> dt.datetime | None:
+        """When it left or was taken for lost."""
+        return self.lost_at or self.left_at
+
 
 def members_of(where: str | Path) -> list[Member]:
     """The engines on a journal, those that are alive first; those that have left or were lost stay for a
     week. None on SQLite, where `is_running` tells. StoreError as for `list_tasks`."""
+    if not is_shared(where):
+        return []
     mine = (tasks.c.member_id == members.c.id) & (tasks.c.status == TaskStatus.IN_PROGRESS.value)
     count = select(func.count()).where(mine).scalar_subquery()
     ended = func.coalesce(members.c.left_at, members.c.lost_at)
@@ -110,8 +140,6 @@ def members_of(where: str | Path) -> list[Member]:
         .limit(200)
     )
     with reading(where) as connection:
-        if connection.dialect.name == "sqlite":
-            return []
         return [
             Member(
                 row.id,
@@ -132,10 +160,11 @@ def members_of(where: str | Path) -> list[Member]:
 
 def anybody(where: str | Path, *, engines_only: bool) -> bool:
     """Whether an engine, or also a stand-in, is alive on a shared journal; False too where that cannot be
-    asked."""
+    asked. The last one of them may have been killed: nobody is left to take it for lost."""
     from engine.store import postgresql
 
-    alive = select(members.c.id).where(*ALIVE).limit(1)
+    beating = func.now() - members.c.seen_at < dt.timedelta(seconds=LEASE)
+    alive = select(members.c.id).where(*ALIVE, beating).limit(1)
     if engines_only:
         alive = alive.where(members.c.stand_in.is_(False))
     try:

@@ -5,10 +5,13 @@ A commit is on the disk when it returns (``synchronous_commit``), and on the sta
 
 from __future__ import annotations
 
+import atexit
+import socket
+import threading
 import time
-from contextlib import suppress
-from functools import lru_cache
-from typing import Any
+from contextlib import closing, suppress
+from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, MetaData, NullPool, QueuePool, create_engine, event
@@ -30,6 +33,7 @@ _FROZEN = (
     10  # seconds after which the server ends a transaction whose client does nothing, and lets its locks go
 )
 _LOCKED = 10  # seconds to wait for a lock
+_MOMENT = 3  # seconds for a connection to those who look for a moment: others wait for the page to be made
 _FINDING_OUT = 5.0  # seconds for what became of a commit whose answer was lost
 
 _PATIENCE: dict[str, object] = {
@@ -79,6 +83,17 @@ _FAILED = {
 _QUOTING = ("22", "23")  # data and constraints: their texts may quote a message
 
 
+class _Pool(NamedTuple):
+    """``lent``: its connections, also those that nobody uses now."""
+
+    engine: Engine
+    lent: WeakSet[psycopg.Connection[Any]]
+
+
+_POOLS: dict[tuple[str, bool], _Pool] = {}
+_POOLING = threading.Lock()
+
+
 class _Text(StrDumperUnknown):
     """PostgreSQL's texts have no NUL: a picture of it instead. Bytes are kept as they are."""
 
@@ -92,6 +107,7 @@ def open_engine(where: str, *, read_only: bool, pooled: bool = False) -> Engine:
     patience = {name: value for name, value in _PATIENCE.items() if name not in url.query}
     pool: dict[str, Any] = {"poolclass": NullPool}
     if pooled:
+        patience["connect_timeout"] = url.query.get("connect_timeout", _MOMENT)
         pool = {"poolclass": QueuePool, "pool_size": 2, "max_overflow": 8, "pool_pre_ping": True}
     # Parameters are patient data and would be in the text of every error.
     engine = create_engine(url, paramstyle="format", hide_parameters=True, connect_args=patience, **pool)
@@ -108,17 +124,43 @@ def open_engine(where: str, *, read_only: bool, pooled: bool = False) -> Engine:
     return engine
 
 
-@lru_cache(maxsize=16)
 def pool(where: str, *, read_only: bool) -> Engine:
-    """For those who come again and again for a moment."""
-    return open_engine(where, read_only=read_only, pooled=True)
+    """For those who come again and again for a moment; until `close_pools`."""
+    with _POOLING:
+        known = _POOLS.get((where, read_only))
+        if known is None:
+            engine = open_engine(where, read_only=read_only, pooled=True)
+            known = _POOLS[where, read_only] = _Pool(engine, WeakSet())
+            event.listen(engine, "connect", lambda driver, _, lent=known.lent: lent.add(driver))
+    return known.engine
 
 
-def connect(where: str) -> psycopg.Connection[Any]:
+@atexit.register
+def close_pools() -> None:
+    """Nobody comes again."""
+    with _POOLING:
+        for known in _POOLS.values():
+            known.engine.dispose()
+        _POOLS.clear()
+
+
+def hang_up(where: str) -> None:
+    """End the connections of `pool`: who waits for an answer gets an error, and the next one another."""
+    pools = [known for (place, _), known in list(_POOLS.items()) if place == where]
+    for driver in [driver for known in pools for driver in list(known.lent)]:
+        with suppress(OSError, psycopg.Error), closing(_socket(driver)) as same:
+            same.shutdown(socket.SHUT_RDWR)
+
+
+def _socket(driver: psycopg.Connection[Any]) -> socket.socket:
+    return socket.fromfd(driver.fileno(), socket.AF_INET, socket.SOCK_STREAM)
+
+
+def connect(where: str, **options: object) -> psycopg.Connection[Any]:
     """A connection of the driver's own, in autocommit, for notifications. psycopg.Error: there is none."""
     url = _url(where)
-    arguments, options = url.get_dialect()().create_connect_args(url)
-    return psycopg.connect(*arguments, **{**_PATIENCE, **options}, autocommit=True)
+    arguments, named = url.get_dialect()().create_connect_args(url)
+    return psycopg.connect(*arguments, **{**_PATIENCE, **named, **options}, autocommit=True)
 
 
 def _url(where: str) -> URL:

@@ -21,14 +21,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine.errors import StoreError
 from engine.store import news, postgresql
 from engine.store.heard import Heard
-from engine.store.members import register
+from engine.store.members import LEASE, register
 from engine.store.news import EVERYTHING, News
 
 _log = logging.getLogger(__name__)
 BEAT = 3.0
 """Seconds between beats."""
-LEASE = 15.0
-"""Seconds without a beat after which an engine is taken for dead."""
 _BLINK = 3 * BEAT  # between two looks of ours: after a longer pause it is we who were away
 _RETRY = 0.5  # seconds between attempts to reach the database
 _SAY = "UPDATE members SET beat = beat + 1, seen_at = now() WHERE id = %s AND lost_at IS NULL RETURNING id"

@@ -23,6 +23,7 @@ from engine.store.outbox import LetterStatus
 from engine.store.reader import reading
 from engine.store.schema import OWED, UtcDateTime, links, messages, occasions, outbox, story, tasks
 
+_PRUNING = 0x70727565  # the number of an advisory lock
 _LOOKED_AT = 128  # messages in a step
 _AT_ONCE = 64  # pruned in a step, with their tasks: some three milliseconds, for which others wait
 
@@ -62,6 +63,12 @@ _TASKED = (
     select(links.c.message_id, func.count())
     .where(links.c.message_id.between(_FIRST, _LAST))
     .group_by(links.c.message_id)
+)
+_THEIRS = (
+    select(tasks.c.id)
+    .where(tasks.c.id.in_(select(links.c.task_id).where(links.c.message_id.between(_FIRST, _LAST))))
+    .order_by(tasks.c.id)
+    .with_for_update()
 )
 _STAYING = union_all(
     select(links.c.message_id)
@@ -106,6 +113,8 @@ def prune(connection: Connection, after: int, before: dt.datetime, touched: dt.d
     ``before`` a time and whose tasks were not ``touched`` since another. Those that came while the clock was
     ahead stay until it is as late, and do not keep what is behind them."""
     began, now = time.monotonic(), dt.datetime.now(dt.UTC)
+    if not _is_our_turn(connection):
+        return Pruned(after, 0, 0, size_in_use(connection), ended=True, spent=0.0)
     rows = connection.execute(_OLDEST, {"after": after}).all()
     old = [row.id for row in rows if row.received_at < before]
     passed = [row.id for row in rows if row.received_at < before or row.received_at > now]
@@ -119,9 +128,18 @@ def prune(connection: Connection, after: int, before: dt.datetime, touched: dt.d
     return Pruned(position, len(taken), tasks_gone, size_in_use(connection), ended, spent)
 
 
+def _is_our_turn(connection: Connection) -> bool:
+    """Whether no other engine is in the middle of a step: one prunes a shared journal at a time."""
+    if connection.dialect.name == "sqlite":
+        return True
+    return bool(connection.execute(select(func.pg_try_advisory_xact_lock(_PRUNING))).scalar_one())
+
+
 def _may_go(connection: Connection, old: Sequence[int], touched: dt.datetime) -> dict[int, int]:
     """Those of these messages that need not stay, each with the number of its tasks."""
     span = {"first": old[0], "last": old[-1]}
+    if connection.dialect.name != "sqlite":  # or another engine might begin with one of them again meanwhile
+        connection.execute(_THEIRS, span)
     tasked = {message_id: count for message_id, count in connection.execute(_TASKED, span)}  # noqa: C416  types
     staying = set(connection.execute(_STAYING, {**span, "touched": touched}).scalars())
     return {number: tasked.get(number, 0) for number in old if number not in staying}

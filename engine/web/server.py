@@ -48,7 +48,7 @@ class Web:
         destinations = [(Scope.DESTINATION.value, name) for name in config.destinations]
         metrics = Metrics(events, config.engine.store, nodes=archives + destinations)
         self._office = Office(config, routes_file, events, metrics)
-        self._health = Health(events)
+        self._health = Health(events, config.engine.store)
         self._inside = inside
         self._clock = clock
         self._requests: Requests | None = None
@@ -87,6 +87,7 @@ class Web:
             ) from error
         listening = listen(settings.host, settings.port, "change listen in the section web")
         self._port = listening.getsockname()[1]
+        self._health.start()
         self._serving = asyncio.create_task(self._server.serve([listening]))
         _log.info("the operator's page is at %s", self.url)
 
@@ -100,6 +101,7 @@ class Web:
         self._requests.clear()
         self._server.should_exit = True
         await asyncio.wait([serving])
+        await self._health.stop()
         if error := serving.exception():
             _log.error("the operator's page ended with a fault", exc_info=error)
 

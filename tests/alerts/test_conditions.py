@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 
 from engine.alerts.alert import Notice, Severity, State
 from engine.alerts.conditions import (
+    Disk,
     breaker_closed,
     breaker_opened,
     disk_seen,
@@ -23,6 +25,7 @@ from engine.retrieve.outcome import Cause
 from engine.retrieve.windows import Window, Windows
 from tests.alerts.given import HOUR, MINUTE, NOW
 
+DISK = Disk(Path("/var/lib/forefetch"))
 GATHER = dt.timedelta(seconds=30)
 QUARTER = 15 * MINUTE
 
@@ -211,21 +214,21 @@ def test_a_journal_that_cannot_be_written_is_told_until_it_can(ledger: Ledger) -
 def test_a_disk_has_room_again_only_when_it_is_more_than_a_little(ledger: Ledger) -> None:
     rule = DiskRule(size=5_000_000_000)
     total = 100_000_000_000
-    disk_seen(rule, total, 5_000_000_000, ledger, NOW)
+    disk_seen(rule, total, 5_000_000_000, ledger, NOW, DISK)
     assert ledger.notices(NOW) == []
-    disk_seen(rule, total, 4_900_000_000, ledger, NOW)
+    disk_seen(rule, total, 4_900_000_000, ledger, NOW, DISK)
     assert only(ledger, NOW).alert.sentence == (
         "the disk of the journal is nearly full: 4.9 GB of 100.0 GB are free, the least is 5.0 GB"
     )
-    disk_seen(rule, total, 5_400_000_000, ledger, NOW)
+    disk_seen(rule, total, 5_400_000_000, ledger, NOW, DISK)
     assert ledger.notices(NOW + HOUR) == []
-    disk_seen(rule, total, 5_500_000_000, ledger, NOW)
+    disk_seen(rule, total, 5_500_000_000, ledger, NOW, DISK)
     assert only(ledger, NOW + HOUR).state is State.RESOLVED
 
 
 def test_a_share_of_the_disk_may_be_the_least(ledger: Ledger) -> None:
     rule = DiskRule(share=0.05)
-    disk_seen(rule, 1_000_000_000, 50_000_000, ledger, NOW)
+    disk_seen(rule, 1_000_000_000, 50_000_000, ledger, NOW, DISK)
     assert ledger.notices(NOW) == []
-    disk_seen(rule, 1_000_000_000, 49_000_000, ledger, NOW)
+    disk_seen(rule, 1_000_000_000, 49_000_000, ledger, NOW, DISK)
     assert "49 MB of 1.0 GB" in only(ledger, NOW).alert.sentence

@@ -251,4 +251,8 @@ def test_the_manual_lists_every_metric_and_no_other() -> None:
         for it in families
         if it.name.startswith("forefetch_")
     }
-    assert listed == counted | {"forefetch_queue_depth", "forefetch_journal_readable"}
+    assert listed == counted | {
+        "forefetch_queue_depth",
+        "forefetch_journal_readable",
+        "forefetch_engines",
+    }

@@ -27,7 +27,7 @@ async def test_a_call_is_a_message_with_a_task_and_keeps_what_was_answered(where
         seen = await store.changes()
         call = ask(where, CALL, "mcp (test)")
         async with asyncio.timeout(20):
-            while await store.changes() == seen:  # on PostgreSQL a notification is on its way
+            while await store.changes() == seen:  # noqa: ASYNC110  told by a notification on PostgreSQL
                 await asyncio.sleep(0.01)
         (task,) = await store.waiting("pacs", 9)
         assert (task.id, task.request.routes, task.message_id) == (1, (BY_HAND,), call.message_id)

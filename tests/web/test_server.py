@@ -191,7 +191,7 @@ def test_health_says_what_is_not_ready() -> None:
 def test_a_commit_that_failed_is_held_against_it_for_a_minute() -> None:
     """Nothing is written where nobody sends, and some send only to what is ready."""
     events, now = Events(), [0.0]
-    health = Health(events, lambda: now[0])
+    health = Health(events, clock=lambda: now[0])
     events.tell(Started("127.0.0.1:2575"))
     events.tell(Committed(3, 0.1, failed=True))
     now[0] = 59.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.telling.engines import EngineList
 from engine.telling.nodes import EchoAnswer
 from engine.telling.task_contents import TasksDone, TaskStory
 from engine.web.api import export, messages, site, status, tasks, trying, verbs
@@ -116,6 +117,15 @@ OPERATIONS = (
         "Archives and destinations, with the gates that are closed and until when",
         site.list_nodes,
         answer=site.NodeList,
+    ),
+    Operation(
+        "GET",
+        "/engines",
+        "engines",
+        "Engine nodes: the forefetch processes that share the journal",
+        site.list_engines,
+        "None where the journal is a file, which one process serves at a time.",
+        answer=EngineList,
     ),
     Operation(
         "POST",

@@ -11,6 +11,7 @@ from engine.errors import StoreError
 from engine.store import Closure, Standing, is_running, standing
 from engine.store.hits import Hits, route_hits
 from engine.telling.content import Content
+from engine.telling.engines import EngineList, engine_list
 from engine.telling.nodes import EchoAnswer, chosen, node_told, not_asked
 from engine.web.api.operation import Call
 from engine.web.api.parameters import Parameters
@@ -109,6 +110,11 @@ async def list_nodes(call: Call) -> NodeList:
     now = await read(standing, call.journal)
     running = await read(is_running, call.journal)
     return NodeList(engine_running=running, nodes=list(_nodes(call.office, now)))
+
+
+async def list_engines(call: Call) -> EngineList:
+    """GET /engines"""
+    return await read(engine_list, call.journal)
 
 
 async def echo_nodes(call: Call) -> EchoAnswer:

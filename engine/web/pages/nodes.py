@@ -15,6 +15,8 @@ from engine.retrieve.gate import Gate
 from engine.retrieve.policy import NodeRule
 from engine.rollcall import Callee, Kind, Reply, callees
 from engine.store import Closure, Standing, standing
+from engine.store.members import MemberState, members_of
+from engine.telling.engines import lately
 from engine.web.echo import echo
 from engine.web.office import Role, require
 from engine.web.pages.front import Front
@@ -99,13 +101,28 @@ def _is_meant(callee: Callee, kind: str, name: str) -> bool:
     return callee.kind in kinds and callee.node.name == name
 
 
+_ENGINES = {
+    MemberState.ALIVE: Word("alive", "good", "check"),
+    MemberState.SILENT: Word("silent", "warn", "triangle"),
+    MemberState.LOST: Word("lost", "bad", "cross"),
+    MemberState.LEFT: Word("left", "off", "slash"),
+}
+
+
 async def _page(front: Front, request: Request, replies: list[Reply]) -> Response:
     now = await read(standing, front.office.journal)
+    engines = lately(await read(members_of, front.office.journal))
     states = states_of(front.office.config, now, dt.datetime.now(dt.UTC))
     answered: dict[tuple[str, str], list[Reply]] = {}
     for reply in replies:
         kind = "archive" if reply.callee.kind is Kind.ARCHIVE else "destination"
         answered.setdefault((kind, reply.callee.node.name), []).append(reply)
     return front.press.page(
-        request, "nodes.html", states=states, answered=answered, calling=front.office.config.engine.ae_title
+        request,
+        "nodes.html",
+        states=states,
+        answered=answered,
+        calling=front.office.config.engine.ae_title,
+        engines=engines,
+        engine_words=_ENGINES,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from engine.retrieve.gate import switch_on
@@ -12,6 +12,7 @@ from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store import Selection, Standing, count_tasks, list_tasks, standing
 from engine.store.browse import MessageFilter, browse_messages
+from engine.store.members import Member, members_of
 from engine.waiting import Line, lines
 from engine.web.office import Office
 
@@ -21,7 +22,8 @@ _MOST_FAILURES = 6
 
 class Situation(NamedTuple):
     """``at``: now, in the zone of all times. ``waiting``: what tasks wait for and how many; ``failures``: the
-    newest that did not arrive; ``last_message``: when the newest message came that is kept."""
+    newest that did not arrive; ``last_message``: when the newest message came that is kept; ``engines``:
+    those that share the journal."""
 
     at: dt.datetime
     switched_on: bool
@@ -32,6 +34,7 @@ class Situation(NamedTuple):
     under_way: list[RetrieveTask]
     failures: list[RetrieveTask]
     last_message: dt.datetime | None = None
+    engines: Sequence[Member] = ()
 
 
 def look(office: Office) -> Situation:
@@ -50,4 +53,5 @@ def look(office: Office) -> Situation:
         under_way=list_tasks(path, under_way, limit=MOST_UNDER_WAY),
         failures=list_tasks(path, failed, limit=_MOST_FAILURES),
         last_message=newest[0].received_at if newest else None,
+        engines=members_of(path),
     )

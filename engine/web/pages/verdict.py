@@ -12,6 +12,7 @@ from engine.metrics import Minute
 from engine.retrieve.gate import SWITCH_REASON, Gate
 from engine.retrieve.outcome import TaskStatus
 from engine.store import Closure
+from engine.telling.engines import troubles
 from engine.waiting import RETRY, SCHEDULE, Hold, Line, local
 from engine.web.pages.situation import Situation
 from engine.web.pages.wording import plural
@@ -126,6 +127,7 @@ def _is_shut(hold: Hold | None) -> bool:
 
 
 def _notes(seen: Situation, minutes: Sequence[Minute]) -> Iterator[str]:
+    yield from troubles(seen.engines)
     for closure in seen.standing.closures:
         yield _closure(closure, seen)
     for line in seen.waiting:

@@ -1,0 +1,92 @@
+"""Whether the database of a shared journal answers, as a thread sees it that never waits for it for long.
+
+A server that is frozen, or cut off by a network that drops everything, ends no connection: whoever waits for
+an answer would wait for ever.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Any
+
+import psycopg
+from psycopg.pq import ExecStatus
+
+from engine.errors import StoreError
+from engine.store import postgresql
+
+PATIENCE = 2.0
+"""Seconds for an answer."""
+_PAUSE = 1.0  # seconds between questions
+_ASKED = b"SELECT pg_is_in_recovery()"
+AWAY = "the database of the journal does not answer"
+READ_ONLY = "the database of the journal is read only, such as a standby"
+
+
+class Reach:
+    """``told`` is called in its thread with what is wrong, empty where nothing is, as often as it has asked.
+    ``patience``: seconds for an answer."""
+
+    def __init__(self, where: str, told: Callable[[str], None], *, patience: float = PATIENCE) -> None:
+        self._where = where
+        self._told = told
+        self._patience = patience
+        self._away = False
+        self._ending = Event()
+        self._thread = Thread(target=self._serve, name="reach", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more. Blocks for as long as an answer may take."""
+        self._ending.set()
+        self._thread.join()
+        if self._away:  # threads that wait for an answer would keep the process from ending
+            postgresql.hang_up(self._where)
+
+    def _serve(self) -> None:
+        while not self._ending.is_set():
+            try:
+                connection = postgresql.connect(self._where, connect_timeout=int(PATIENCE))
+            except (psycopg.Error, StoreError):
+                self._fail()
+                continue
+            try:
+                self._ask_again_and_again(connection)
+            except (psycopg.Error, OSError):
+                self._fail()
+            finally:
+                connection.close()
+
+    def _ask_again_and_again(self, connection: psycopg.Connection[Any]) -> None:
+        while not self._ending.is_set():
+            answered = _is_read_only(connection, self._patience)
+            self._away = False
+            self._told(READ_ONLY if answered else "")
+            self._ending.wait(_PAUSE)
+
+    def _fail(self) -> None:
+        """Those who wait for the same server are told so: they would block all that come after them."""
+        self._away = True
+        self._told(AWAY)
+        postgresql.hang_up(self._where)
+        self._ending.wait(_PAUSE)
+
+
+def _is_read_only(connection: psycopg.Connection[Any], patience: float) -> bool:
+    """TimeoutError or psycopg.Error: it does not answer."""
+    driver, give_up = connection.pgconn, time.monotonic() + patience
+    driver.send_query(_ASKED)
+    while driver.is_busy():
+        left = give_up - time.monotonic()
+        if left <= 0 or not select.select([driver.socket], [], [], left)[0]:
+            raise TimeoutError
+        driver.consume_input()
+    answer = driver.get_result()
+    while driver.get_result() is not None:
+        pass
+    if answer is None or answer.status != ExecStatus.TUPLES_OK:
+        raise psycopg.OperationalError(driver.get_error_message())
+    return answer.get_value(0, 0) == b"t"

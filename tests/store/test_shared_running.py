@@ -1,0 +1,68 @@
+"""Who asks from outside whether an engine runs on a database that several share."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from sqlalchemy import delete, func, select, update
+
+from engine.store import Store, is_running, is_taken
+from engine.store.members import members_of, register
+from engine.store.reader import opened
+from engine.store.schema import members
+
+
+async def test_an_engine_and_a_stand_in_live_beside_each_other_and_are_told_apart(shared: str) -> None:
+    stand_in = _opened(shared, stand_in=True)
+    assert (is_taken(shared), is_running(shared), stand_in.wanted) == (True, False, False)
+    engine = _opened(shared)
+    assert (is_running(shared), stand_in.wanted) == (True, True)
+    await engine.close()
+    assert (is_taken(shared), is_running(shared)) == (True, False)
+    await stand_in.close()
+    assert not is_taken(shared)
+
+
+def test_the_last_engine_counts_no_more_when_it_was_killed_and_nobody_is_left_to_notice(
+    shared: str,
+) -> None:
+    _register(shared, silent=10)
+    assert is_running(shared)
+    _register(shared, silent=20)
+    assert [(it.alive, round(it.silent)) for it in members_of(shared)] == [(True, 20)]
+    assert not is_running(shared)
+
+
+def test_a_database_that_cannot_be_asked_runs_nothing() -> None:
+    assert not is_running("postgresql+psycopg://nobody@127.0.0.1:1/nothing")
+
+
+async def test_the_others_see_where_an_engine_listens(shared: str) -> None:
+    engine = _opened(shared)
+    await engine.name_address("10.0.0.7:2575")
+    (member,) = members_of(shared)
+    assert (member.address, member.stand_in, member.under_way) == ("10.0.0.7:2575", False, 0)
+    await engine.close()
+
+
+async def test_one_engine_prunes_at_a_time(shared: str) -> None:
+    engine = _opened(shared)
+    now = dt.datetime.now(dt.UTC)
+    with opened(shared, read_only=False) as connection, connection.begin():
+        connection.execute(select(func.pg_try_advisory_xact_lock(0x70727565)))
+        assert (await engine.prune(7, now, now, 1)).position == 7
+        assert (await engine.prune(7, now, now, 1)).ended
+    await engine.close()
+
+
+def _opened(where: str, *, stand_in: bool = False) -> Store:
+    return Store.open(where, stand_in=stand_in)
+
+
+def _register(where: str, *, silent: int) -> None:
+    """The only engine, which was killed so many seconds ago."""
+    with opened(where, read_only=False) as connection, connection.begin():
+        connection.execute(delete(members))
+        number = register(connection, stand_in=False)
+        ago = func.now() - dt.timedelta(seconds=silent)
+        connection.execute(update(members).where(members.c.id == number).values(seen_at=ago))
