@@ -162,15 +162,3 @@ async def test_a_letter_of_an_unknown_status_is_an_error(tmp_path: Path) -> None
         database.execute("UPDATE outbox SET status = 'LOST'")
     with pytest.raises(StoreError, match="letter 1 in the journal has an unknown status"):
         list_letters(path)
-
-
-async def test_a_journal_of_schema_1_is_refused_with_the_cure(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    async with opened(path):
-        pass
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("UPDATE meta SET schema_version = 1")
-    with pytest.raises(StoreError, match="name another file"):
-        Store.open(path)
-    with closing(sqlite3.connect(path)) as database:
-        assert database.execute("SELECT schema_version FROM meta").fetchone() == (1,)
