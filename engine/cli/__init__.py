@@ -17,6 +17,7 @@ from engine.cli import (
     operate,
     scenario,
     simulate,
+    store,
     story,
     tasks,
     user,
@@ -50,6 +51,7 @@ app.command()(assistants.mcp)
 app.add_typer(alerts.verbs)
 app.command("test")(scenario.run_scenarios)
 app.add_typer(user.user, name="user")
+app.add_typer(store.store, name="store")
 app.command()(simulate.simulate)
 app.command()(simulate.demo)
 

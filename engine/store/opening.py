@@ -101,7 +101,8 @@ def open_journal(where: str | Path, *, busy_timeout: float, stand_in: bool) -> O
         lock = JournalLock(Path(where), stand_in=stand_in)
         undo.callback(lock.release)
         writer = undo.enter_context(engine.connect())
-        _prepare(writer)
+        with writer.begin():
+            _prepare(writer)
         allow_readers(writer)
         reader = open_engine(where, read_only=True, busy_timeout=busy_timeout).connect()
         undo.pop_all()
@@ -114,10 +115,10 @@ def _share(where: str, *, stand_in: bool) -> Opened:
     with ExitStack() as undo:
         engine = open_engine(where)
         writer = undo.enter_context(engine.connect())
-        _prepare(writer)
-        reader = undo.enter_context(open_engine(where, read_only=True).connect())
-        with writer.begin():
+        with writer.begin():  # one transaction: `engine.store.alone` may not come in between
+            _prepare(writer)
             member_id = members.register(writer, stand_in=stand_in)
+        reader = undo.enter_context(open_engine(where, read_only=True).connect())
         ear = Ear()
         pulse = Pulse(where, member_id, stand_in=stand_in, heard=ear.hear)
         undo.pop_all()
@@ -125,6 +126,5 @@ def _share(where: str, *, stand_in: bool) -> Opened:
 
 
 def _prepare(connection: Connection) -> None:
-    with connection.begin():
-        schema.prepare(connection)
-        learn(connection)
+    schema.prepare(connection)
+    learn(connection)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import Connection, func, inspect, literal_column, select
+from sqlalchemy import Connection, func, literal_column, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
@@ -80,8 +80,6 @@ def list_letters(
     if statuses:
         query = query.where(outbox.c.status.in_([status.value for status in statuses]))
     with reading(where) as connection:
-        if not inspect(connection).has_table(outbox.name):
-            return []  # schema 1, and nothing has written it since
         return [letter(row) for row in connection.execute(query)]
 
 

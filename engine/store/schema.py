@@ -283,15 +283,13 @@ breakers = Table(
 )
 
 
-_ONE_AT_A_TIME = (
-    f"SELECT pg_advisory_xact_lock({0x464F5245})"  # engines that start together on a new database
-)
+_KEY = 0x464F5245  # of PostgreSQL's advisory lock for making, changing and copying the tables
 
 
 def prepare(connection: Connection) -> None:
     """Create the tables in an empty database; in any other `check` it, and that it may be written."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(_ONE_AT_A_TIME)
+    if connection.dialect.name == "postgresql":  # engines may start together on a new database
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_KEY})")
     if inspect(connection).get_table_names():
         check(connection)
         # SQLite opens a write-protected file without a word and refuses only the first write.
@@ -305,8 +303,24 @@ def prepare(connection: Connection) -> None:
     connection.execute(insert(meta).values(schema_version=VERSION))
 
 
+def keep_from_starting(connection: Connection) -> bool:
+    """On PostgreSQL: whoever is about to `prepare` waits for the end of this transaction. False: somebody has
+    begun to."""
+    return bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({_KEY})").scalar())
+
+
 def check(connection: Connection) -> None:
     """StoreError unless this is a journal of a schema that this version understands."""
+    version = version_of(connection)
+    if version < VERSION:
+        raise StoreError(
+            f"it has schema {version}, and this forefetch has schema {VERSION}: stop every engine on it, and "
+            "run `forefetch store upgrade`, which keeps a copy of a file; of PostgreSQL make a backup first"
+        )
+
+
+def version_of(connection: Connection) -> int:
+    """The schema of a journal, this one or an older one; StoreError: it is none, or a newer one."""
     if not inspect(connection).has_table(meta.name):
         raise StoreError("it is no journal of forefetch; name another file for the journal")
     version = connection.execute(select(meta.c.schema_version)).scalar()
@@ -317,8 +331,4 @@ def check(connection: Connection) -> None:
             f"it has schema {version}, which is newer than schema {VERSION} of this forefetch; "
             "install the version of forefetch that wrote it, or a later one"
         )
-    if version < VERSION:
-        raise StoreError(
-            f"it has schema {version}, which this forefetch does not read; let the version that wrote it "
-            "finish its tasks, and name another file here"
-        )
+    return int(version)

@@ -157,12 +157,3 @@ async def test_a_letter_of_an_unknown_status_is_an_error(where: str | Path) -> N
     execute(where, "UPDATE outbox SET status = 'LOST'")
     with pytest.raises(StoreError, match="letter 1 in the journal has an unknown status"):
         list_letters(where)
-
-
-async def test_a_journal_of_schema_1_is_refused_with_the_cure(where: str | Path) -> None:
-    async with opened(where):
-        pass
-    execute(where, "UPDATE meta SET schema_version = 1")
-    with pytest.raises(StoreError, match="name another file"):
-        Store.open(where)
-    assert execute(where, "SELECT schema_version FROM meta") == [(1,)]
