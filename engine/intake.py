@@ -34,6 +34,7 @@ from engine.store import Effect, Journaled, NewLetter, Store
 _log = logging.getLogger(__name__)
 _NOT_KEPT = "the message could not be kept; send it again later"
 _NOT_TOLD = "the message is kept and carried out, but its outcome cannot be told now; send it again for it"
+_STORE_RETRY = 1.0  # seconds
 _FAULT = "fault in forefetch; send it again later (a message that was kept is not carried out twice)"
 
 
@@ -246,13 +247,14 @@ class Intake:
 
     async def _application(self, received: Received, message_id: int, effect: Effect) -> bytes | None:
         """Enhanced mode: the application acknowledgment, once every task has ended; None where its outcome is
-        not asked for, or cannot be told now (then it is owed, and taken up at the next start)."""
-        try:
-            return await self._told(received, message_id, effect)
-        except StoreError as error:
-            sentence = "message %d is owed its application acknowledgment: %s"
-            _log.error(sentence, message_id, error, extra=about("failed", message=message_id))
-            return None
+        not asked for. While the store is out of order it is owed, and tried again."""
+        while True:
+            try:
+                return await self._told(received, message_id, effect)
+            except StoreError as error:
+                sentence = "message %d is owed its application acknowledgment: %s"
+                _log.error(sentence, message_id, error, extra=about("failed", message=message_id))
+            await asyncio.sleep(_STORE_RETRY)
 
     async def _told(self, received: Received, message_id: int, effect: Effect) -> bytes | None:
         accepted = isinstance(received.decision, Matched) and (

@@ -16,6 +16,7 @@ from engine.dicom.node import Archive
 from engine.dispatcher.entrance import Admitted, Entrance
 from engine.dispatcher.newcomers import Newcomers
 from engine.dispatcher.tidy import Tidy
+from engine.errors import StoreError
 from engine.move import Client
 from engine.retrieve.gate import Closed, Gate, Scope
 from engine.retrieve.outcome import SubOperations, TaskStatus
@@ -139,6 +140,10 @@ class Lane:
                 shut = await self._start_waiting(run)
                 self._looks_at = await self._next_look(shut, began)
                 self._shut = shut
+            except StoreError as error:
+                _log.error("archive %s: tasks cannot be started; trying again: %s", self.archive.name, error)
+                await asyncio.sleep(STORE_RETRY)
+                continue
             except Exception:  # noqa: BLE001  see above
                 _log.exception("archive %s: tasks could not be started; trying again", self.archive.name)
                 await asyncio.sleep(STORE_RETRY)

@@ -102,7 +102,7 @@ def _keep_others_out(connection: Connection) -> None:
 def _see_that_nobody_lives(connection: Connection) -> None:
     """Engines that died without a word may not write any more. When they were last seen, the database says by
     its own clock."""
-    from engine.store.pulse import LEASE
+    from engine.store.members import LEASE
 
     recent = members.c.seen_at > func.now() - dt.timedelta(seconds=LEASE)
     found = connection.execute(

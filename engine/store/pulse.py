@@ -34,7 +34,8 @@ _LOOK = "SELECT id, beat FROM members WHERE lost_at IS NULL AND left_at IS NULL 
 
 
 class Watch:
-    """Which of the others have not moved for a lease, as one who looks sees it. ``clock`` in seconds."""
+    """Which of the others have not moved for a lease, as one who looks sees it: the time in which nobody
+    looked, as in an outage of the database, does not count. ``clock`` in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -44,8 +45,9 @@ class Watch:
     def look(self, beats: dict[int, int]) -> tuple[int, ...]:
         """By the number of each that is alive its latest beat; those that are lost."""
         now = self._clock()
-        if now - self._looked > _BLINK:
-            self._seen.clear()
+        away = now - self._looked
+        if away > _BLINK:
+            self._seen = {member: (beat, since + away) for member, (beat, since) in self._seen.items()}
         self._looked = now
         for member, beat in beats.items():
             if member not in self._seen or self._seen[member][0] != beat:
@@ -63,6 +65,7 @@ class Pulse:
         self._where = where
         self._stand_in = stand_in
         self._heard = heard
+        self._watch = Watch()
         self._ending = Event()
         self._wake_read, self._wake_write = os.pipe()
         self._thread = Thread(target=self._serve, name="pulse", daemon=True)
@@ -98,11 +101,10 @@ class Pulse:
         """While there is this connection."""
         connection.execute(f"LISTEN {news.CHANNEL}")
         self._heard(Heard(EVERYTHING))  # whatever was told while nobody listened
-        watch = Watch()
         while not self._ending.is_set():
             if connection.execute(_SAY, (self.member_id,)).fetchone() is None:
                 self._come_back()
-            lost = watch.look(dict(connection.execute(_LOOK, (self.member_id,)).fetchall()))
+            lost = self._watch.look(dict(connection.execute(_LOOK, (self.member_id,)).fetchall()))
             if lost:
                 self._heard(Heard(lost=lost))
             self._listen(connection, time.monotonic() + BEAT)
