@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select
 
-_STRIPES = 4096  # keys that fall on one wait for each other in vain; a server has room for some 6,400 locks
+_STRIPES = 2**31  # keys that fall on one wait for each other in vain: of 4,096, two batches always had some
 _CLASS = 0x464F  # of the pairs of numbers that name our locks
 _HOLD = "SELECT pg_advisory_xact_lock(%s, key) FROM unnest(%s::int[]) AS key"
 

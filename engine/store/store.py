@@ -82,6 +82,8 @@ _DEFER = each(outbox.defer)
 _GIVE_UP = each(outbox.give_up)
 _PRUNE = each(retention.prune)
 
+_MOST = 256  # calls of one transaction
+_MOST_SHARED = 64  # each message holds three keys or so, and a server has room for 6,400 of all engines
 DEFAULT_AGING = dt.timedelta(minutes=30)
 
 
@@ -97,7 +99,8 @@ class Store:
         self._where = where
         self._opened = opened
         self._events = events
-        self._writer = Writer(opened.writer, events=events, ticket=opened.ticket)
+        most = _MOST_SHARED if opened.ticket is not None else _MOST
+        self._writer = Writer(opened.writer, batch_limit=most, events=events, ticket=opened.ticket)
         self._reader = Writer(opened.reader, name="journal-reads")
 
     @classmethod
