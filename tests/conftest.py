@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
 from engine.event_loop import fastest_loop
 from tests.certificates import Certificates
+from tests.postgres import Server
 
 # The processes that tests start would compile the engine anew, each of them: a fifth of a second of theirs.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -30,3 +32,26 @@ def pytest_asyncio_loop_factories(
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL for all tests that want one, where a kill of the machine is nothing to be tested."""
+    with Server(durable=False) as server:
+        yield server
+
+
+@pytest.fixture
+def shared(postgres: Server) -> Iterator[str]:
+    """The URL of a fresh journal there."""
+    name = postgres.take_journal()
+    yield postgres.url(name)
+    postgres.give_back(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str | Path:
+    """A place for a fresh journal, in each of the databases."""
+    if request.param == "sqlite":
+        return tmp_path / "journal.db"
+    return str(request.getfixturevalue("shared"))
