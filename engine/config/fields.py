@@ -26,6 +26,14 @@ _SIZE = re.compile(r"(\d{1,9}) ?([MGT]B)", re.IGNORECASE)
 _UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
+class NotQuoted(ValueError):
+    """A mistake in what may hold a password: ``found`` is told in place of it."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(expected)
+        self.found = found
+
+
 def _word(value: object) -> str:
     """A scalar as written. A list, a mapping or nothing is a mistake, whatever its repr would match."""
     if not isinstance(value, str):

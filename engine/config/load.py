@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from engine.config.build import build
+from engine.config.fields import NotQuoted
 from engine.config.models import RoutesFile
 from engine.config.references import references
 from engine.config.values import Config
@@ -66,8 +67,9 @@ def parse(text: str, file: str = "routes.yaml", *, try_files: bool = True) -> Co
 
 def configuration(document: Document, *, try_files: bool = True) -> Config:
     """The configuration that a document writes, or ConfigError."""
-    context = {"folder": Path(document.file).parent, "try_files": try_files}
-    return build(checked(document, RoutesFile, references(document), context))
+    folder = Path(document.file).parent
+    context = {"folder": folder, "try_files": try_files}
+    return build(checked(document, RoutesFile, references(document), context), folder)
 
 
 def checked(
@@ -106,7 +108,9 @@ def _complaint(document: Document, model: type[BaseModel], details: Any) -> Comp
         known = _known_keys(where, model)
         return document.complaint(where, known, f"the key {str(where[-1])!r}", at_key=True)
     if kind == "value_error":
-        return document.complaint(where, str(details["ctx"]["error"]), _found(details["input"]))
+        error = details["ctx"]["error"]
+        found = error.found if isinstance(error, NotQuoted) else _found(details["input"])
+        return document.complaint(where, str(error), found)
     expected = _EXPECTED.get(kind) or details["msg"].removeprefix("Input should be ")
     return document.complaint(where, expected, _found(details["input"]))
 

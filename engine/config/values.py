@@ -34,7 +34,7 @@ class EngineSettings:
 
     host: str
     port: int
-    store: str
+    store: str = field(repr=False)  # where the journal is (`engine.place`): a URL may have a password
     ae_title: str
     time_zone: dt.tzinfo | None
     default_charset: str

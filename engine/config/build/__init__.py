@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from engine.config.build.alerts import alerts
 from engine.config.build.audit import audit
 from engine.config.build.gate import gate
@@ -18,8 +20,8 @@ from engine.config.values import Config, EngineSettings, Limits, ReplyRule
 from engine.routing.admission import Admission, Sender
 
 
-def build(file: RoutesFile) -> Config:
-    """The values; names are taken to be checked."""
+def build(file: RoutesFile, folder: Path) -> Config:
+    """The values; names are taken to be checked. ``folder``: that of routes.yaml."""
     known = vocabularies(file.relevance)
     return Config(
         engine=_engine(file.engine),
@@ -31,7 +33,7 @@ def build(file: RoutesFile) -> Config:
         routes=tuple(route(section, known) for section in file.routes),
         gate=gate(file),
         replies=tuple(_reply(section) for section in file.replies),
-        audit=audit(file.audit, file.engine),
+        audit=audit(file.audit, file.engine, folder),
         web=web(file.web),
         alerts=alerts(file),
     )

@@ -32,7 +32,9 @@ class AuditSection(Section):
     file: Beside | None = default(None, "JSON lines, only ever appended to")
     collector: CollectorSection | None = default(None, "where DICOM audit messages go")
     spool: Beside | None = default(
-        None, "folder for what the collector has not had yet; default: the journal's name with .audit"
+        None,
+        "folder for what the collector has not had yet; default: the journal's name with .audit, or "
+        "forefetch.audit beside this file",
     )
     spool_size: Size = default("64MB", "what may wait there; more is lost")
     source: Text | None = default(None, "what we are called in it; default: engine.ae_title")

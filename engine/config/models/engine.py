@@ -8,8 +8,9 @@ from pydantic import Field
 
 from engine.config.fields import Address, AeTitle, Charset, Duration, Listed, PositiveDuration, Text, TimeZone
 from engine.config.models.base import Section, default
+from engine.config.models.journal import Journal
 from engine.config.models.retention import RetentionChoice
-from engine.config.models.security import Beside, ListenerTlsSection
+from engine.config.models.security import ListenerTlsSection
 
 
 class EngineSection(Section):
@@ -17,7 +18,9 @@ class EngineSection(Section):
 
     listen: Address = default("127.0.0.1:2575", "host:port to take HL7 messages on, by MLLP")
     tls: ListenerTlsSection | None = default(None, "encrypt what is listened on")
-    store: Beside = default("forefetch.db", "SQLite file of messages and tasks, beside this one")
+    store: Annotated[Journal, Field(repr=False)] = default(
+        "forefetch.db", "messages and tasks: SQLite file beside this one, or URL of a PostgreSQL database"
+    )
     retention: RetentionChoice = default({"age": "90d"}, "how long messages are kept; off: for ever")
     ae_title: AeTitle = default("FOREFETCH", "our calling AE title")
     time_zone: TimeZone | None = default(None, "of HL7 times that name none; default: the machine's")

@@ -14,7 +14,7 @@ from engine.config.models.base import Section, default
 from engine.tls import check_certificates, check_key
 
 
-def _beside(text: object, info: ValidationInfo) -> str:
+def beside(text: object, info: ValidationInfo) -> str:
     """A path; a relative one starts from the folder of routes.yaml."""
     if not isinstance(text, str) or not text.strip():
         raise ValueError("a file")
@@ -22,7 +22,7 @@ def _beside(text: object, info: ValidationInfo) -> str:
 
 
 def _file(text: object, info: ValidationInfo) -> str:
-    path = _beside(text, info)
+    path = beside(text, info)
     if _trying(info):
         try:
             Path(path).open("rb").close()
@@ -55,7 +55,7 @@ def _variable(text: object, info: ValidationInfo) -> str:
     return text.strip()
 
 
-Beside = Annotated[str, PlainValidator(_beside), WithJsonSchema({"type": "string"})]
+Beside = Annotated[str, PlainValidator(beside), WithJsonSchema({"type": "string"})]
 File = Annotated[str, PlainValidator(_file), WithJsonSchema({"type": "string"})]
 Variable = Annotated[str, PlainValidator(_variable), WithJsonSchema({"type": "string"})]
 
