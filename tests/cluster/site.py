@@ -157,21 +157,28 @@ def study(kind: str, number: int, part: int = 1) -> str:
 
 @asynccontextmanager
 async def site(
-    folder: Path, content: Content, received: Callable[[bytes], None], *, delay: float = 0.05
+    folder: Path,
+    content: Content,
+    received: Callable[[bytes], None] = bytes,
+    *,
+    delay: float = 0.05,
+    down: int = 0,
 ) -> AsyncIterator[Site]:
     """``received`` gets each letter, which is then accepted. ``delay`` in seconds: of each object and final
-    response of a move; `slow` studies take a second more for each."""
+    response of a move; for `slow` studies a second. ``down``: C-MOVEs that the broken archive fails first."""
     slow = [f"main: delay=1s, times=always, study={study('slow', number)}" for number in range(content.slow)]
     faults = [*slow, f"main: delay={delay * 1000:.0f}ms, times=always"]
     server = await asyncio.start_server(lambda *streams: _take_letters(received, *streams), "127.0.0.1", 0)
     with SimulatedDestination("READING") as reading:
         known = {"READING": reading.address}
         paused = [Fault.parse(f"any: delay={delay * 1000:.0f}ms, times=always")]
-        down = [Fault.parse("broken: status=0xA701, times=8")]
+        fails = [*paused, *([Fault.parse(f"broken: status=0xA701, times={down}")] if down else [])]
         with (
             CountingArchive("MAIN", _held(content), known, faults=map(Fault.parse, faults)) as main,
             CountingArchive("RATED", _generated("rated", content.rated), known, faults=paused) as rated,
-            CountingArchive("BROKEN", _generated("broken", content.broken), known, faults=down) as broken,
+            CountingArchive(
+                "BROKEN", _generated("broken", content.broken), known, faults=[*fails, *paused]
+            ) as broken,
         ):
             async with server:
                 port = server.sockets[0].getsockname()[1]

@@ -75,7 +75,7 @@ async def storm(folder: Path, server: Server, events: int, seed: int) -> Report:
     began = time.monotonic()
     content = _enough(events)
     database = await asyncio.to_thread(server.new_database)
-    async with site(folder, content, report.book.hear_letter) as around, balancer() as way:
+    async with site(folder, content, report.book.hear_letter, down=8) as around, balancer() as way:
         engines = Engines(around, server, database, way)
         try:
             await engines.begin()
