@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from engine.sender import send
+from engine.app import Engine
+from engine.sender import connect, send
 from tests.cluster import journal
 from tests.cluster.archive import by_study
 from tests.cluster.here import engines, until
@@ -34,6 +35,16 @@ def through(way: Wire, shared: str) -> str:
 
 def name_of(shared: str) -> str:
     return str(make_url(shared).database)
+
+
+async def first_answer(engine: Engine, payload: bytes) -> bytes:
+    """Its application acknowledgment goes to the receiver of letters."""
+    connection = await connect(*engine.address, 5)
+    try:
+        await connection.write([payload])
+        return await connection.acknowledgment()
+    finally:
+        await connection.close()
 
 
 async def test_what_was_committed_is_acknowledged_though_the_answer_is_lost(
@@ -67,6 +78,24 @@ async def test_what_was_not_committed_is_refused_and_taken_when_it_is_sent_again
     assert before.messages == []
     assert [field(it, "MSA-1") for it in (refused, ack)] == ["AR", "AA"]
     assert len(around.main.carried) == 1
+
+
+async def test_an_application_acknowledgment_that_could_not_be_kept_is_kept_later(
+    tmp_path: Path, shared: str, way: Wire
+) -> None:
+    """FAILS where `Intake._application` gives up at the first StoreError."""
+    book = Book()
+    async with (
+        site(tmp_path, Content(), book.hear_letter) as around,
+        engines(around, through(way, shared)) as (engine,),
+    ):
+        way.lose(iter([None, Lost.COMMIT]), b"CUT1")  # the message is kept; what it came to is not
+        order = message("CUT1", "RE", patient("quick", 0), study_uid=study("quick", 0), letter=True)
+        book.hear(Order("CUT1", order, Fate.ARRIVES), await first_answer(engine, order))
+        await until(lambda: "CUT1" in book.letters, "its letter")
+    assert way.lost == 1
+    assert book.codes == {"CA": 1}
+    assert field(book.letters["CUT1"][0], "MSA-1") == "AA"
 
 
 async def test_whatever_commits_are_lost_each_message_is_carried_out_once(
