@@ -83,7 +83,6 @@ async def test_what_was_not_committed_is_refused_and_taken_when_it_is_sent_again
 async def test_an_application_acknowledgment_that_could_not_be_kept_is_kept_later(
     tmp_path: Path, shared: str, way: Wire
 ) -> None:
-    """FAILS where `Intake._application` gives up at the first StoreError."""
     book = Book()
     async with (
         site(tmp_path, Content(), book.hear_letter) as around,
