@@ -27,7 +27,7 @@ from typing import Any
 _ROOT = Path(__file__).parents[1]
 _IMPORTED = (
     *("engine.app", "engine.cli.operate", "engine.mcp.desk", "engine.mcp.http", "engine.mcp.serving"),
-    *("engine.mcp.stdio", "rich.console"),
+    *("engine.mcp.stdio", "engine.store.pulse", "rich.console"),
 )
 """With what these import, it is all that the verbs do when they are called."""
 

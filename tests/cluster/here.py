@@ -1,0 +1,41 @@
+"""Engines in the process of a test, where what comes between what has to be chosen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from engine.app import Engine
+from engine.config import parse
+from engine.sender import send
+from tests.cluster.site import Site
+from tests.hospital import ALLOWED
+
+_PATIENCE = 30.0  # s
+_POLL = 0.02
+
+
+@asynccontextmanager
+async def engines(around: Site, *stores: str) -> AsyncIterator[Sequence[Engine]]:
+    """One at each of these URLs, which may be several ways to one database."""
+    async with AsyncExitStack() as stack:
+        made = []
+        for number, store in enumerate(stores):
+            config = parse(around.routes(store, f"HERE{number}").read_text())
+            made.append(await stack.enter_async_context(Engine(config, ALLOWED)))
+        yield made
+
+
+async def tell(engine: Engine, *messages: bytes) -> list[bytes]:
+    """The acknowledgments that its connection brings."""
+    return await send(*engine.address, messages)
+
+
+async def until(it_is_so: Callable[[], bool], what: str = "") -> None:
+    """What other threads and processes bring about."""
+    limit = time.monotonic() + _PATIENCE
+    while not await asyncio.to_thread(it_is_so):
+        assert time.monotonic() < limit, f"not within {_PATIENCE:g} s: {what}"
+        await asyncio.sleep(_POLL)

@@ -1,0 +1,308 @@
+"""Three engines under load on one PostgreSQL, while engines and PostgreSQL are killed and frozen."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from tests.cluster import journal
+from tests.cluster.balancer import Balancer, balancer
+from tests.cluster.checks import Seen, broken_promises, takeovers
+from tests.cluster.engines import Engine, Loss
+from tests.cluster.orders import Orders
+from tests.cluster.senders import Book, Senders
+from tests.cluster.site import Content, Site, site
+from tests.postgres import Server
+
+ENGINES = 3
+KILL, FREEZE, BLINK = (
+    "an engine killed",
+    "an engine frozen for longer than a lease",
+    "an engine frozen for 2 s",
+)
+RESTART, CRASH = "PostgreSQL restarted", "PostgreSQL stopped at once"
+KILL_DATABASE, FREEZE_DATABASE = "PostgreSQL killed", "PostgreSQL frozen"
+EVENTS = (KILL, FREEZE, BLINK, RESTART, CRASH, KILL_DATABASE, FREEZE_DATABASE)
+_DATABASE = (RESTART, CRASH, KILL_DATABASE, FREEZE_DATABASE)
+
+_DEADLINE = "4s"
+_PATIENCE = 6.0  # s, of a sender
+_LONG = (17.0, 20.0)  # s; a lease is 15
+_SHORT = 2.0
+_BETWEEN = (1.0, 3.0)  # s, between two events
+_EVERY = 0.25  # s, between conversations
+_OPEN = 40  # conversations at a time
+_QUIET = 120.0  # s, for everything to come to its end
+_POLL = 0.2
+
+
+@dataclass(slots=True)
+class Report:
+    """The figures of a storm. ``takeovers`` in seconds, those of them ``undisturbed`` during which PostgreSQL
+    was there all the time."""
+
+    seed: int
+    events: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    book: Book = field(default_factory=Book)
+    statuses: Counter[str] = field(default_factory=Counter)
+    moves: int = 0
+    takeovers: list[float] = field(default_factory=list)
+    undisturbed: list[float] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def plan(events: int, rng: random.Random) -> list[str]:
+    """Each kind at least once, if there is room; what takes longest to get over comes first."""
+    first = rng.sample([KILL, FREEZE], 2)
+    others = [it for it in EVENTS if it not in first]
+    return [*first, *rng.sample(others, len(others)), *rng.choices(EVENTS, k=max(0, events - len(EVENTS)))][
+        :events
+    ]
+
+
+async def storm(folder: Path, server: Server, events: int, seed: int) -> Report:
+    """What was found is in the report's ``faults``."""
+    report = Report(seed)
+    began = time.monotonic()
+    content = _enough(events)
+    database = await asyncio.to_thread(server.new_database)
+    async with site(folder, content, report.book.hear_letter, down=8) as around, balancer() as way:
+        engines = Engines(around, server, database, way)
+        try:
+            await engines.begin()
+            orders = Orders(random.Random(seed), content)
+            weather = Weather(engines, report, random.Random(seed))
+            await _live_through(report, way, orders, weather, plan(events, random.Random(seed)))
+            await _until_all_has_ended(report, server, database, around)
+            report.faults += await engines.stop()
+        finally:
+            engines.end()
+        kept = await asyncio.to_thread(journal.read, server, database)
+        seen = Seen(around, report.book, kept, engines.losses, content.wide)
+        report.faults += broken_promises(seen)
+        _sum_up(report, seen, engines)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _enough(events: int) -> Content:
+    """Studies for all that is sent meanwhile, roughly."""
+    share = max(1, events // 7)
+    return Content(
+        quick=160 * share, slow=8 * share, rated=14 * share, broken=6 * share, priors=4 * share, wide=12
+    )
+
+
+async def _live_through(
+    report: Report, way: Balancer, orders: Orders, weather: Weather, events: list[str]
+) -> None:
+    """Load until the last event is over, and then until every message is acknowledged."""
+    senders = Senders(report.book, lambda: way.address, _PATIENCE)
+    talks: set[asyncio.Task[None]] = set()
+    raging = asyncio.create_task(weather.rage(events))
+    try:
+        while not raging.done():
+            if len(talks) < _OPEN:
+                talks |= {asyncio.create_task(senders.converse(talk)) for talk in orders.some()}
+            await asyncio.wait([raging], timeout=_EVERY)
+            talks = {talk for talk in talks if not _over(talk)}
+        await raging
+        await asyncio.wait(talks, timeout=_QUIET)
+    finally:
+        for task in (raging, *talks):
+            task.cancel()
+        await asyncio.gather(raging, *talks, return_exceptions=True)
+
+
+def _over(talk: asyncio.Task[None]) -> bool:
+    if talk.done():
+        talk.result()
+    return talk.done()
+
+
+async def _until_all_has_ended(report: Report, server: Server, database: str, around: Site) -> None:
+    """Only what waits for a budget is left."""
+    left = (
+        "SELECT id, status, gate, reason, member_id FROM tasks "
+        "WHERE status NOT IN ('COMPLETED', 'WARNING', 'FAILED', 'CANCELED') AND gate <> 'budget'"
+    )
+    owed = "SELECT id FROM outbox WHERE status = 'WAITING'"
+    unanswered = "SELECT id, control_id FROM messages WHERE application_due AND ack IS NULL"
+    found: list[object] = []
+    limit = time.monotonic() + _QUIET
+    while time.monotonic() < limit:
+        found = [
+            row
+            for query in (left, owed, unanswered)
+            for row in await asyncio.to_thread(server.execute, query, database=database)
+        ]
+        if not found:
+            return
+        await asyncio.sleep(_POLL)
+    report.faults.append(f"not at an end after {_QUIET:g} s: {found[:10]}")
+
+
+class Engines:
+    """Those that run, each in its place behind the balancer; and what was done to them."""
+
+    def __init__(self, around: Site, server: Server, database: str, way: Balancer) -> None:
+        self.server = server
+        self.database = database
+        self.losses: list[Loss] = []
+        self.outages: list[tuple[float, float]] = []
+        self._around = around
+        self._way = way
+        self._running: list[Engine] = []
+        self._all: list[Engine] = []
+
+    async def begin(self) -> None:
+        """All of them at once, on an empty database."""
+        self._running = [self._new() for _ in range(ENGINES)]
+        await self._listen()
+
+    def awake(self) -> list[Engine]:
+        return [it for it in self._running if not it.frozen]
+
+    async def replace(self, engine: Engine) -> None:
+        """Another one begins in the place of one that is dead."""
+        self._running[self._running.index(engine)] = self._new()
+        await self._listen()
+
+    async def note_loss(self, kind: str, engine: Engine, at: float) -> None:
+        """What it had under way, as far as PostgreSQL is there."""
+        found: tuple[int | None, tuple[tuple[int, int], ...]] = None, ()
+        with suppress(psycopg.Error):
+            found = await asyncio.to_thread(journal.under_way, self.server, self.database, engine.address)
+        self.losses.append(Loss(kind, engine.calling, at, *found))
+
+    async def stop(self) -> list[str]:
+        """As an operator does; what went wrong with that."""
+        for engine in self._running:
+            if engine.frozen:
+                engine.thaw()
+        stopped = await asyncio.gather(*(asyncio.to_thread(it.stop) for it in self._running))
+        pairs = zip(self._running, stopped, strict=True)
+        return [f"{it.calling} ended with {status}:\n{it.log}" for it, status in pairs if status]
+
+    def end(self) -> None:
+        for engine in self._all:
+            engine.end()
+
+    def logs(self) -> Iterator[str]:
+        """Of every life."""
+        for engine in self._all:
+            yield from (f"{engine.calling} {line}" for line in engine.running.lines)
+
+    def _new(self) -> Engine:
+        calling = f"LIFE{len(self._all)}"
+        routes = self._around.routes(self.server.url(self.database), calling, deadline=_DEADLINE)
+        self._all.append(Engine(routes, calling))
+        return self._all[-1]
+
+    async def _listen(self) -> None:
+        for engine in self._running:
+            await asyncio.to_thread(getattr, engine, "address")
+        self._way.addresses = [it.address for it in self._running]
+
+
+class Weather:
+    """What happens to engines and PostgreSQL."""
+
+    def __init__(self, engines: Engines, report: Report, rng: random.Random) -> None:
+        self._engines = engines
+        self._report = report
+        self._rng = rng
+        self._frozen: asyncio.Task[None] | None = None
+        self._kinds: dict[str, Callable[[], Awaitable[None]]] = {
+            KILL: self._kill,
+            FREEZE: self._freeze,
+            BLINK: self._blink,
+            RESTART: lambda: self._without_database(lambda: self._server.restart("fast")),
+            CRASH: lambda: self._without_database(lambda: self._server.restart("immediate")),
+            KILL_DATABASE: lambda: self._without_database(self._kill_database),
+            FREEZE_DATABASE: lambda: self._without_database(self._freeze_database),
+        }
+
+    async def rage(self, events: list[str]) -> None:
+        """One after the other; only long freezes go on beside the next ones."""
+        try:
+            for event in events:
+                await asyncio.sleep(self._rng.uniform(*_BETWEEN))
+                await self._kinds[event]()
+                self._report.events[event] += 1
+            if self._frozen is not None:
+                await self._frozen
+        finally:
+            if self._frozen is not None:
+                self._frozen.cancel()
+
+    @property
+    def _server(self) -> Server:
+        return self._engines.server
+
+    def _one(self) -> Engine:
+        return self._rng.choice(self._engines.awake())
+
+    async def _kill(self) -> None:
+        engine = self._one()
+        await asyncio.to_thread(lambda: engine.address)
+        at = await asyncio.to_thread(engine.kill)
+        await self._engines.note_loss(KILL, engine, at)
+        await self._engines.replace(engine)
+
+    async def _freeze(self) -> None:
+        if self._frozen is not None:
+            await self._frozen
+        self._frozen = asyncio.create_task(self._freeze_for(self._rng.uniform(*_LONG)))
+
+    async def _freeze_for(self, seconds: float) -> None:
+        engine = self._one()
+        at = engine.freeze()
+        await self._engines.note_loss(FREEZE, engine, at)
+        await asyncio.sleep(seconds)
+        engine.thaw()
+
+    async def _blink(self) -> None:
+        engine = self._one()
+        engine.freeze()
+        await asyncio.sleep(_SHORT)
+        engine.thaw()
+
+    async def _without_database(self, act: Callable[[], None]) -> None:
+        began = time.time()
+        await asyncio.to_thread(act)
+        self._engines.outages.append((began, time.time()))
+
+    def _kill_database(self) -> None:
+        self._server.kill9()
+        self._server.start()
+
+    def _freeze_database(self) -> None:
+        self._server.freeze()
+        time.sleep(3)
+        self._server.thaw()
+
+
+def _sum_up(report: Report, seen: Seen, engines: Engines) -> None:
+    report.statuses = Counter(it.status for it in seen.journal.tasks.values())
+    report.moves = sum(len(it.carried) for it in (seen.site.main, seen.site.rated, seen.site.broken))
+    report.takeovers = list(takeovers(seen.journal, seen.losses))
+    calm = [
+        it
+        for it in seen.losses
+        if not any(it.at < end and begin < it.at + 30 for begin, end in engines.outages)
+    ]
+    report.undisturbed = list(takeovers(seen.journal, calm))
+    if report.faults:
+        log = seen.site.folder / "engines.log"
+        log.write_text("".join(engines.logs()))
+        report.faults.append(f"the logs of the engines are in {log}")

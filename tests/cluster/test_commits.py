@@ -1,0 +1,138 @@
+"""The connection to PostgreSQL is lost in the middle of a commit."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from engine.app import Engine
+from engine.sender import connect, send
+from tests.cluster import journal
+from tests.cluster.archive import by_study
+from tests.cluster.here import engines, until
+from tests.cluster.orders import Fate, Order, message
+from tests.cluster.senders import Book, Senders
+from tests.cluster.site import Content, patient, site, study
+from tests.cluster.wire import Lost, Wire, wire
+from tests.hospital import field
+from tests.postgres import Server
+
+
+@pytest.fixture
+def way(postgres: Server) -> Iterator[Wire]:
+    with wire(postgres.port) as made:
+        yield made
+
+
+def through(way: Wire, shared: str) -> str:
+    return make_url(shared).set(port=way.port).render_as_string(hide_password=False)
+
+
+def name_of(shared: str) -> str:
+    return str(make_url(shared).database)
+
+
+async def first_answer(engine: Engine, payload: bytes) -> bytes:
+    """Its application acknowledgment goes to the receiver of letters."""
+    connection = await connect(*engine.address, 5)
+    try:
+        await connection.write([payload])
+        return await connection.acknowledgment()
+    finally:
+        await connection.close()
+
+
+async def test_what_was_committed_is_acknowledged_though_the_answer_is_lost(
+    tmp_path: Path, postgres: Server, shared: str, way: Wire
+) -> None:
+    async with site(tmp_path, Content()) as around, engines(around, through(way, shared)) as (engine,):
+        way.lose(iter([Lost.ANSWER]), b"CUT1")
+        order = message("CUT1", "SC", patient("quick", 0), study_uid=study("quick", 0))
+        (ack,) = await send(*engine.address, [order])
+        await until(lambda: around.holds(study("quick", 0)))
+        again = await send(*engine.address, [order])
+    kept = journal.read(postgres, name_of(shared))
+    assert way.lost == 1
+    assert field(ack, "MSA-1") == "AA"
+    assert again == [ack]
+    assert [it.raw for it in kept.messages] == [order]
+    assert [it.status for it in kept.tasks.values()] == ["COMPLETED"]
+    assert len(around.main.carried) == 1
+
+
+async def test_what_was_not_committed_is_refused_and_taken_when_it_is_sent_again(
+    tmp_path: Path, postgres: Server, shared: str, way: Wire
+) -> None:
+    async with site(tmp_path, Content()) as around, engines(around, through(way, shared)) as (engine,):
+        way.lose(iter([Lost.COMMIT]), b"CUT1")
+        order = message("CUT1", "RE", patient("quick", 0), study_uid=study("quick", 0))
+        (refused,) = await send(*engine.address, [order])
+        before = journal.read(postgres, name_of(shared))
+        (ack,) = await send(*engine.address, [order])
+    assert way.lost == 1
+    assert before.messages == []
+    assert [field(it, "MSA-1") for it in (refused, ack)] == ["AR", "AA"]
+    assert len(around.main.carried) == 1
+
+
+async def test_an_application_acknowledgment_that_could_not_be_kept_is_kept_later(
+    tmp_path: Path, shared: str, way: Wire
+) -> None:
+    book = Book()
+    async with (
+        site(tmp_path, Content(), book.hear_letter) as around,
+        engines(around, through(way, shared)) as (engine,),
+    ):
+        way.lose(iter([None, Lost.COMMIT]), b"CUT1")  # the message is kept; what it came to is not
+        order = message("CUT1", "RE", patient("quick", 0), study_uid=study("quick", 0), letter=True)
+        book.hear(Order("CUT1", order, Fate.ARRIVES), await first_answer(engine, order))
+        await until(lambda: "CUT1" in book.letters, "its letter")
+    assert way.lost == 1
+    assert book.codes == {"CA": 1}
+    assert field(book.letters["CUT1"][0], "MSA-1") == "AA"
+
+
+async def test_whatever_commits_are_lost_each_message_is_carried_out_once(
+    tmp_path: Path, postgres: Server, shared: str, way: Wire
+) -> None:
+    """Of ten commits one is lost on its way there and one on its way back: those that claim, end, keep
+    acknowledgments and deliver letters are among them."""
+    book = Book()
+    content = Content(quick=24)
+    orders = [
+        Order(
+            f"L{number}",
+            message(
+                f"L{number}",
+                "RE",
+                patient("quick", number),
+                study_uid=study("quick", number),
+                letter=number % 2 == 0,
+            ),
+            Fate.ARRIVES,
+            letter=number % 2 == 0,
+        )
+        for number in range(content.quick)
+    ]
+    async with (
+        site(tmp_path, content, book.hear_letter, delay=0.01) as around,
+        engines(around, through(way, shared), shared) as (engine, _),
+    ):
+        senders = Senders(book, lambda: engine.address, 10)
+        way.lose(itertools.cycle([*[None] * 4, Lost.ANSWER, *[None] * 4, Lost.COMMIT]))
+        await asyncio.gather(*(senders.converse(tuple(orders[at::6])) for at in range(6)))
+        await until(lambda: len(book.letters) == len(orders) / 2, "letters")
+        way.lose(iter(()))
+        await until(lambda: all(it.final for it in journal.read(postgres, name_of(shared)).tasks.values()))
+        kept = journal.read(postgres, name_of(shared))
+    assert way.lost > 5
+    assert sorted(it.control_id for it in kept.messages) == sorted(book.answers)
+    assert {len(set(answers)) for answers in book.answers.values()} == {1}
+    assert {len(set(letters)) for letters in book.letters.values()} == {1}
+    assert {it.status for it in kept.tasks.values()} == {"COMPLETED"}
+    assert set(by_study(around.main.carried).values()) == {1}
