@@ -173,10 +173,13 @@ def _url(where: str) -> URL:
 
 
 def tell_conditions(metadata: MetaData) -> None:
-    """Those of partial indexes, as SQLite knows them from the start."""
+    """Those of partial indexes, as SQLite knows them from the start; and which must take texts of any
+    length."""
     for table in metadata.tables.values():
         for index in table.indexes:
-            index.dialect_options["postgresql"]["where"] = index.dialect_options["sqlite"]["where"]
+            options = index.dialect_options["postgresql"]
+            options["where"] = index.dialect_options["sqlite"]["where"]
+            options["using"] = "hash" if index.info.get("any_length") else False
 
 
 def seal(connection: Connection) -> str | None:

@@ -29,6 +29,7 @@ _COUNTERS: TypeAdapter[SubOperations | None] = TypeAdapter(SubOperations | None,
 _CHOICES: TypeAdapter[tuple[Choice, ...]] = TypeAdapter(tuple[Choice, ...], config=_CONFIG)
 _TEXTS: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...], config=_CONFIG)
 
+_LONGEST = 400  # characters
 NOT_YET = ("missing", "outcome", "choices", "progress", "member_id", "began_at", "expires_at")
 """The columns in which a task has nothing before its first attempt."""
 
@@ -52,7 +53,7 @@ def task_row(
         "priority": request.priority.value,
         "status": TaskStatus.SCHEDULED.value,
         "attempts": 0,
-        "patient": request.patient,
+        "patient": _bounded(request.patient),
         "instances": request.instances,
         "failures": 0,
         "gate": "",
@@ -66,6 +67,13 @@ def task_row(
         "created_at": now,
         "updated_at": now,
     }
+
+
+def _bounded(patient: str) -> str:
+    """As it is, unless it is longer than an index takes: then what is the same is still the same."""
+    if len(patient) <= _LONGEST:
+        return patient
+    return patient[:_LONGEST] + hashlib.sha256(patient.encode("utf-8", "replace")).hexdigest()
 
 
 END_COLUMNS = ("status", "cause", "reason", "gate", "expires_at", "outcome", "choices", "updated_at")

@@ -59,6 +59,9 @@ metadata = MetaData()
 OWED = text("application_due AND ack IS NULL")
 AT_GATE = text("gate <> ''")
 
+# What a sender writes there may be longer than PostgreSQL's trees take, but is only ever looked for as it stands.
+ANY_LENGTH = {"any_length": True}
+
 meta = Table("meta", metadata, Column("schema_version", Integer, primary_key=True, autoincrement=False))
 
 messages = Table(
@@ -202,8 +205,8 @@ occasions = Table(
     Column("other_giver", Text, nullable=False),
     Column("patients", Text, nullable=False),
     Column("withdrawn_at", UtcDateTime),
-    Index("occasions_number", "number"),
-    Index("occasions_other", "other"),
+    Index("occasions_number", "number", info=ANY_LENGTH),
+    Index("occasions_other", "other", info=ANY_LENGTH),
     Index("occasions_message", "message_id"),
 )
 
@@ -216,8 +219,8 @@ merges = Table(
     Column("old_id", Text, nullable=False),
     Column("new_id", Text, nullable=False),
     Column("authority", Text, nullable=False),
-    Index("merges_old", "old_id"),
-    Index("merges_new", "new_id"),
+    Index("merges_old", "old_id", info=ANY_LENGTH),
+    Index("merges_new", "new_id", info=ANY_LENGTH),
 )
 
 outbox = Table(

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from sqlalchemy import Connection, create_engine
 
 from engine.errors import StoreError
 from engine.hl7.message import Header
+from engine.routing.meaning import NO_NUMBER, Meaning, Merge, Number, Occasion, PatientIdentifier
 from engine.store import Unanswered, fingerprint
 from engine.store.dialect import open_engine
 from engine.store.messages import journal, keep_ack
@@ -264,3 +267,18 @@ def test_messages_of_one_time_have_neighbouring_fingerprints(time: str, sent: in
 def test_a_control_id_of_any_length_and_script_makes_a_short_fingerprint() -> None:
     for control_id in ("9" * 10_000, "\udc80" * 20, "日" * 40, ""):
         assert len(fingerprint(b"one", Header(control_id=control_id))) <= 100
+
+
+async def test_numbers_and_patients_of_any_length_are_kept_and_found_again(where: str | Path) -> None:
+    digits = "".join(hashlib.sha256(str(number).encode()).hexdigest() for number in range(100))
+    order = Occasion("order", Number(digits), NO_NUMBER, (digits,))
+    asking = replace(request(), patient=f"{digits}^HOSPITAL")
+    async with opened(where) as store:
+        merging = Meaning(merges=(Merge(PatientIdentifier(digits, "A"), PatientIdentifier("1", "A")),))
+        await store.journal(message(1, asking, meaning=Meaning(occasions=(order,))))
+        await store.journal(message(2, meaning=merging))
+        assert digits in await store.identifiers("1", "A")
+        (task,) = await store.waiting("pacs", 9)
+        assert (await store.used(task, RECEIVED)).patient == (0, 0)
+        taken_back = await store.journal(message(3, meaning=Meaning(withdrawn=(order,))))
+    assert taken_back.withdrawn.canceled == (task.id,)
