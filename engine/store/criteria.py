@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, bindparam, select
 
+from engine.errors import StoreError
 from engine.retrieve.selector import PriorCriteria
 from engine.store import rapid, schema
 
@@ -20,6 +21,10 @@ _DIGESTS = select(schema.criteria.c.digest)
 _OF_DIGESTS = select(schema.criteria).where(
     schema.criteria.c.digest.in_(bindparam("digests", expanding=True))
 )
+
+
+class Unlearnt(StoreError):
+    """Something names criteria that this process does not know; the journal may, after `learn`."""
 
 
 class _Written(NamedTuple):
@@ -52,7 +57,9 @@ def learn(connection: Connection) -> None:
 
 
 def named(digest: str) -> PriorCriteria:
-    """The criteria of this name. KeyError: they were not learnt."""
+    """The criteria of this name. Unlearnt: another engine has kept them since `learn`."""
+    if digest not in _known:
+        raise Unlearnt("what it judges by is not in the journal")
     return _known[digest]
 
 

@@ -45,10 +45,10 @@ _PATIENCE: dict[str, object] = {
     "tcp_user_timeout": 10_000,
 }
 _SETTINGS = f"""
-    SET idle_in_transaction_session_timeout = '{_FROZEN}s';
     SET lock_timeout = '{_LOCKED}s';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
+_LETS_GO = f"SET idle_in_transaction_session_timeout = '{_FROZEN}s'"
 _READ_ONLY = """
     SET default_transaction_read_only = on;
     SET default_transaction_isolation = 'repeatable read'
@@ -117,8 +117,7 @@ def open_engine(where: str, *, read_only: bool, pooled: bool = False) -> Engine:
         driver.adapters.register_dumper(str, _Text)
         driver.autocommit = True
         driver.execute(_SETTINGS)
-        if read_only:
-            driver.execute(_READ_ONLY)
+        driver.execute(_READ_ONLY if read_only else _LETS_GO)  # who only reads holds no locks
         driver.autocommit = False
 
     return engine

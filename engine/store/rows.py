@@ -17,7 +17,7 @@ from engine.errors import StoreError
 from engine.retrieve.outcome import Outcome, SubOperations, TaskStatus
 from engine.retrieve.selector import PriorsOfPatient, Selector, Study
 from engine.retrieve.task import Choice, Priority, RetrieveRequest, RetrieveTask
-from engine.store.criteria import digest_of, named
+from engine.store.criteria import Unlearnt, digest_of, named
 
 _CONFIG = ConfigDict(hide_input_in_errors=True)  # patient data must not get into an error's text
 _BY_DIGEST = re.compile('{"criteria":"([0-9a-f]{64})",')
@@ -121,6 +121,8 @@ def task(row: Row[Any]) -> RetrieveTask:
             expires=row.expires_at,
             progress=_progress(row),
         )
+    except Unlearnt as exc:
+        raise Unlearnt(f"task {row.id} in the journal cannot be understood") from exc
     except (ValidationError, KeyError) as exc:
         raise StoreError(f"task {row.id} in the journal cannot be understood") from exc
     except ValueError as exc:
@@ -189,7 +191,7 @@ def selector_columns(selector: Selector) -> dict[str, Any]:
 
 
 def _selector(text: str) -> Selector:
-    """The other way round. KeyError: what it judges by was not learnt."""
+    """The other way round. Unlearnt as of `named`."""
     found = _BY_DIGEST.match(text)
     if found is None:
         return _SELECTOR.validate_json(text)

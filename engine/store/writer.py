@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 
 from engine.errors import StoreError
 from engine.events import Committed, Events
+from engine.store.criteria import Unlearnt, learn
 from engine.store.dialect import Seal, again, begun, explain, is_broken, seal, was_committed
 
 if TYPE_CHECKING:
@@ -160,9 +161,18 @@ class Writer:
                     return [_store_error(exc) for _ in batch]
                 if len(batch) > 1:
                     break
-                if attempt == _ATTEMPTS - 1 or not again(self._connection, exc):
+                if attempt == _ATTEMPTS - 1 or not self._may_go_better(exc):
                     return [_store_error(exc)]
         return [result for call in batch for result in self._attempt([call])]
+
+    def _may_go_better(self, exc: Exception) -> bool:
+        """If it is tried again: after what another engine has done meanwhile."""
+        if not isinstance(exc, Unlearnt):
+            return again(self._connection, exc)
+        with contextlib.suppress(Exception), self._connection.begin():
+            learn(self._connection)
+            return True
+        return False
 
     def _transact(self, batch: list[_Call], tried: _Tried) -> list[Any]:
         if self._ticket is not None:

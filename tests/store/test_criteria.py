@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreError
-from engine.retrieve.selector import PriorCriteria
+from engine.retrieve.selector import PriorCriteria, Study
 from engine.store import criteria, list_tasks
 
 from . import PRIORS, execute, message, opened, request
@@ -76,3 +76,25 @@ def test_many_criteria_that_are_made_anew_do_not_fill_the_memory(monkeypatch: py
     assert len(names) == 7
     assert len(criteria._written) <= 256
     assert len(criteria._known) == 7
+
+
+async def test_what_another_engine_has_kept_is_learnt_when_it_is_met(
+    where: str | Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(where) as store:
+        await store.journal(message(1, request(PRIORS), request("1.2.3")))
+        forget(monkeypatch)
+        assert [task.request.selector for task in await store.waiting("pacs", 9)] == [PRIORS, Study("1.2.3")]
+        forget(monkeypatch)
+        task = await store.claim(1)
+    assert task is not None
+    assert task.request.selector == PRIORS
+
+
+async def test_what_nobody_has_kept_is_told(where: str | Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(where) as store:
+        await store.journal(message(1, request(PRIORS)))
+        execute(where, "DELETE FROM criteria")
+        forget(monkeypatch)
+        with pytest.raises(StoreError, match="task 1 in the journal cannot be understood"):
+            await store.waiting("pacs", 9)
