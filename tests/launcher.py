@@ -1,6 +1,6 @@
 """Stands for a ``forefetch`` that `tests.nursery` begins: gives it its own streams, environment and folder,
-passes signals on (SIGTSTP as SIGSTOP), and ends as it ends. ``python -I -S tests/launcher.py SOCKET ARGUMENT…``;
-nothing of the engine is imported, so that it starts in hundredths of a second.
+passes signals on (SIGTSTP as SIGSTOP), and ends as it ends. ``python -I -S tests/launcher.py SOCKET
+ARGUMENT…``; nothing of the engine is imported, so that it starts in hundredths of a second.
 """
 
 from __future__ import annotations

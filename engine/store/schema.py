@@ -59,7 +59,7 @@ metadata = MetaData()
 OWED = text("application_due AND ack IS NULL")
 AT_GATE = text("gate <> ''")
 
-# What a sender writes there may be longer than PostgreSQL's trees take, but is only ever looked for as it stands.
+# What a sender writes there may be longer than PostgreSQL's trees take; it is only looked for as it stands.
 ANY_LENGTH = {"any_length": True}
 
 meta = Table("meta", metadata, Column("schema_version", Integer, primary_key=True, autoincrement=False))
