@@ -6,12 +6,10 @@ A commit is on the disk when it returns (``synchronous_commit``), and on the sta
 from __future__ import annotations
 
 import atexit
-import socket
 import threading
 import time
-from contextlib import closing, suppress
-from typing import Any, NamedTuple
-from weakref import WeakSet
+from contextlib import suppress
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, MetaData, NullPool, QueuePool, create_engine, event
@@ -24,6 +22,8 @@ from engine.store.news import CHANNEL
 try:
     import psycopg
     from psycopg.types.string import StrDumperUnknown
+
+    from engine.store.connections import note
 except ImportError as exc:
     raise StoreError(
         "a journal in PostgreSQL needs psycopg; install it with: pip install 'forefetch[postgresql]'"
@@ -83,14 +83,7 @@ _FAILED = {
 _QUOTING = ("22", "23")  # data and constraints: their texts may quote a message
 
 
-class _Pool(NamedTuple):
-    """``lent``: its connections, also those that nobody uses now."""
-
-    engine: Engine
-    lent: WeakSet[psycopg.Connection[Any]]
-
-
-_POOLS: dict[tuple[str, bool], _Pool] = {}
+_POOLS: dict[tuple[str, bool], Engine] = {}
 _POOLING = threading.Lock()
 
 
@@ -115,6 +108,7 @@ def open_engine(where: str, *, read_only: bool, pooled: bool = False) -> Engine:
     @event.listens_for(engine, "connect")
     def _(driver: Any, _: Any) -> None:
         driver.adapters.register_dumper(str, _Text)
+        note(where, driver, pooled=pooled)
         driver.autocommit = True
         driver.execute(_SETTINGS)
         driver.execute(_READ_ONLY if read_only else _LETS_GO)  # who only reads holds no locks
@@ -128,10 +122,8 @@ def pool(where: str, *, read_only: bool) -> Engine:
     with _POOLING:
         known = _POOLS.get((where, read_only))
         if known is None:
-            engine = open_engine(where, read_only=read_only, pooled=True)
-            known = _POOLS[where, read_only] = _Pool(engine, WeakSet())
-            event.listen(engine, "connect", lambda driver, _, lent=known.lent: lent.add(driver))
-    return known.engine
+            known = _POOLS[where, read_only] = open_engine(where, read_only=read_only, pooled=True)
+    return known
 
 
 @atexit.register
@@ -139,20 +131,8 @@ def close_pools() -> None:
     """Nobody comes again."""
     with _POOLING:
         for known in _POOLS.values():
-            known.engine.dispose()
+            known.dispose()
         _POOLS.clear()
-
-
-def hang_up(where: str) -> None:
-    """End the connections of `pool`: who waits for an answer gets an error, and the next one another."""
-    pools = [known for (place, _), known in list(_POOLS.items()) if place == where]
-    for driver in [driver for known in pools for driver in list(known.lent)]:
-        with suppress(OSError, psycopg.Error), closing(_socket(driver)) as same:
-            same.shutdown(socket.SHUT_RDWR)
-
-
-def _socket(driver: psycopg.Connection[Any]) -> socket.socket:
-    return socket.fromfd(driver.fileno(), socket.AF_INET, socket.SOCK_STREAM)
 
 
 def connect(where: str, **options: object) -> psycopg.Connection[Any]:

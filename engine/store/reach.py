@@ -17,9 +17,11 @@ from psycopg.pq import ExecStatus
 
 from engine.errors import StoreError
 from engine.store import postgresql
+from engine.store.connections import hang_up
 
 PATIENCE = 2.0
 """Seconds for an answer."""
+_GIVE_UP = 8.0
 _PAUSE = 1.0  # seconds between questions
 _ASKED = b"SELECT pg_is_in_recovery()"
 AWAY = "the database of the journal does not answer"
@@ -28,13 +30,22 @@ READ_ONLY = "the database of the journal is read only, such as a standby"
 
 class Reach:
     """``told`` is called in its thread with what is wrong, empty where nothing is, as often as it has asked.
-    ``patience``: seconds for an answer."""
+    ``patience``: seconds for an answer; ``give_up``: seconds without any, after which what is being written
+    has failed."""
 
-    def __init__(self, where: str, told: Callable[[str], None], *, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        where: str,
+        told: Callable[[str], None],
+        *,
+        patience: float = PATIENCE,
+        give_up: float = _GIVE_UP,
+    ) -> None:
         self._where = where
         self._told = told
         self._patience = patience
-        self._away = False
+        self._give_up = give_up
+        self._away = 0.0  # since when, by the monotonic clock; 0: it answers
         self._ending = Event()
         self._thread = Thread(target=self._serve, name="reach", daemon=True)
         self._thread.start()
@@ -44,7 +55,7 @@ class Reach:
         self._ending.set()
         self._thread.join()
         if self._away:  # threads that wait for an answer would keep the process from ending
-            postgresql.hang_up(self._where)
+            self._hang_up()
 
     def _serve(self) -> None:
         while not self._ending.is_set():
@@ -63,16 +74,22 @@ class Reach:
     def _ask_again_and_again(self, connection: psycopg.Connection[Any]) -> None:
         while not self._ending.is_set():
             answered = _is_read_only(connection, self._patience)
-            self._away = False
+            self._away = 0.0
             self._told(READ_ONLY if answered else "")
             self._ending.wait(_PAUSE)
 
     def _fail(self) -> None:
-        """Those who wait for the same server are told so: they would block all that come after them."""
-        self._away = True
+        self._away = self._away or time.monotonic()
         self._told(AWAY)
-        postgresql.hang_up(self._where)
+        self._hang_up()
         self._ending.wait(_PAUSE)
+
+    def _hang_up(self) -> None:
+        """Those who wait for the same server are told so: they would block all that come after them. Messages
+        are refused only when it has lasted."""
+        hang_up(self._where, pooled=True)
+        if time.monotonic() - self._away >= self._give_up:
+            hang_up(self._where, pooled=False)
 
 
 def _is_read_only(connection: psycopg.Connection[Any], patience: float) -> bool:

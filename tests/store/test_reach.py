@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
@@ -9,9 +10,10 @@ from queue import SimpleQueue
 import pytest
 
 from engine.errors import StoreError
-from engine.store import count_tasks
+from engine.store import Store, count_tasks
 from engine.store.reach import AWAY, READ_ONLY, Reach
 from tests.postgres import Server
+from tests.store import message
 
 _SECONDS = 60
 
@@ -50,6 +52,23 @@ def test_a_frozen_database_is_noticed_and_those_who_wait_for_it_are_not_left_wai
         assert sum(count_tasks(where).values()) == 0
     reach.stop()
     assert not [it for it in threading.enumerate() if it.name == "reach"]
+
+
+async def test_who_waits_for_a_commit_of_a_frozen_database_is_refused_when_it_lasts(
+    postgres: Server, shared: str
+) -> None:
+    where = f"{shared}?connect_timeout=2"
+    store = Store.open(where)
+    reach = Reach(where, Told(), patience=0.2, give_up=0)
+    try:
+        postgres.freeze()
+        with pytest.raises(StoreError, match="could not be written"):
+            await store.journal(message(1))
+    finally:
+        postgres.thaw()
+    assert (await store.journal(message(2))).message_id
+    await asyncio.to_thread(reach.stop)
+    await store.close()
 
 
 def test_a_database_that_is_not_there_is_looked_for_again_and_again() -> None:
