@@ -57,7 +57,7 @@ class Ear:
 @dataclass(slots=True)
 class Opened:
     """A journal that is open. ``lock`` keeps other engines from a SQLite file; ``pulse`` makes this one of
-    those that share a database."""
+    those that share a database, and until ``unwatch`` nobody waits for ever for one that does not answer."""
 
     engine: Engine
     writer: Connection
@@ -66,6 +66,7 @@ class Opened:
     pulse: Pulse | None = None
     ear: Ear = field(default_factory=Ear)
     where: str | Path = ""
+    unwatch: Callable[[], None] | None = None
 
     @property
     def ticket(self) -> Callable[[], Ticket] | None:
@@ -87,6 +88,8 @@ class Opened:
                 members.leave(connection, self.pulse.member_id)
                 notify(connection, EVERYTHING.text(self.pulse.member_id))
         self.engine.dispose()
+        if self.unwatch is not None:
+            self.unwatch()
         if self.lock is not None:
             self.lock.release()
 
@@ -111,6 +114,7 @@ def open_journal(where: str | Path, *, busy_timeout: float, stand_in: bool) -> O
 
 def _share(where: str, *, stand_in: bool) -> Opened:
     from engine.store.pulse import Pulse
+    from engine.store.reach import watch
 
     with ExitStack() as undo:
         engine = open_engine(where)
@@ -121,10 +125,15 @@ def _share(where: str, *, stand_in: bool) -> Opened:
         reader = undo.enter_context(open_engine(where, read_only=True).connect())
         ear = Ear()
         pulse = Pulse(where, member_id, stand_in=stand_in, heard=ear.hear)
+        unwatch = watch(where, _nothing)
         undo.pop_all()
-    return Opened(engine, writer, reader, pulse=pulse, ear=ear, where=where)
+    return Opened(engine, writer, reader, pulse=pulse, ear=ear, where=where, unwatch=unwatch)
 
 
 def _prepare(connection: Connection) -> None:
     schema.prepare(connection)
     learn(connection)
+
+
+def _nothing(wrong: str) -> None:
+    """Whoever waits is told by an error."""

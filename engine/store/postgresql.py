@@ -139,7 +139,9 @@ def connect(where: str, **options: object) -> psycopg.Connection[Any]:
     """A connection of the driver's own, in autocommit, for notifications. psycopg.Error: there is none."""
     url = _url(where)
     arguments, named = url.get_dialect()().create_connect_args(url)
-    return psycopg.connect(*arguments, **{**_PATIENCE, **named, **options}, autocommit=True)
+    driver = psycopg.connect(*arguments, **{**_PATIENCE, **named, **options}, autocommit=True)
+    note(where, driver, pooled=False)
+    return driver
 
 
 def _url(where: str) -> URL:

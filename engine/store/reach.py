@@ -9,7 +9,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import psycopg
@@ -28,21 +28,47 @@ AWAY = "the database of the journal does not answer"
 READ_ONLY = "the database of the journal is read only, such as a standby"
 
 
+_LOCK = Lock()
+_WATCHED: dict[str, Reach] = {}
+Told = Callable[[str], None]
+
+
+def watch(where: str, told: Told) -> Callable[[], None]:
+    """Ask from now on, with all in this process who do so; what ends it, which may block as long as an answer
+    takes. ``told`` as of `Reach`."""
+    with _LOCK:
+        reach = _WATCHED.get(where)
+        if reach is None:
+            reach = _WATCHED[where] = Reach(where, told)
+        else:
+            reach.listeners.append(told)
+
+    def stop() -> None:
+        with _LOCK:
+            reach.listeners.remove(told)
+            if reach.listeners:
+                return
+            del _WATCHED[where]
+        reach.stop()
+
+    return stop
+
+
 class Reach:
-    """``told`` is called in its thread with what is wrong, empty where nothing is, as often as it has asked.
-    ``patience``: seconds for an answer; ``give_up``: seconds without any, after which what is being written
-    has failed."""
+    """``listeners`` are called in its thread with what is wrong, empty where nothing is, as often as it has
+    asked. ``patience``: seconds for an answer; ``give_up``: seconds without any, after which what is being
+    written has failed."""
 
     def __init__(
         self,
         where: str,
-        told: Callable[[str], None],
+        told: Told,
         *,
         patience: float = PATIENCE,
         give_up: float = _GIVE_UP,
     ) -> None:
         self._where = where
-        self._told = told
+        self.listeners = [told]
         self._patience = patience
         self._give_up = give_up
         self._away = 0.0  # since when, by the monotonic clock; 0: it answers
@@ -70,6 +96,10 @@ class Reach:
                 self._fail()
             finally:
                 connection.close()
+
+    def _told(self, wrong: str) -> None:
+        for told in list(self.listeners):
+            told(wrong)
 
     def _ask_again_and_again(self, connection: psycopg.Connection[Any]) -> None:
         while not self._ending.is_set():

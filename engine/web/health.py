@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -13,9 +12,6 @@ from starlette.routing import Route
 
 from engine.events import Committed, Events, Started, Stopping
 from engine.place import is_shared
-
-if TYPE_CHECKING:
-    from engine.store.reach import Reach
 
 _DOUBTED = 60.0  # seconds after a commit that failed: who sends only to what is ready must try again
 _DOUBTED_WHERE_SHARED = 5.0  # all engines lose such a journal at once, and it is asked after all the time
@@ -31,7 +27,7 @@ class Health:
         self._clock = clock
         self._journal = journal
         self._doubts = _DOUBTED_WHERE_SHARED if is_shared(journal) else _DOUBTED
-        self._reach: Reach | None = None
+        self._unwatch: Callable[[], None] | None = None
         self._away = ""
         self._listening = False
         self._stopping = False
@@ -53,15 +49,15 @@ class Health:
     def start(self) -> None:
         """Ask the database, where the journal is in one."""
         if is_shared(self._journal):
-            from engine.store.reach import Reach
+            from engine.store.reach import watch
 
-            self._reach = Reach(self._journal, self._told)
+            self._unwatch = watch(self._journal, self._told)
 
     async def stop(self) -> None:
         """Ask no more."""
-        reach, self._reach = self._reach, None
-        if reach is not None:
-            await asyncio.to_thread(reach.stop)
+        unwatch, self._unwatch = self._unwatch, None
+        if unwatch is not None:
+            await asyncio.to_thread(unwatch)
 
     def _told(self, away: str) -> None:
         """In a thread."""
