@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pytest
+
 from engine.retrieve.task import Verb
 from engine.routing.meaning import Merge, PatientIdentifier
 from engine.store import list_tasks, standing
@@ -129,15 +131,11 @@ def test_what_is_just_pruned_is_not_tried_again(shared: str) -> None:
     assert done == [Done(1, False, "there is no such task")]
 
 
-def test_two_that_prune_at_once_leave_no_task_that_nobody_waits_for(shared: str) -> None:
+@pytest.mark.parametrize("after", [0, 1])
+def test_of_two_that_prune_at_once_one_leaves_it_to_the_other(shared: str, after: int) -> None:
     do(shared, asking(1, request()), asking(2, request()), claiming(1), arriving(1))
     do(shared, asking(3, request("1.9"), order=OTHER))
-    first, second = race(shared, pruning(0), pruning(1))
-    assert [it.messages for it in (first, second)] == [1, 1]
+    first, second = race(shared, pruning(0), pruning(after))
+    assert [(it.messages, it.ended) for it in (first, second)] == [(1, False), (0, True)]
+    do(shared, pruning(0))
     assert statuses(shared) == [S.SCHEDULED]
-
-
-def test_two_that_prune_the_same_at_once_prune_it_once(shared: str) -> None:
-    do(shared, asking(1), asking(2))
-    first, second = race(shared, pruning(0), pruning(0))
-    assert [it.messages for it in (first, second)] == [1, 0]
