@@ -10,10 +10,11 @@ from engine.retrieve.task import Verb
 from engine.routing.meaning import Merge, PatientIdentifier
 from engine.store import list_tasks, standing
 from engine.store.gates import close_gate, defer_alike, expire
+from engine.store.messages import journal, unanswered
 from engine.store.occasions import merge
 from engine.store.verbs import Done
 
-from . import PRIORS, execute, request
+from . import PRIORS, execute, message, request
 from .racing import (
     LATER,
     OTHER,
@@ -25,6 +26,7 @@ from .racing import (
     claiming,
     do,
     failing,
+    finding,
     holding,
     pruning,
     race,
@@ -107,6 +109,13 @@ def test_of_two_acknowledgments_the_first_one_is_kept_with_its_letter(shared: st
     first, second = race(shared, answering(b"AA"), answering(b"AE"))
     assert first == second == [b"AA"]
     assert execute(shared, "SELECT payload FROM outbox") == [(b"AA",)]
+
+
+def test_what_is_owed_an_acknowledgment_is_found_while_a_task_is_added_to_it(shared: str) -> None:
+    owed = message(1, request(PRIORS), application_due=True)
+    do(shared, lambda it: journal(it, [(owed,)]), claiming(1))
+    _, unanswered_ones = race(shared, finding(1, request("1.7")), unanswered)
+    assert [it.message_id for it in unanswered_ones] == [1]
 
 
 def test_a_search_that_has_just_begun_is_not_given_to_the_surviving_patient(shared: str) -> None:
