@@ -65,7 +65,7 @@ def _admit(connection: Connection, applicant: Applicant) -> RetrieveTask | Turne
     free = (
         select(tasks.c.id)
         .where(tasks.c.id == task.id, tasks.c.status == TaskStatus.SCHEDULED.value)
-        .with_for_update(skip_locked=True)
+        .with_for_update(key_share=True, skip_locked=True)
     )
     if connection.execute(free).scalar() is None:
         return None

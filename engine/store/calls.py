@@ -13,8 +13,9 @@ from pathlib import Path
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.task import RetrieveRequest, RetrieveTask
 from engine.routing.meaning import NO_NUMBER, Meaning, Number, Occasion
+from engine.store import locks
 from engine.store.messages import NewMessage, journal, keep_ack
-from engine.store.occasions import Withdrawn, withdraw
+from engine.store.occasions import Withdrawn, keys, withdraw
 from engine.store.reader import opened, reading
 from engine.store.tasks import tasks_of
 
@@ -70,6 +71,7 @@ def take_back(where: str | Path, call: Call) -> Withdrawn:
     """Nobody waits for it any more: its task ends CANCELED, is canceled on the wire, or stays for others who
     want it too. StoreError as for `ask`."""
     with opened(where, read_only=False) as connection, connection.begin():
+        locks.hold(connection, keys([call.occasion]))
         return withdraw(connection, 0, (call.occasion,), dt.datetime.now(dt.UTC), _TAKEN_BACK)
 
 

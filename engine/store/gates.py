@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from sqlalchemy import Connection, Integer, and_, bindparam, delete, func, insert, or_, select, update
 
@@ -168,7 +169,8 @@ def defer(
     """SCHEDULED tasks are not looked at before ``due``, save those that have been updated since they were
     ``seen``; the messages that wait for them."""
     terms = {"due": due, "by": gate, "why": reason, "now": _now()}
-    connection.execute(_DEFER, [{**terms, "task": number, "seen": at} for number, at in seen])
+    in_order = sorted(seen, key=itemgetter(0))  # two that defer the same wait for each other in one order
+    connection.execute(_DEFER, [{**terms, "task": number, "seen": at} for number, at in in_order])
     return _messages_of_all(connection, [number for number, _ in seen])
 
 

@@ -99,7 +99,7 @@ _OWED_BY_NOBODY = (
     select(schema.messages.c.id)
     .where(schema.OWED, orphaned(schema.messages.c.member_id))
     .order_by(schema.messages.c.id)
-    .with_for_update(skip_locked=True)
+    .with_for_update(key_share=True, skip_locked=True)  # also while a task is added to it
 )
 _UNANSWERED = (
     update(schema.messages)

@@ -64,12 +64,6 @@ _TASKED = (
     .where(links.c.message_id.between(_FIRST, _LAST))
     .group_by(links.c.message_id)
 )
-_THEIRS = (
-    select(tasks.c.id)
-    .where(tasks.c.id.in_(select(links.c.task_id).where(links.c.message_id.between(_FIRST, _LAST))))
-    .order_by(tasks.c.id)
-    .with_for_update()
-)
 _STAYING = union_all(
     select(links.c.message_id)
     .join(tasks, tasks.c.id == links.c.task_id)
@@ -90,9 +84,6 @@ _MESSAGES: BindParameter[int] = bindparam("messages", expanding=True)
 _TASKS: BindParameter[int] = bindparam("tasks", expanding=True)
 _TASKS_OF = select(links.c.task_id).where(links.c.message_id.in_(_MESSAGES)).distinct()
 _LOCK_TASKS = select(tasks.c.id).where(tasks.c.id.in_(_TASKS_OF)).order_by(tasks.c.id).with_for_update()
-_LOCK_MESSAGES = (
-    select(messages.c.id).where(messages.c.id.in_(_MESSAGES)).order_by(messages.c.id).with_for_update()
-)
 _STILL_WANTED = select(links.c.task_id).where(links.c.task_id.in_(_TASKS))
 _OF_MESSAGES = [
     *(delete(table).where(table.c.message_id.in_(_MESSAGES)) for table in (links, occasions, outbox)),
@@ -130,7 +121,7 @@ def prune(connection: Connection, after: int, before: dt.datetime, touched: dt.d
 
 def _is_our_turn(connection: Connection) -> bool:
     """Whether no other engine is in the middle of a step: one prunes a shared journal at a time."""
-    if connection.dialect.name == "sqlite":
+    if not locks.is_shared(connection):
         return True
     return bool(connection.execute(select(func.pg_try_advisory_xact_lock(_PRUNING))).scalar_one())
 
@@ -138,20 +129,17 @@ def _is_our_turn(connection: Connection) -> bool:
 def _may_go(connection: Connection, old: Sequence[int], touched: dt.datetime) -> dict[int, int]:
     """Those of these messages that need not stay, each with the number of its tasks."""
     span = {"first": old[0], "last": old[-1]}
-    if connection.dialect.name != "sqlite":  # or another engine might begin with one of them again meanwhile
-        connection.execute(_THEIRS, span)
     tasked = {message_id: count for message_id, count in connection.execute(_TASKED, span)}  # noqa: C416  types
     staying = set(connection.execute(_STAYING, {**span, "touched": touched}).scalars())
     return {number: tasked.get(number, 0) for number in old if number not in staying}
 
 
 def _still(connection: Connection, chosen: list[int], touched: dt.datetime) -> list[int]:
-    """Those of these messages that may go also when nobody is doing anything to them or to their tasks."""
+    """Those of these messages that may go also when nobody can begin with one of their tasks again."""
     if not chosen or not locks.is_shared(connection):
         return chosen
     connection.execute(_LOCK_TASKS, {"messages": chosen})
-    there = list(connection.execute(_LOCK_MESSAGES, {"messages": chosen}).scalars())
-    return list(_may_go(connection, there, touched)) if there else []
+    return list(_may_go(connection, chosen, touched))
 
 
 def _few(going: Mapping[int, int]) -> list[int]:

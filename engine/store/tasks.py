@@ -87,7 +87,7 @@ _UNDER_WAY = (
     .where(tasks.c.status == TaskStatus.IN_PROGRESS.value)
     .order_by(tasks.c.id)
 )
-_ABANDONED = _UNDER_WAY.where(orphaned(tasks.c.member_id)).with_for_update()
+_ABANDONED = _UNDER_WAY.where(orphaned(tasks.c.member_id)).with_for_update(key_share=True)
 _LIVE = or_(*(tasks.c.status == it for it in LIVE))
 _OF_MESSAGE = (
     select(tasks)

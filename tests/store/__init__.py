@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
@@ -23,6 +24,9 @@ FAILED = Outcome(TaskStatus.FAILED, Cause.UNREACHABLE, "no connection", cure="ch
 CANCELED = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "the operator stopped it")
 RESOLVED = Outcome(TaskStatus.COMPLETED, Cause.RESOLVED, "2 of 3 studies taken")
 PRIORS = PriorsOfPatient("4711", PriorCriteria(), dt.date(2024, 5, 6))
+
+on_sqlite_alone = pytest.mark.parametrize("where", ["sqlite"], indirect=True)
+"""For many cases of one piece of Python, which another test has seen to work on PostgreSQL."""
 
 
 def request(

@@ -472,7 +472,11 @@ async def test_a_chain_does_not_change_from_one_authority_to_another(where: str 
     ],
     ids=str,
 )
-@pytest.mark.parametrize("status", list(TaskStatus))
+@pytest.mark.parametrize(
+    ("status", "where"),
+    [*((status, "sqlite") for status in TaskStatus), (S.SCHEDULED, "postgresql")],
+    indirect=["where"],
+)
 async def test_a_search_that_waits_is_for_the_surviving_patient(
     searched: PriorsOfPatient, merged: Merge, becomes: str, status: TaskStatus, where: str | Path
 ) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pytest
+
 from engine.retrieve.task import Verb
 from engine.routing.meaning import Merge, PatientIdentifier
 from engine.store import list_tasks, standing
 from engine.store.gates import close_gate, defer_alike, expire
+from engine.store.messages import journal, unanswered
 from engine.store.occasions import merge
 from engine.store.verbs import Done
 
-from . import PRIORS, execute, request
+from . import PRIORS, execute, message, request
 from .racing import (
     LATER,
     OTHER,
@@ -23,6 +26,7 @@ from .racing import (
     claiming,
     do,
     failing,
+    finding,
     holding,
     pruning,
     race,
@@ -107,6 +111,13 @@ def test_of_two_acknowledgments_the_first_one_is_kept_with_its_letter(shared: st
     assert execute(shared, "SELECT payload FROM outbox") == [(b"AA",)]
 
 
+def test_what_is_owed_an_acknowledgment_is_found_while_a_task_is_added_to_it(shared: str) -> None:
+    owed = message(1, request(PRIORS), application_due=True)
+    do(shared, lambda it: journal(it, [(owed,)]), claiming(1))
+    _, unanswered_ones = race(shared, finding(1, request("1.7")), unanswered)
+    assert [it.message_id for it in unanswered_ones] == [1]
+
+
 def test_a_search_that_has_just_begun_is_not_given_to_the_surviving_patient(shared: str) -> None:
     merged = Merge(PatientIdentifier("4711", ""), PatientIdentifier("1", ""))
     do(shared, asking(1, request(PRIORS)))
@@ -129,15 +140,11 @@ def test_what_is_just_pruned_is_not_tried_again(shared: str) -> None:
     assert done == [Done(1, False, "there is no such task")]
 
 
-def test_two_that_prune_at_once_leave_no_task_that_nobody_waits_for(shared: str) -> None:
+@pytest.mark.parametrize("after", [0, 1])
+def test_of_two_that_prune_at_once_one_leaves_it_to_the_other(shared: str, after: int) -> None:
     do(shared, asking(1, request()), asking(2, request()), claiming(1), arriving(1))
     do(shared, asking(3, request("1.9"), order=OTHER))
-    first, second = race(shared, pruning(0), pruning(1))
-    assert [it.messages for it in (first, second)] == [1, 1]
+    first, second = race(shared, pruning(0), pruning(after))
+    assert [(it.messages, it.ended) for it in (first, second)] == [(1, False), (0, True)]
+    do(shared, pruning(0))
     assert statuses(shared) == [S.SCHEDULED]
-
-
-def test_two_that_prune_the_same_at_once_prune_it_once(shared: str) -> None:
-    do(shared, asking(1), asking(2))
-    first, second = race(shared, pruning(0), pruning(0))
-    assert [it.messages for it in (first, second)] == [1, 0]

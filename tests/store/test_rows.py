@@ -29,7 +29,7 @@ from engine.retrieve.selector import (
 )
 from engine.retrieve.task import Choice, Priority
 
-from . import PRIORS, RESOLVED, execute, message, opened, request
+from . import PRIORS, RESOLVED, execute, message, on_sqlite_alone, opened, request
 
 SELECTORS: list[Selector] = [
     Study("1.2.3"),
@@ -94,6 +94,7 @@ async def test_every_selector_comes_back_as_it_went_in(selector: Selector, where
     assert (task.status, task.attempts, task.outcome, task.choices) == (TaskStatus.SCHEDULED, 0, None, ())
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: f"{outcome.cause}-{outcome.dicom_status}")
 async def test_every_outcome_comes_back_as_it_went_in(outcome: Outcome, where: str | Path) -> None:
     async with opened(where) as store:

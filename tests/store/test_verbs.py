@@ -20,7 +20,7 @@ from engine.routing.meaning import Meaning, Number, Occasion
 from engine.store import Done, Event, Store, dialect, list_tasks, operate, story_of, verbs
 from engine.store.dialect import open_engine
 
-from . import ARRIVED, CANCELED, FAILED, PRIORS, RESOLVED, message, opened, request
+from . import ARRIVED, CANCELED, FAILED, PRIORS, RESOLVED, message, on_sqlite_alone, opened, request
 
 S = TaskStatus
 AHEAD = dt.datetime.now(dt.UTC) + dt.timedelta(days=1)
@@ -116,6 +116,7 @@ def act(where: str | Path, verb: Verb, *numbers: int) -> list[Done]:
     return operate(where, verb, numbers or (1,), "ann")
 
 
+@on_sqlite_alone
 @pytest.mark.parametrize(
     ("state", "verb", "becomes"),
     [(state, verb, becomes) for state, *row in TABLE for verb, becomes in zip(VERBS, row, strict=True)],
