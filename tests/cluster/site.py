@@ -159,7 +159,7 @@ def study(kind: str, number: int, part: int = 1) -> str:
 async def site(
     folder: Path,
     content: Content,
-    received: Callable[[bytes], None] = bytes,
+    received: Callable[[bytes], object] = bytes,
     *,
     delay: float = 0.05,
     down: int = 0,
@@ -220,7 +220,7 @@ def _far_from_midnight() -> str:
 
 
 async def _take_letters(
-    received: Callable[[bytes], None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    received: Callable[[bytes], object], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     with suppress(OSError, EOFError):
         while True:
