@@ -1,4 +1,4 @@
-"""An engine that cannot reach PostgreSQL any more, and does not know: it is taken for dead, and comes back late."""
+"""An engine that cannot reach PostgreSQL any more: it is taken for dead, and is back late."""
 
 from __future__ import annotations
 
@@ -73,6 +73,28 @@ async def test_who_comes_back_late_cannot_end_a_task_that_another_carries_out(
     assert [it.id for it in members if it.lost] == [members[0].id]
     assert task.member_id == members[1].id
     assert len(around.main.carried) == 2
+
+
+async def test_what_another_has_finished_is_not_moved_by_who_was_about_to(
+    tmp_path: Path, postgres: Server, shared: str, name: str, way: Wire
+) -> None:
+    """It has claimed a task and waits for its association, for longer than a lease: by its own clock it must
+    be taken for dead, and may not ask for anything more. FAILS as long as nobody asks that clock."""
+    order = message("M1", "SC", patient("quick", 0), study_uid=study("quick", 0))
+    late_association = "main: delay=3s, on=association, times=1"
+    async with (
+        site(tmp_path, Content(), also=[late_association]) as around,
+        engines(around, through(way, shared), shared) as (late, _),
+    ):
+        await ask(late, order)
+        await until(lambda: the_task(postgres, name).status == "IN_PROGRESS", "its claim")
+        way.flowing.clear()
+        await until(lambda: the_task(postgres, name).final, "the end of the task")
+        await until(lambda: "HERE0" in around.main.callers, "the association of the first one")
+        way.flowing.set()
+        await until(lambda: len(alive(postgres, name)) == 2, "that it has joined again")
+    assert [it.calling for it in around.main.carried] == ["HERE1"]
+    assert the_task(postgres, name).attempts == 2
 
 
 async def test_an_application_acknowledgment_that_is_owed_by_a_lost_engine_comes_from_another(
