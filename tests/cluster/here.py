@@ -30,11 +30,12 @@ _POLL = 0.02
 
 
 @asynccontextmanager
-async def engines(around: Site, *stores: str) -> AsyncIterator[Sequence[Engine]]:
-    """One at each of these URLs, which may be several ways to one database."""
+async def engines(around: Site, *stores: str, start: int = 0) -> AsyncIterator[Sequence[Engine]]:
+    """One at each of these URLs, which may be several ways to one database. They call themselves HERE0,
+    HERE1…"""
     async with AsyncExitStack() as stack:
         made = []
-        for number, store in enumerate(stores):
+        for number, store in enumerate(stores, start):
             config = parse(around.routes(store, f"HERE{number}").read_text())
             made.append(await stack.enter_async_context(Engine(config, ALLOWED)))
         yield made

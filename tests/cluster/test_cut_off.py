@@ -53,19 +53,20 @@ async def test_who_comes_back_late_cannot_end_a_task_that_another_carries_out(
     order = message("M1", "SC", patient("slow", 0), study_uid=SLOW)
     async with (
         site(tmp_path, Content()) as around,
-        engines(around, through(way, shared), shared) as (late, other),
+        engines(around, through(way, shared)) as (late,),
     ):
         await ask(late, order)
         await until(lambda: bool(around.main.carried), "the first C-MOVE")
         way.flowing.clear()
-        await until(lambda: len(around.main.carried) == 2, "the C-MOVE of the other one")
-        first, second = around.main.carried
-        await until(lambda: first.ended is not None, "the end of the first C-MOVE")
-        way.flowing.set()
-        await until(lambda: the_task(postgres, name).final, "the end of the task")
-        task, members = the_task(postgres, name), journal.read(postgres, name).members
-        assert await ask(late, order) == await ask(other, order)
-        await until(lambda: len(alive(postgres, name)) == 2, "that it has joined again")
+        async with engines(around, shared, start=1) as (other,):
+            await until(lambda: len(around.main.carried) == 2, "the C-MOVE of the other one")
+            first, second = around.main.carried
+            await until(lambda: first.ended is not None, "the end of the first C-MOVE")
+            way.flowing.set()
+            await until(lambda: the_task(postgres, name).final, "the end of the task")
+            task, members = the_task(postgres, name), journal.read(postgres, name).members
+            assert await ask(late, order) == await ask(other, order)
+            await until(lambda: len(alive(postgres, name)) == 2, "that it has joined again")
     assert (first.calling, second.calling) == ("HERE0", "HERE1")
     assert (task.status, task.attempts) == ("COMPLETED", 2)
     assert second.ended is not None
@@ -84,15 +85,16 @@ async def test_what_another_has_finished_is_not_moved_by_who_was_about_to(
     late_association = "main: delay=3s, on=association, times=1"
     async with (
         site(tmp_path, Content(), also=[late_association]) as around,
-        engines(around, through(way, shared), shared) as (late, _),
+        engines(around, through(way, shared)) as (late,),
     ):
         await ask(late, order)
         await until(lambda: the_task(postgres, name).status == "IN_PROGRESS", "its claim")
         way.flowing.clear()
-        await until(lambda: the_task(postgres, name).final, "the end of the task")
-        await until(lambda: "HERE0" in around.main.callers, "the association of the first one")
-        way.flowing.set()
-        await until(lambda: len(alive(postgres, name)) == 2, "that it has joined again")
+        async with engines(around, shared, start=1):
+            await until(lambda: the_task(postgres, name).final, "the end of the task")
+            await until(lambda: "HERE0" in around.main.callers, "the association of the first one")
+            way.flowing.set()
+            await until(lambda: len(alive(postgres, name)) == 2, "that it has joined again")
     assert [it.calling for it in around.main.carried] == ["HERE1"]
     assert the_task(postgres, name).attempts == 2
 
@@ -105,16 +107,17 @@ async def test_an_application_acknowledgment_that_is_owed_by_a_lost_engine_comes
     order = message("M1", "RE", patient("slow", 0), study_uid=SLOW, letter=True)
     async with (
         site(tmp_path, Content(), book.hear_letter) as around,
-        engines(around, through(way, shared), shared) as (late, _),
+        engines(around, through(way, shared)) as (late,),
     ):
         (accepted,) = await ask(late, order)
         await until(lambda: bool(around.main.carried), "the first C-MOVE")
         way.flowing.clear()
-        await until(lambda: "M1" in book.letters, "its letter")
-        before = journal.read(postgres, name)
-        way.flowing.set()
-        await until(lambda: len(alive(postgres, name)) == 2, "that it has joined again")
-        assert await ask(late, order) == [accepted]
+        async with engines(around, shared, start=1):
+            await until(lambda: "M1" in book.letters, "its letter")
+            before = journal.read(postgres, name)
+            way.flowing.set()
+            await until(lambda: len(alive(postgres, name)) == 2, "that it has joined again")
+            assert await ask(late, order) == [accepted]
     assert field(accepted, "MSA-1") == "CA"
     assert [field(it, "MSA-1") for it in book.letters["M1"]] == ["AA"]
     assert before.members[0].lost
