@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 NPM := build/peers/.ready
 LOWEST := $(CURDIR)/build/mcp-lowest
 
-.PHONY: demo test crash lowest peers screenshots lint bench bench-scale fuzz clean
+.PHONY: demo test crash cluster lowest peers screenshots lint bench bench-scale fuzz clean
 
 demo: $(READY)
 	$(BIN)/forefetch demo
@@ -17,6 +17,12 @@ test: $(READY)
 # Part of make test; prints its figures. FOREFETCH_CRASH_KILLS (200) scales it, FOREFETCH_CRASH_SEED repeats it.
 crash: $(READY)
 	$(BIN)/pytest tests/crash
+
+# A long storm: three engines on one PostgreSQL, which are killed and frozen so many times (make test has seven);
+# prints its figures. FOREFETCH_CLUSTER_SEED repeats it.
+FOREFETCH_CLUSTER_EVENTS ?= 70
+cluster: $(READY)
+	FOREFETCH_CLUSTER_EVENTS=$(FOREFETCH_CLUSTER_EVENTS) $(BIN)/pytest tests/cluster
 
 # Those tests of the MCP server in which the SDK has a part, with the lowest that pyproject.toml allows; make test
 # has the highest. It is put before that of .venv on the path, for the tests and the servers that they start.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from pynetdicom.dimse_primitives import C_MOVE, DimseServiceType
+from pynetdicom.events import Event
 
 from engine.simulator import SimulatedArchive
 from engine.simulator.exchange import Exchange
@@ -38,12 +39,18 @@ class CountingArchive(SimulatedArchive):
         super().__init__(*arguments, **options)  # type: ignore[arg-type]
         self._carried: list[Carried] = []
         self._on: dict[Wire, Carried] = {}
+        self.callers: list[str] = []
+        """Of each association, when it is accepted."""
 
     @property
     def carried(self) -> list[Carried]:
         """So far, in the order in which they began."""
         with self._lock:
             return list(self._carried)
+
+    def _count(self, event: Event) -> None:
+        super()._count(event)
+        self.callers.append(event.assoc.requestor.ae_title)
 
     def _subject(self, exchange: Exchange) -> dict[str, object]:
         subject = super()._subject(exchange)

@@ -98,7 +98,7 @@ def ended_as_asked(seen: Seen) -> Iterator[str]:
                 yield told
             case Fate.EITHER if not statuses or not statuses <= {"CANCELED", "COMPLETED"}:
                 yield told
-            case Fate.BOUNDED if any(not it.final and it.gate != "budget" for it in tasks):
+            case Fate.BOUNDED if not all(map(_as_far_as_may_be, tasks)):
                 yield told
 
 
@@ -141,8 +141,8 @@ def nobody_lost_in_vain(seen: Seen) -> Iterator[str]:
         yield f"engines were taken for dead that were not: {sorted(too_many)}"
 
 
-def takeovers(journal: Journal, losses: Iterable[Loss]) -> Iterator[float]:
-    """Seconds from each loss to the first of its tasks being carried out by another engine."""
+def takeovers(journal: Journal, losses: Iterable[Loss]) -> Iterator[tuple[float, float]]:
+    """When each loss was, and the seconds until the first of its tasks was carried out by another engine."""
     for loss in losses:
         later = [
             task.began - loss.at
@@ -150,7 +150,12 @@ def takeovers(journal: Journal, losses: Iterable[Loss]) -> Iterator[float]:
             if (task := journal.tasks[number]).attempts == attempt + 1 and task.began is not None
         ]
         if later:
-            yield min(later)
+            yield loss.at, min(later)
+
+
+def _as_far_as_may_be(task: KeptTask) -> bool:
+    waits = task.status in ("SCHEDULED", "HELD") and (task.gate == "budget" or task.archive == "rated")
+    return waits or task.status == "COMPLETED"
 
 
 def _moves(site: Site) -> Iterator[Carried]:

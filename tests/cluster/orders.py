@@ -18,7 +18,7 @@ class Fate(Enum):
     ARRIVES = auto()
     CANCELED = auto()
     EITHER = auto()  # canceled while it was moved: the cancel or the objects come first
-    BOUNDED = auto()  # a budget lets some of it through
+    BOUNDED = auto()  # a budget or a rate lets some of it through
     NOTHING = auto()  # it asks for none
 
 
@@ -54,7 +54,7 @@ class Orders:
             (self._alike, 1),
             (self._canceled, 2),
             (self._canceled_under_way, 1),
-            (self._rated, 3),
+            (self._rated, 1),
             (self._broken, 1),
             (self._priors, 1),
             (self._wide, 2),
@@ -100,7 +100,8 @@ class Orders:
         return [(order, self._cancel(order, pause=self._rng.uniform(0, 1)))]
 
     def _rated(self) -> list[Conversation]:
-        return [(self._one("rated", "RATED"),)]
+        """Four at once: soon more than a minute may have."""
+        return [(self._one("rated", "RATED", fate=Fate.BOUNDED),) for _ in range(4)]
 
     def _broken(self) -> list[Conversation]:
         return [(self._one("broken", "BROKEN"),)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,15 +159,17 @@ def study(kind: str, number: int, part: int = 1) -> str:
 async def site(
     folder: Path,
     content: Content,
-    received: Callable[[bytes], None] = bytes,
+    received: Callable[[bytes], object] = bytes,
     *,
     delay: float = 0.05,
     down: int = 0,
+    also: Sequence[str] = (),
 ) -> AsyncIterator[Site]:
     """``received`` gets each letter, which is then accepted. ``delay`` in seconds: of each object and final
-    response of a move; for `slow` studies a second. ``down``: C-MOVEs that the broken archive fails first."""
-    slow = [f"main: delay=1s, times=always, study={study('slow', number)}" for number in range(content.slow)]
-    faults = [*slow, f"main: delay={delay * 1000:.0f}ms, times=always"]
+    response of a move; for `slow` studies half a second. ``down``: C-MOVEs that the broken archive fails
+    first; ``also``: faults of the main archive."""
+    slow = [f"main: delay=500ms, times=always, study={study('slow', at)}" for at in range(content.slow)]
+    faults = [*also, *slow, f"main: delay={delay * 1000:.0f}ms, times=always"]
     server = await asyncio.start_server(lambda *streams: _take_letters(received, *streams), "127.0.0.1", 0)
     with SimulatedDestination("READING") as reading:
         known = {"READING": reading.address}
@@ -220,7 +222,7 @@ def _far_from_midnight() -> str:
 
 
 async def _take_letters(
-    received: Callable[[bytes], None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    received: Callable[[bytes], object], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     with suppress(OSError, EOFError):
         while True:

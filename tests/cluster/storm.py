@@ -19,7 +19,7 @@ from tests.cluster.checks import Seen, broken_promises, takeovers
 from tests.cluster.engines import Engine, Loss
 from tests.cluster.orders import Orders
 from tests.cluster.senders import Book, Senders
-from tests.cluster.site import Content, Site, site
+from tests.cluster.site import RATE, Content, Site, site
 from tests.postgres import Server
 
 ENGINES = 3
@@ -30,15 +30,19 @@ KILL, FREEZE, BLINK = (
 )
 RESTART, CRASH = "PostgreSQL restarted", "PostgreSQL stopped at once"
 KILL_DATABASE, FREEZE_DATABASE = "PostgreSQL killed", "PostgreSQL frozen"
-EVENTS = (KILL, FREEZE, BLINK, RESTART, CRASH, KILL_DATABASE, FREEZE_DATABASE)
-_DATABASE = (RESTART, CRASH, KILL_DATABASE, FREEZE_DATABASE)
+CALM = "a calm of 15 s"
+_OF_ENGINES = (KILL, FREEZE, BLINK)
+_OF_DATABASE = (RESTART, CRASH, KILL_DATABASE, FREEZE_DATABASE)
+EVENTS = (*_OF_ENGINES, *_OF_DATABASE)
 
 _DEADLINE = "4s"
 _PATIENCE = 6.0  # s, of a sender
 _LONG = (17.0, 20.0)  # s; a lease is 15
 _SHORT = 2.0
-_BETWEEN = (1.0, 3.0)  # s, between two events
-_EVERY = 0.25  # s, between conversations
+_CALM = 15.0  # s
+_BETWEEN = (0.5, 3.0)  # s, between two events
+_EVERY = 0.2  # s, between conversations
+_DELAY = 0.12  # s, of each object of a move
 _OPEN = 40  # conversations at a time
 _QUIET = 120.0  # s, for everything to come to its end
 _POLL = 0.2
@@ -61,12 +65,10 @@ class Report:
 
 
 def plan(events: int, rng: random.Random) -> list[str]:
-    """Each kind at least once, if there is room; what takes longest to get over comes first."""
-    first = rng.sample([KILL, FREEZE], 2)
-    others = [it for it in EVENTS if it not in first]
-    return [*first, *rng.sample(others, len(others)), *rng.choices(EVENTS, k=max(0, events - len(EVENTS)))][
-        :events
-    ]
+    """Each kind at least once; a calm before PostgreSQL's, so that it is seen how long it takes until others
+    take over while it is there."""
+    first = [*rng.sample(_OF_ENGINES, len(_OF_ENGINES)), CALM, *rng.sample(_OF_DATABASE, len(_OF_DATABASE))]
+    return first + rng.choices(EVENTS, k=max(0, events - len(EVENTS)))
 
 
 async def storm(folder: Path, server: Server, events: int, seed: int) -> Report:
@@ -75,7 +77,10 @@ async def storm(folder: Path, server: Server, events: int, seed: int) -> Report:
     began = time.monotonic()
     content = _enough(events)
     database = await asyncio.to_thread(server.new_database)
-    async with site(folder, content, report.book.hear_letter, down=8) as around, balancer() as way:
+    async with (
+        site(folder, content, report.book.hear_letter, delay=_DELAY, down=8) as around,
+        balancer() as way,
+    ):
         engines = Engines(around, server, database, way)
         try:
             await engines.begin()
@@ -98,7 +103,7 @@ def _enough(events: int) -> Content:
     """Studies for all that is sent meanwhile, roughly."""
     share = max(1, events // 7)
     return Content(
-        quick=160 * share, slow=8 * share, rated=14 * share, broken=6 * share, priors=4 * share, wide=12
+        quick=220 * share, slow=8 * share, rated=16 * share, broken=6 * share, priors=4 * share, wide=12
     )
 
 
@@ -116,7 +121,8 @@ async def _live_through(
             await asyncio.wait([raging], timeout=_EVERY)
             talks = {talk for talk in talks if not _over(talk)}
         await raging
-        await asyncio.wait(talks, timeout=_QUIET)
+        if talks:
+            await asyncio.wait(talks, timeout=_QUIET)
     finally:
         for task in (raging, *talks):
             task.cancel()
@@ -130,10 +136,12 @@ def _over(talk: asyncio.Task[None]) -> bool:
 
 
 async def _until_all_has_ended(report: Report, server: Server, database: str, around: Site) -> None:
-    """Only what waits for a budget is left."""
+    """Only what waits for a budget is left, or for another minute of a rate."""
     left = (
         "SELECT id, status, gate, reason, member_id FROM tasks "
-        "WHERE status NOT IN ('COMPLETED', 'WARNING', 'FAILED', 'CANCELED') AND gate <> 'budget'"
+        "WHERE status NOT IN ('COMPLETED', 'WARNING', 'FAILED', 'CANCELED') AND gate <> 'budget' "
+        f"AND (archive <> 'rated' OR {RATE} > (SELECT count(*) FROM tasks WHERE archive = 'rated' "
+        "AND status = 'COMPLETED'))"
     )
     owed = "SELECT id FROM outbox WHERE status = 'WAITING'"
     unanswered = "SELECT id, control_id FROM messages WHERE application_due AND ack IS NULL"
@@ -226,6 +234,7 @@ class Weather:
             KILL: self._kill,
             FREEZE: self._freeze,
             BLINK: self._blink,
+            CALM: lambda: asyncio.sleep(_CALM),
             RESTART: lambda: self._without_database(lambda: self._server.restart("fast")),
             CRASH: lambda: self._without_database(lambda: self._server.restart("immediate")),
             KILL_DATABASE: lambda: self._without_database(self._kill_database),
@@ -238,7 +247,8 @@ class Weather:
             for event in events:
                 await asyncio.sleep(self._rng.uniform(*_BETWEEN))
                 await self._kinds[event]()
-                self._report.events[event] += 1
+                if event in EVENTS:
+                    self._report.events[event] += 1
             if self._frozen is not None:
                 await self._frozen
         finally:
@@ -295,13 +305,10 @@ class Weather:
 def _sum_up(report: Report, seen: Seen, engines: Engines) -> None:
     report.statuses = Counter(it.status for it in seen.journal.tasks.values())
     report.moves = sum(len(it.carried) for it in (seen.site.main, seen.site.rated, seen.site.broken))
-    report.takeovers = list(takeovers(seen.journal, seen.losses))
-    calm = [
-        it
-        for it in seen.losses
-        if not any(it.at < end and begin < it.at + 30 for begin, end in engines.outages)
-    ]
-    report.undisturbed = list(takeovers(seen.journal, calm))
+    for at, seconds in takeovers(seen.journal, seen.losses):
+        report.takeovers.append(seconds)
+        if not any(at < end and begin < at + seconds for begin, end in engines.outages):
+            report.undisturbed.append(seconds)
     if report.faults:
         log = seen.site.folder / "engines.log"
         log.write_text("".join(engines.logs()))

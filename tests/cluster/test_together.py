@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 
 from tests.cluster import journal
 from tests.cluster.archive import by_study, most_at_once
-from tests.cluster.here import engines, tell, until
+from tests.cluster.here import ask, engines, until
 from tests.cluster.journal import Journal, KeptTask
 from tests.cluster.orders import message
 from tests.cluster.site import PATIENT, PAUSE, RATE, Content, patient, site, study
@@ -35,9 +35,9 @@ async def test_a_message_that_is_sent_again_to_another_engine_gets_the_same_answ
 ) -> None:
     order = message("M1", "RE", patient("slow", 0), study_uid=study("slow", 0))
     async with site(tmp_path, Content()) as around, engines(around, shared, shared) as (one, other):
-        first = asyncio.create_task(tell(one, order))
+        first = asyncio.create_task(ask(one, order))
         await until(lambda: bool(around.main.carried))
-        second = await tell(other, order)
+        second = await ask(other, order)
         assert await first == second
         kept = journal.read(postgres, name)
     assert field(second[0], "MSA-3") == "1 of 1 study arrived"
@@ -50,7 +50,7 @@ async def test_the_concurrency_of_an_archive_is_that_of_all_engines_together(
 ) -> None:
     orders = [accepted("broken", number, "BROKEN") for number in range(6)]
     async with site(tmp_path, Content()) as around, engines(around, shared, shared) as (one, other):
-        await asyncio.gather(tell(one, *orders[::2]), tell(other, *orders[1::2]))
+        await asyncio.gather(ask(one, *orders[::2]), ask(other, *orders[1::2]))
         await until(lambda: all(around.holds(study("broken", number)) for number in range(6)))
     assert most_at_once(around.broken.carried) == 1
     assert set(by_study(around.broken.carried).values()) == {1}
@@ -58,9 +58,9 @@ async def test_the_concurrency_of_an_archive_is_that_of_all_engines_together(
 
 async def test_a_breaker_that_one_engine_has_opened_holds_the_other(tmp_path: Path, shared: str) -> None:
     async with site(tmp_path, Content(), down=2) as around, engines(around, shared, shared) as (one, other):
-        await tell(one, accepted("broken", 0, "BROKEN"))
+        await ask(one, accepted("broken", 0, "BROKEN"))
         await until(lambda: len(around.broken.carried) == 2)
-        await tell(other, accepted("broken", 1, "BROKEN"))
+        await ask(other, accepted("broken", 1, "BROKEN"))
         await until(lambda: around.holds(study("broken", 0)) and around.holds(study("broken", 1)))
     _, failed, then, *_ = around.broken.carried
     assert failed.ended is not None
@@ -72,7 +72,7 @@ async def test_a_budget_is_that_of_all_engines_together(
 ) -> None:
     orders = [accepted("wide", number, "SC", patient("wide", 0)) for number in range(8)]
     async with site(tmp_path, Content()) as around, engines(around, shared, shared) as (one, other):
-        await asyncio.gather(tell(one, *orders[::2]), tell(other, *orders[1::2]))
+        await asyncio.gather(ask(one, *orders[::2]), ask(other, *orders[1::2]))
         await until(lambda: settled_but_for(journal.read(postgres, name), "budget"))
         kept = journal.read(postgres, name)
     assert len(around.main.carried) == PATIENT
@@ -87,7 +87,7 @@ async def test_a_rate_is_that_of_all_engines_together(
         site(tmp_path, Content(), delay=0) as around,
         engines(around, shared, shared) as (one, other),
     ):
-        await asyncio.gather(tell(one, *orders[::2]), tell(other, *orders[1::2]))
+        await asyncio.gather(ask(one, *orders[::2]), ask(other, *orders[1::2]))
         await until(lambda: completed(journal.read(postgres, name)) == RATE)
         kept = journal.read(postgres, name)
     assert len(around.rated.carried) == RATE
@@ -98,9 +98,9 @@ async def test_a_cancel_that_comes_to_another_engine_stops_what_is_being_moved(
     tmp_path: Path, postgres: Server, shared: str, name: str
 ) -> None:
     async with site(tmp_path, Content()) as around, engines(around, shared, shared) as (one, other):
-        await tell(one, message("M1", "SC", patient("slow", 0), study_uid=study("slow", 0)))
+        await ask(one, message("M1", "SC", patient("slow", 0), study_uid=study("slow", 0)))
         await until(lambda: bool(around.main.carried))
-        await tell(other, message("M2", "CA", placer="M1"))
+        await ask(other, message("M2", "CA", placer="M1"))
         await until(lambda: the_only(journal.read(postgres, name)).final)
         kept = journal.read(postgres, name)
     assert the_only(kept).status == "CANCELED"
