@@ -39,6 +39,7 @@ _log = logging.getLogger(__name__)
 _LOOK = 0.5  # seconds between looks for what other processes have written to the journal
 _SELDOM = 20  # looks between those at what is waited for in vain, where other engines look as well
 _LONGEST_PAUSE = dt.timedelta(minutes=10)  # between attempts that end in a fault of ours
+_CUT_OFF = "nothing was asked for: the journal was out of reach for so long that others may have it"
 _LATER = "forefetch could not carry it out; see its log"
 _WITHDRAWN = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "it was canceled during the retrieve")
 _T = TypeVar("_T")
@@ -364,13 +365,15 @@ class Dispatcher:
         if running.lost:
             lines.dropped(task, outcome)
             return
-        if not running.withdrawn and not self._stopping:
+        if not running.withdrawn and not running.stop.refused and not self._stopping:
             self._breakers.note(task, outcome)
         if running.withdrawn and not outcome.arrived:
             await self._finish(task, _withdrawn(result))
         elif isinstance(result, Resolution) and outcome.status is TaskStatus.COMPLETED:
             lane.relax()
             await self._answer(task, result)
+        elif running.stop.refused and not outcome.arrived:
+            await self._release(task, _CUT_OFF)
         elif self._stopping and not outcome.arrived:
             if await self._release(task, "forefetch was stopped during the retrieve"):
                 lines.interrupted(task)

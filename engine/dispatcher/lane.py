@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-import threading
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,6 +21,7 @@ from engine.retrieve.gate import Closed, Gate, Scope
 from engine.retrieve.outcome import SubOperations, TaskStatus
 from engine.retrieve.selector import Study
 from engine.retrieve.task import RetrieveRequest, RetrieveTask
+from engine.stop import Stop
 from engine.store import Sieve, Store
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Running:
     ``progress``: the last pending response, from the worker's thread; ``noted``: the last in the journal."""
 
     attempt: int = 0
-    stop: threading.Event = field(default_factory=threading.Event)
+    stop: Stop = field(default_factory=Stop)
     withdrawn: bool = False
     lost: bool = False
     worker: asyncio.Task[None] | None = None
@@ -257,5 +257,7 @@ class Lane:
         return started, away
 
     def _start(self, admitted: Admitted, run: Run) -> None:
-        running = self.running[admitted.task.id] = Running(admitted.task.attempts)
+        running = self.running[admitted.task.id] = Running(
+            admitted.task.attempts, Stop(lambda: self.store.in_touch)
+        )
         running.worker = asyncio.create_task(run(self, admitted, running))

@@ -25,6 +25,7 @@ from engine.scu.association import VERIFICATION, NodeAssociation
 from engine.scu.dimse import CANCEL_GRACE, Bounds
 from engine.scu.find import Found, Level, Record, Search
 from engine.scu.pool import AssociationPool, NotSent
+from engine.stop import Stop
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +121,8 @@ class ArchiveClient:
 
         ``progress`` gets the counters of each pending response. ``canceled`` may be set by any thread: a
         C-CANCEL follows within a quarter of a second, and AssociationAborted where the archive goes on for
-        longer than the grace. Set before the request was sent, it gives a response of status 0xFE00.
+        longer than the grace. Set before the request was sent, or a `Stop` that forbids it, it gives a
+        response of status 0xFE00.
         """
         destination = valid_ae_title(destination_ae_title, "destination AE title")
         keys = {"StudyInstanceUID": valid_uid(study_uid, "study instance UID")}
@@ -130,7 +132,7 @@ class ArchiveClient:
         bounds = self._bounds(canceled)
 
         def exchange(association: NodeAssociation) -> MoveResponse:
-            if bounds.cancel_wanted:
+            if bounds.cancel_wanted or (isinstance(canceled, Stop) and not canceled.may_begin()):
                 raise NotSent
             return self._move(association, query, destination, priority, progress, bounds)
 

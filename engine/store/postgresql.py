@@ -67,7 +67,8 @@ _CURES = {
     "42": "give the user of engine.store the rights to the database and its schema",
     "53": "look at the server's disk, memory and max_connections",
     "57": "the server is stopping, starting or was told to end this; it is tried again",
-    "25": "the server is read only, such as a standby; name the primary in engine.store",
+    "55P03": "an upgrade, or an engine that stands still, holds it; it is let go within seconds",
+    "25006": "the server is read only, such as a standby; name the primary in engine.store",
 }
 _FAILED = {
     "password": "28",
@@ -226,7 +227,7 @@ def size_in_use(connection: Connection) -> int:
 def explain(error: BaseException) -> str:
     """What went wrong and the cure, without any value of a row."""
     state = getattr(error, "sqlstate", None) or ""
-    cure = _CURES.get(state[:2], "")
+    cure = _CURES.get(state) or _CURES.get(state[:2], "")
     if state[:2] in _QUOTING:
         return f"{type(error).__name__} ({state})"
     if state:

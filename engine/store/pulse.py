@@ -66,10 +66,17 @@ class Pulse:
         self._stand_in = stand_in
         self._heard = heard
         self._watch = Watch()
+        self._said = time.monotonic()  # when the last beat was sent that has come to the database
         self._ending = Event()
         self._wake_read, self._wake_write = os.pipe()
         self._thread = Thread(target=self._serve, name="pulse", daemon=True)
         self._thread.start()
+
+    @property
+    def in_touch(self) -> bool:
+        """Whether no other engine can have taken this one for dead: each counts from a beat that it has seen,
+        and so from after this one was sent."""
+        return time.monotonic() - self._said < LEASE
 
     def stop(self) -> None:
         """Beat no more. Blocks for a moment."""
@@ -102,8 +109,10 @@ class Pulse:
         connection.execute(f"LISTEN {news.CHANNEL}")
         self._heard(Heard(EVERYTHING))  # whatever was told while nobody listened
         while not self._ending.is_set():
+            saying = time.monotonic()
             if connection.execute(_SAY, (self.member_id,)).fetchone() is None:
                 self._come_back()
+            self._said = saying
             lost = self._watch.look(dict(connection.execute(_LOOK, (self.member_id,)).fetchall()))
             if lost:
                 self._heard(Heard(lost=lost))

@@ -99,8 +99,9 @@ class Store:
         self._where = where
         self._opened = opened
         self._events = events
+        last = admission.admit_all if opened.ticket is not None else None
         most = _MOST_SHARED if opened.ticket is not None else _MOST
-        self._writer = Writer(opened.writer, batch_limit=most, events=events, ticket=opened.ticket)
+        self._writer = Writer(opened.writer, batch_limit=most, events=events, ticket=opened.ticket, last=last)
         self._reader = Writer(opened.reader, name="journal-reads")
 
     @classmethod
@@ -136,6 +137,11 @@ class Store:
     def member_id(self) -> int | None:
         """The number of this engine among those that share the journal; another one after it was lost."""
         return None if self._opened.pulse is None else self._opened.pulse.member_id
+
+    @property
+    def in_touch(self) -> bool:
+        """Whether no other engine can have taken this one for dead."""
+        return self._opened.pulse is None or self._opened.pulse.in_touch
 
     def listen(self, heard: Callable[[Heard], None]) -> None:
         """Have it called in this event loop with what is heard of the engines that share the journal, which

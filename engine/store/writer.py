@@ -70,14 +70,17 @@ class Writer:
         name: str = "journal",
         events: Events | None = None,
         ticket: Callable[[], Ticket] | None = None,
+        last: Operation[*tuple[Any, ...], Any] | None = None,
     ) -> None:
-        """``ticket`` gives each transaction of a shared journal its own. ``events`` are told of each
+        """``ticket`` gives each transaction of a shared journal its own; calls of ``last`` come last in one:
+        engines that lock things in different orders wait for each other. ``events`` are told of each
         transaction that changed something, or failed: one that had nothing to write goes well on a full disk
         too."""
         self._connection = connection
         self._batch_limit = batch_limit
         self._events = events
         self._ticket = ticket
+        self._last = last
         self._gathered: list[_Call] = []  # by the event loop
         self._left: list[_Call] = []  # by the thread, for the next transaction
         self._queue: SimpleQueue[list[_Call]] = SimpleQueue()  # an empty list, the last entry: closed
@@ -142,7 +145,8 @@ class Writer:
                 break
             batch = batch + more
         self._left = batch[self._batch_limit :]
-        return batch[: self._batch_limit]
+        batch = batch[: self._batch_limit]
+        return batch if self._last is None else sorted(batch, key=lambda call: call.operation is self._last)
 
     def _attempt(self, batch: list[_Call]) -> list[Any]:
         """One result or StoreError a call. Where one call is at fault, the others are run again without it;

@@ -97,7 +97,7 @@ def read(server: Server, database: str) -> Journal:
 def under_way(
     server: Server, database: str, address: tuple[str, int]
 ) -> tuple[int | None, tuple[tuple[int, int], ...]]:
-    """The number of the engine that listens there, and its tasks at the main archive, each with its attempt."""
+    """The number of the engine that listens there, and its tasks at the main archive, with their attempts."""
     with server.connect(database) as connection:
         row = connection.execute(_MEMBER, (f"{address[0]}:{address[1]}",)).fetchone()
         if row is None:

@@ -80,7 +80,7 @@ async def test_what_another_has_finished_is_not_moved_by_who_was_about_to(
     tmp_path: Path, postgres: Server, shared: str, name: str, way: Wire
 ) -> None:
     """It has claimed a task and waits for its association, for longer than a lease: by its own clock it must
-    be taken for dead, and may not ask for anything more. FAILS as long as nobody asks that clock."""
+    be taken for dead, and may not ask for anything more."""
     order = message("M1", "SC", patient("quick", 0), study_uid=study("quick", 0))
     late_association = "main: delay=3s, on=association, times=1"
     async with (
