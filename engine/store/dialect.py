@@ -28,14 +28,13 @@ def place_of(dialect: str, number: int) -> str:
 
 
 def numbered_cursor(connection: Connection) -> Any:
-    """For statements of many values: psycopg would look for every ``%s`` in them each time, which takes as long
-    as all the rest of it."""
+    """For statements of many values: psycopg would look for every ``%s`` in them each time, which takes as
+    long as all the rest of it."""
     if connection.dialect.name == "postgresql":
         from engine.store import postgresql
 
         return postgresql.numbered_cursor(connection)
     return connection.connection.cursor()
-
 
 
 def open_engine(where: str | Path, *, read_only: bool = False, busy_timeout: float = BUSY_TIMEOUT) -> Engine:
