@@ -81,7 +81,7 @@ class Server:
         """All of its processes, at once."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)  # or it would replace those of its children that die
-        whole = self._processes()
+        whole = self.processes()
         for process in whole:
             _send(process, signal.SIGKILL)
         self._ended()
@@ -94,11 +94,11 @@ class Server:
 
     def freeze(self) -> None:
         """Nothing is answered, and no connection ends, until `thaw`."""
-        for process in self._processes():
+        for process in self.processes():
             _send(process, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        for process in self._processes():
+        for process in self.processes():
             _send(process, signal.SIGCONT)
 
     def remove(self) -> None:
@@ -206,7 +206,7 @@ class Server:
         self._process.wait(_SECONDS)
         self._process = self._guard = None
 
-    def _processes(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
         """The server's first process and its children."""
         if self._process is None:
             return []

@@ -21,8 +21,20 @@ BUSY_TIMEOUT = 5.0
 Identity = BigInteger().with_variant(Integer, "sqlite")
 """A key that the database counts up; SQLite does that for INTEGER alone."""
 
-PLACEHOLDER = {"sqlite": "?", "postgresql": "%s"}
-"""How the driver's statements name a value by its position."""
+
+def place_of(dialect: str, number: int) -> str:
+    """What stands for the value of this number, from 1, in a statement for a `numbered_cursor`."""
+    return f"${number}" if dialect == "postgresql" else "?"
+
+
+def numbered_cursor(connection: Connection) -> Any:
+    """For statements of many values: psycopg would look for every ``%s`` in them each time, which takes as
+    long as all the rest of it."""
+    if connection.dialect.name == "postgresql":
+        from engine.store import postgresql
+
+        return postgresql.numbered_cursor(connection)
+    return connection.connection.cursor()
 
 
 def open_engine(where: str | Path, *, read_only: bool = False, busy_timeout: float = BUSY_TIMEOUT) -> Engine:

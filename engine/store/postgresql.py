@@ -198,6 +198,13 @@ def again(error: Exception) -> bool:
     return getattr(_cause(error), "sqlstate", None) in _AGAIN
 
 
+def numbered_cursor(connection: Connection) -> psycopg.RawCursor[tuple[Any, ...]]:
+    """For statements whose values are ``$1``, ``$2`` …, as the server has them."""
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, psycopg.Connection)
+    return psycopg.RawCursor(driver)
+
+
 def take_numbers(connection: Connection, table: str, count: int) -> list[int]:
     """Numbers for so many new rows, which nobody else has."""
     cursor = connection.connection.cursor()

@@ -17,7 +17,7 @@ from sqlalchemy import Boolean, Connection, Dialect, LargeBinary, Select, Table,
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from engine.store import sqlite
-from engine.store.dialect import PLACEHOLDER
+from engine.store.dialect import numbered_cursor, place_of
 
 MOST = 64
 """Rows, or keys, of one statement: SQLite takes 32,766 values, and the driver keeps every text's program."""
@@ -36,8 +36,9 @@ class _Rows:
 
     def places(self, dialect: str, count: int) -> str:
         """What stands for so many rows behind VALUES."""
-        row = f"({', '.join([PLACEHOLDER[dialect]] * len(self._names))})"
-        return ", ".join([row] * count)
+        width = len(self._names)
+        places = [place_of(dialect, number) for number in range(1, count * width + 1)]
+        return ", ".join(f"({', '.join(places[at : at + width])})" for at in range(0, len(places), width))
 
     def values(self, dialect: Dialect, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
         """What is put in these places."""
@@ -72,7 +73,7 @@ class _Change:
         """How many rows it has changed. Those that are given have a value for each of its columns."""
         if not rows:
             return 0
-        cursor, changed = _cursor(connection), 0
+        cursor, changed = numbered_cursor(connection), 0
         for some in _parts(rows):
             text = self._text(connection.dialect.name, len(some))
             cursor.execute(text, self._rows.values(connection.dialect, some))

@@ -179,12 +179,12 @@ def test_rows_that_have_nothing_there_are_changed(count: int, connection: Connec
     [
         (
             lambda: Insert(words, unless_known=["word"]),
-            "INSERT INTO words (id, word) VALUES (%s, %s), (%s, %s) ON CONFLICT (word) DO NOTHING",
+            "INSERT INTO words (id, word) VALUES ($1, $2), ($3, $4) ON CONFLICT (word) DO NOTHING",
         ),
-        (lambda: Insert(words, without=["id"]), "INSERT INTO words (word) VALUES (%s), (%s)"),
+        (lambda: Insert(words, without=["id"]), "INSERT INTO words (word) VALUES ($1), ($2)"),
         (
             lambda: Fill(words, ["word"], unless="word"),
-            "UPDATE words SET word = given.column2 FROM (VALUES (%s, %s), (%s, %s)) AS given"
+            "UPDATE words SET word = given.column2 FROM (VALUES ($1, $2), ($3, $4)) AS given"
             " WHERE words.id = given.column1 AND words.word IS NULL",
         ),
     ],
