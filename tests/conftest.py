@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from engine.event_loop import fastest_loop
 from tests.certificates import Certificates
@@ -15,6 +16,9 @@ from tests.postgres import Server
 
 # The processes that tests start would compile the engine anew, each of them: a fifth of a second of theirs.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+settings.register_profile("patient", deadline=None)  # what a case takes says nothing on a busy machine
+settings.load_profile("patient")
 
 _ON_BOTH_LOOPS = {"test_listener.py", "test_tls_mllp.py"}
 
