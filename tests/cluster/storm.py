@@ -184,7 +184,10 @@ class Engines:
         await self._listen()
 
     def awake(self) -> list[Engine]:
-        return [it for it in self._running if not it.frozen]
+        """Those that are busy alone, if any is: what they leave has to be taken over."""
+        awake = [it for it in self._running if not it.frozen]
+        busy = {it.calling for it in self._around.main.carried if it.ended is None}
+        return [it for it in awake if it.calling in busy] or awake
 
     async def replace(self, engine: Engine) -> None:
         """Another one begins in the place of one that is dead."""
