@@ -135,9 +135,10 @@ def budgets_held(seen: Seen) -> Iterator[str]:
 
 
 def nobody_lost_in_vain(seen: Seen) -> Iterator[str]:
-    """Who was neither killed nor frozen for longer than a lease has never been taken for dead."""
-    lost = {it.id for it in seen.journal.members if it.lost}
-    if too_many := lost - {it.member for it in seen.losses}:
+    """Who was neither killed nor frozen for longer than a lease has never been taken for dead; of who has not
+    told yet where it listens that is not known."""
+    lost = {it.address for it in seen.journal.members if it.lost and it.address}
+    if too_many := lost - {it.address for it in seen.losses}:
         yield f"engines were taken for dead that were not: {sorted(too_many)}"
 
 

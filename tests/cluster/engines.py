@@ -59,10 +59,10 @@ class Engine:
 @dataclass(frozen=True, slots=True)
 class Loss:
     """An engine that was killed, or frozen for longer than a lease: when, and what it had under way then
-    (task and attempt). ``member``: its number in the journal, None where that could not be asked."""
+    (task and attempt), none where that could not be asked. ``address``: where it listened."""
 
     kind: str
     calling: str
     at: float
-    member: int | None = None
+    address: str
     under_way: tuple[tuple[int, int], ...] = ()

@@ -68,9 +68,9 @@ _TASKS = """
     FROM tasks ORDER BY id
 """
 _MEMBERS = "SELECT id, address, lost_at IS NOT NULL AS lost FROM members ORDER BY id"
-_MEMBER = "SELECT id FROM members WHERE address = %s AND left_at IS NULL AND lost_at IS NULL"
 _UNDER_WAY = """
-    SELECT id, attempts FROM tasks WHERE status = 'IN_PROGRESS' AND member_id = %s AND archive = 'main'
+    SELECT id, attempts FROM tasks WHERE status = 'IN_PROGRESS' AND archive = 'main' AND member_id IN
+        (SELECT id FROM members WHERE address = %s AND left_at IS NULL AND lost_at IS NULL)
 """  # a task of another archive may have to wait for a rate or a breaker, whoever takes it over
 
 
@@ -94,12 +94,7 @@ def read(server: Server, database: str) -> Journal:
         )
 
 
-def under_way(
-    server: Server, database: str, address: tuple[str, int]
-) -> tuple[int | None, tuple[tuple[int, int], ...]]:
-    """The number of the engine that listens there, and its tasks at the main archive, with their attempts."""
+def under_way(server: Server, database: str, address: str) -> tuple[tuple[int, int], ...]:
+    """The tasks at the main archive of the engine that listens there, each with its attempt."""
     with server.connect(database) as connection:
-        row = connection.execute(_MEMBER, (f"{address[0]}:{address[1]}",)).fetchone()
-        if row is None:
-            return None, ()
-        return row[0], tuple(connection.execute(_UNDER_WAY, row).fetchall())
+        return tuple(connection.execute(_UNDER_WAY, (address,)).fetchall())

@@ -17,7 +17,7 @@ from tests.cluster import journal
 from tests.cluster.balancer import Balancer, balancer
 from tests.cluster.checks import Seen, broken_promises, takeovers
 from tests.cluster.engines import Engine, Loss
-from tests.cluster.orders import Orders
+from tests.cluster.orders import Fate, Orders
 from tests.cluster.senders import Book, Senders
 from tests.cluster.site import RATE, Content, Site, site
 from tests.postgres import Server
@@ -44,6 +44,7 @@ _BETWEEN = (0.5, 3.0)  # s, between two events
 _EVERY = 0.2  # s, between conversations
 _DELAY = 0.12  # s, of each object of a move
 _OPEN = 40  # conversations at a time
+_BEHIND = 40  # studies that were asked for and have not begun to move; then nothing new is sent
 _QUIET = 120.0  # s, for everything to come to its end
 _POLL = 0.2
 
@@ -86,7 +87,7 @@ async def storm(folder: Path, server: Server, events: int, seed: int) -> Report:
             await engines.begin()
             orders = Orders(random.Random(seed), content)
             weather = Weather(engines, report, random.Random(seed))
-            await _live_through(report, way, orders, weather, plan(events, random.Random(seed)))
+            await _live_through(report, around, way, orders, weather, plan(events, random.Random(seed)))
             await _until_all_has_ended(report, server, database, around)
             report.faults += await engines.stop()
         finally:
@@ -108,7 +109,7 @@ def _enough(events: int) -> Content:
 
 
 async def _live_through(
-    report: Report, way: Balancer, orders: Orders, weather: Weather, events: list[str]
+    report: Report, around: Site, way: Balancer, orders: Orders, weather: Weather, events: list[str]
 ) -> None:
     """Load until the last event is over, and then until every message is acknowledged."""
     senders = Senders(report.book, lambda: way.address, _PATIENCE)
@@ -116,7 +117,7 @@ async def _live_through(
     raging = asyncio.create_task(weather.rage(events))
     try:
         while not raging.done():
-            if len(talks) < _OPEN:
+            if len(talks) < _OPEN and _behind(report.book, around) < _BEHIND:
                 talks |= {asyncio.create_task(senders.converse(talk)) for talk in orders.some()}
             await asyncio.wait([raging], timeout=_EVERY)
             talks = {talk for talk in talks if not _over(talk)}
@@ -127,6 +128,11 @@ async def _live_through(
         for task in (raging, *talks):
             task.cancel()
         await asyncio.gather(raging, *talks, return_exceptions=True)
+
+
+def _behind(book: Book, around: Site) -> int:
+    asked = {uid for it in book.orders.values() if it.fate is Fate.ARRIVES for uid in it.studies}
+    return len(asked - {it.study_uid for it in around.main.carried + around.broken.carried})
 
 
 def _over(talk: asyncio.Task[None]) -> bool:
@@ -178,7 +184,10 @@ class Engines:
         await self._listen()
 
     def awake(self) -> list[Engine]:
-        return [it for it in self._running if not it.frozen]
+        """Those that are busy alone, if any is: what they leave has to be taken over."""
+        awake = [it for it in self._running if not it.frozen]
+        busy = {it.calling for it in self._around.main.carried if it.ended is None}
+        return [it for it in awake if it.calling in busy] or awake
 
     async def replace(self, engine: Engine) -> None:
         """Another one begins in the place of one that is dead."""
@@ -187,10 +196,11 @@ class Engines:
 
     async def note_loss(self, kind: str, engine: Engine, at: float) -> None:
         """What it had under way, as far as PostgreSQL is there."""
-        found: tuple[int | None, tuple[tuple[int, int], ...]] = None, ()
+        tasks: tuple[tuple[int, int], ...] = ()
+        address = "{}:{}".format(*engine.address)
         with suppress(psycopg.Error):
-            found = await asyncio.to_thread(journal.under_way, self.server, self.database, engine.address)
-        self.losses.append(Loss(kind, engine.calling, at, *found))
+            tasks = await asyncio.to_thread(journal.under_way, self.server, self.database, address)
+        self.losses.append(Loss(kind, engine.calling, at, address, tasks))
 
     async def stop(self) -> list[str]:
         """As an operator does; what went wrong with that."""
