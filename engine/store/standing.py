@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, func, or_, select
 
+from engine.retrieve.gate import Gate
 from engine.retrieve.outcome import Cause, TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store.reader import reading
@@ -61,10 +62,12 @@ def standing(where: str | Path) -> Standing:
         .where(under_way, tasks.c.kind == "study")
         .group_by(tasks.c.destination)
     )
+    # Who has noted that a rate is used up may have died since; after a breaker others look
+    over = (closures.c.gate == Gate.RATE.value) & (closures.c.until <= dt.datetime.now(dt.UTC))
     with reading(where) as connection:
         shut = [
             Closure(row.scope, row.name, row.gate, row.reason, row.until)
-            for row in connection.execute(select(closures))
+            for row in connection.execute(select(closures).where(or_(closures.c.until.is_(None), ~over)))
         ]
         running_from, running_to = _counts(connection, archives), _counts(connection, destinations)
     return Standing(running_from, running_to, tuple(shut))
