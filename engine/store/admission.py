@@ -76,5 +76,5 @@ def _admit(connection: Connection, applicant: Applicant) -> RetrieveTask | Turne
         return TurnedAway(verdict, now)
     claimed = claim(connection, task.id, task.updated)
     if claimed is not None and applicant.rated and task.is_move and not verdict.dry_run:
-        pass_through(connection, claimed, now.now)
+        pass_through(connection, claimed, now)
     return claimed

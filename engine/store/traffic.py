@@ -6,7 +6,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -52,17 +52,21 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What goes on ``now``, by the clock of the database. ``breakers`` of nodes that have failed alone."""
+    """What goes on ``now``. All times are by the clock of this machine, which is ``ahead`` of that of the
+    database. ``breakers`` of nodes that have failed alone."""
 
     now: dt.datetime
     under_way: tuple[UnderWay, ...] = ()
     passages: tuple[Passage, ...] = ()
     breakers: Mapping[Node, Breaker] = field(default_factory=dict)
+    ahead: dt.timedelta = dt.timedelta()
 
 
 def situation(connection: Connection) -> Situation:
     """As of now."""
-    now = connection.execute(select(func.clock_timestamp())).scalar_one()
+    there = connection.execute(select(func.clock_timestamp())).scalar_one()
+    now = _now()
+    ahead = now - there
     return Situation(
         now,
         tuple(
@@ -76,19 +80,26 @@ def situation(connection: Connection) -> Situation:
             for row in connection.execute(_UNDER_WAY)
         ),
         tuple(
-            Passage(row.archive, row.destination, Passed(row.at, row.instances))
-            for row in connection.execute(_PASSED.where(passages.c.at > now - MINUTE))
+            Passage(row.archive, row.destination, Passed(row.at + ahead, row.instances))
+            for row in connection.execute(_PASSED.where(passages.c.at > there - MINUTE))
         ),
         {
-            (row.scope, row.name): _BREAKER.validate_json(row.state)
+            (row.scope, row.name): _moved(_BREAKER.validate_json(row.state), ahead)
             for row in connection.execute(select(breakers))
         },
+        ahead,
     )
 
 
-def pass_through(connection: Connection, task: RetrieveTask, now: dt.datetime) -> None:
-    """Remember, for the rates, that an attempt at a task was let through. Those that no rate counts any more
-    go."""
+def _moved(breaker: Breaker, ahead: dt.timedelta) -> Breaker:
+    """From the clock of the database to one that is ahead of it."""
+    return breaker if breaker.until is None else replace(breaker, until=breaker.until + ahead)
+
+
+def pass_through(connection: Connection, task: RetrieveTask, seen: Situation) -> None:
+    """Remember, for the rates, that an attempt at a task was let through in a situation. Those that no rate
+    counts any more go."""
+    now = seen.now - seen.ahead
     connection.execute(delete(passages).where(passages.c.at < now - _KEPT))
     row = {
         "task_id": task.id,
@@ -110,10 +121,12 @@ def correct(connection: Connection, task_id: int, attempt: int, instances: int) 
 def change_breaker(
     connection: Connection, node: Node, change: Callable[[Breaker, dt.datetime], Breaker]
 ) -> tuple[Breaker, Breaker]:
-    """Change how a node has been doing, by what everybody knows of it now; what that was before, and is."""
+    """Change how a node has been doing, by what everybody knows of it now and the clock of the database; what
+    that was before, and is, by the clock of this machine."""
     locks.hold(connection, [("breaker", *node)])
     this = (breakers.c.scope == node[0], breakers.c.name == node[1])
     now = connection.execute(select(func.clock_timestamp())).scalar_one()
+    ahead = _now() - now
     state = connection.execute(select(breakers.c.state).where(*this)).scalar()
     before = Breaker() if state is None else _BREAKER.validate_json(state)
     after = change(before, now)
@@ -124,4 +137,8 @@ def change_breaker(
             connection.execute(insert(breakers), row)
         if after.state is not before.state or after.until != before.until:
             news.tell(connection, work=True)
-    return before, after
+    return _moved(before, ahead), _moved(after, ahead)
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
