@@ -27,7 +27,7 @@ class Newcomers:
         found = await store.newer(self.after, limit, also)
         if store.shared:
             self._note_missing({task.id for task in found})
-        self.after = max((task.id for task in found), default=self.after)
+        self.after = max(self.after, *(task.id for task in found), 0)
         return found
 
     def _note_missing(self, found: set[int]) -> None:
