@@ -35,6 +35,7 @@ from engine.store import Situation, Store
 
 _log = logging.getLogger(__name__)
 _TURN = dt.timedelta(seconds=30)  # for an engine to ask a node whether it is there
+_STEP = 5.0  # seconds between looks whether another engine has changed the pause
 Change = Callable[[Breaker, dt.datetime], Breaker]
 
 
@@ -50,6 +51,7 @@ class Breakers:
         self._probers = ThreadPoolExecutor(meters.count, thread_name_prefix="probe")
         self._watched: list[Meter] = []
         self._tellings = 0  # changes that are being told to other engines
+        self._told_at = dt.datetime.min.replace(tzinfo=dt.UTC)  # when the last one had been
 
     def note(self, task: RetrieveTask, outcome: Outcome) -> None:
         """Count what an outcome says of the archive and of the destination."""
@@ -67,8 +69,8 @@ class Breakers:
 
     def see(self, situation: Situation) -> None:
         """What other engines have found out."""
-        if self._tellings:
-            return  # what was read may be older than what is being written
+        if self._tellings or situation.now < self._told_at:
+            return  # what was read may be older than what is written
         for meter in (*self._meters.archives.values(), *self._meters.destinations.values()):
             if meter.rule.breaker is None:
                 continue
@@ -93,22 +95,26 @@ class Breakers:
         """Of what was found out here. Others may know more: what comes of both counts."""
         try:
             before = meter.breaker
-            await self._change(meter, change)
+            await self._share(meter, change)
             self._turned(meter, before, cause)
         finally:
             self._tellings -= 1
+            self._told_at = _now()
 
     async def _change(self, meter: Meter, change: Change) -> None:
         """For all who share the journal; for this engine alone while that is out of order."""
-        if self._store.shared:
-            try:
-                _, meter.breaker = await self._store.change_breaker(meter.node, change)
-            except StoreError as error:
-                sentence = "the state of %s could not be told to other engines: %s"
-                _log.error(sentence, meter, error, extra=_about(meter, "failed"))
-            else:
-                return
-        meter.breaker = change(meter.breaker, _now())
+        if not (self._store.shared and await self._share(meter, change)):
+            meter.breaker = change(meter.breaker, _now())
+
+    async def _share(self, meter: Meter, change: Change) -> bool:
+        """Whether it is changed for all who share the journal."""
+        try:
+            _, meter.breaker = await self._store.change_breaker(meter.node, change)
+        except StoreError as error:
+            sentence = "the state of %s could not be told to other engines: %s"
+            _log.error(sentence, meter, error, extra=_about(meter, "failed"))
+            return False
+        return True
 
     def _turned(self, meter: Meter, before: Breaker, cause: Cause | None = None) -> None:
         """Where its state is another one than it was."""
@@ -138,8 +144,8 @@ class Breakers:
         _log.warning("%s failed %s, last: %s", meter, times, cause or "at another engine", extra=extra)
         while meter.breaker.state is State.OPEN:
             await self._publish(meter)
-            if meter.breaker.until is not None:
-                await asyncio.sleep(max(0.0, (meter.breaker.until - _now()).total_seconds()))
+            while (left := _pause(meter.breaker)) > 0:  # noqa: ASYNC110  seldom, and long
+                await asyncio.sleep(min(left, _STEP))
             if probe_due(meter.breaker, _now()) and await self._is_our_turn(meter):
                 await self._probe(meter)
         self._watched.remove(meter)
@@ -211,6 +217,13 @@ def _pass(breaker: Breaker, now: dt.datetime) -> Breaker:
 
 def _fail(breaker: Breaker, now: dt.datetime, *, rule: BreakerRule, text: str) -> Breaker:
     return failed(breaker, rule, now, text)
+
+
+def _pause(breaker: Breaker) -> float:
+    """Seconds until a node may be asked; none where it need not be."""
+    if breaker.state is not State.OPEN or breaker.until is None:
+        return 0.0
+    return (breaker.until - _now()).total_seconds()
 
 
 def _about(meter: Meter, step: str, cause: Cause | None = None) -> Extra:
