@@ -255,7 +255,12 @@ class Dispatcher:
 
     async def _note_progress(self) -> None:
         """For those who look at tasks from outside."""
-        running = {number: one for lane in self._lanes.values() for number, one in lane.running.items()}
+        running = {
+            number: one
+            for lane in self._lanes.values()
+            for number, one in lane.running.items()
+            if not one.lost  # another engine's, whose progress is another
+        }
         news = {number: one.progress for number, one in running.items() if one.progress is not one.noted}
         counted = {number: counters for number, counters in news.items() if counters is not None}
         if counted:
@@ -299,6 +304,8 @@ class Dispatcher:
         finally:
             if lane.running.get(task.id) is running:
                 del lane.running[task.id]
+            if running.lost:
+                lane.wake.set()  # it may wait here again, and was passed over
             self._meters.end(task, dry_run=admitted.dry_run)
             self._waiters.ended(task.id)
             self._came_free(lane)

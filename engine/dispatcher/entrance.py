@@ -24,6 +24,7 @@ from engine.store import Applicant, Situation, Store, TurnedAway, Used
 _BY_CONFIGURATION = frozenset({Gate.SWITCH, Gate.LISTS})
 _EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 _UNKNOWN = dt.timedelta(hours=1)  # until a gate is tried again that does not know when it opens
+_DISPUTED = 0.5  # seconds between attempts where the journal finds a gate closed that is open as we see it
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +110,13 @@ class Entrance:
             lines.refused(task, verdict)
             await self._refuse(task, verdict.reason)
             return
-        lines.held(task, verdict)
         expires = None if earlier else verdict.until
         gate, reason = verdict.gate.value, verdict.reason
-        self._waiters.tell(await self._store.hold(task.id, gate, reason, expires, task.updated))
+        waiting = await self._store.hold(task.id, gate, reason, expires, task.updated)
+        if waiting is None:
+            return  # another engine was faster, or a person
+        lines.held(task, verdict)
+        self._waiters.tell(waiting)
         self._events.tell(TaskHeld(task, gate, reason))
 
     async def _defer(self, tasks: Sequence[RetrieveTask], verdict: Closed) -> None:
@@ -191,6 +195,8 @@ class Entrance:
                 self._waiters.sure()
         if isinstance(claimed, TurnedAway):
             self.see(claimed.situation)
+            if claimed.verdict.scope is not Scope.TASK and isinstance(self._ask(task, usage, _now()), Open):
+                await asyncio.sleep(_DISPUTED)  # such as by a stray of ours
             return claimed.verdict
         return None if claimed is None else Admitted(claimed, verdict.dry_run, now)
 
@@ -200,8 +206,11 @@ class Entrance:
         if not self._store.shared:
             return await self._store.claim(task.id, task.updated)
         since = self._midnight() if self._counts(task) else None
-        judge = partial(self._judge, task)
-        return await self._store.enter(Applicant(task, judge, since, self._meters.rated(task)))
+        applicant = Applicant(task, partial(self._judge, task), since, self._meters.rated(task))
+        member_id = self._store.member_id
+        claimed = await self._store.enter(applicant)
+        # Cast out meanwhile: others have taken it over, or it is a stray of ours
+        return None if member_id != self._store.member_id else claimed
 
     def _judge(self, task: RetrieveTask, situation: Situation, used: Used | None) -> Open | Closed:
         """In the thread of the journal."""

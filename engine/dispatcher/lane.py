@@ -197,12 +197,13 @@ class Lane:
             if self.quiet_until is not None and self.quiet_until > _now():
                 return Shut(entirely=True, opens=self.quiet_until)
             sieve = shut.sieve(self.only)
-            waiting = await self.store.waiting(self.archive.name, limit, aging=self.aging, sieve=sieve)
+            most = limit + sum(it.lost for it in self.running.values())
+            found = await self.store.waiting(self.archive.name, most, aging=self.aging, sieve=sieve)
+            # Another engine's once, and waiting again, may still be being stopped here
+            waiting = [task for task in found if task.id not in self.running]
             started, away = await self._try(waiting, shut, run)
             await self.entrance.turn_away(away)
-            if self.store.shared and waiting and not started and not away and not shut.somewhere:
-                await asyncio.sleep(_IN_OTHER_HANDS)
-            self._more = len(waiting) == limit or started < len(waiting)
+            self._more = len(found) == most or started < len(waiting)
             limit = min(2 * limit, _MOST_AT_ONCE) if len(away) == len(waiting) else self._free
         await self._publish(shut.rates)
         return shut
@@ -243,8 +244,6 @@ class Lane:
         for task in waiting:
             if self._free <= 0:
                 break
-            if task.id in self.running:
-                continue  # another engine's once, and ours again: still being stopped here
             verdict = await self.entrance.enter(task)
             if isinstance(verdict, Admitted):
                 self._start(verdict, run)
@@ -254,6 +253,9 @@ class Lane:
             elif verdict is not None:
                 shut.note(task, verdict)
                 break  # the others may be behind the same gate: asked for again without these
+        else:
+            if self.store.shared and waiting and not started and not away:
+                await asyncio.sleep(_IN_OTHER_HANDS)
         return started, away
 
     def _start(self, admitted: Admitted, run: Run) -> None:

@@ -207,13 +207,14 @@ def hold(
     reason: str,
     expires: dt.datetime | None,
     seen: dt.datetime | None,
-) -> list[int]:
-    """SCHEDULED to HELD, unless it has been updated since it was ``seen``; the messages that wait for it.
+) -> list[int] | None:
+    """SCHEDULED to HELD; the messages that wait for it. None: it has been updated since it was ``seen``.
     What the switch or a list holds is let go by the next `recover`; anything else by a person, or by
     `expire`."""
     terms = {"task": task_id, "by": gate, "why": reason, "expires": expires, "seen": seen, "now": _now()}
-    if connection.execute(_HOLD, terms).one_or_none() is not None:
-        tell(connection, task_id, Event.HELD, reason)
+    if connection.execute(_HOLD, terms).one_or_none() is None:
+        return None
+    tell(connection, task_id, Event.HELD, reason)
     return _messages_of_all(connection, [task_id])
 
 

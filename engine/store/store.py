@@ -217,7 +217,7 @@ class Store:
 
     async def take_over(self, lost: Collection[int] = ()) -> list[int]:
         """These engines are taken for dead: what they, or others that are not alive, had under way goes on.
-        The tasks that are SCHEDULED again, or have ended CANCELED."""
+        The tasks that are SCHEDULED again."""
         return await self._writer.run(_TAKE_OVER, lost)
 
     async def strays(self) -> list[tuple[int, int]]:
@@ -318,9 +318,9 @@ class Store:
         reason: str,
         expires: dt.datetime | None = None,
         seen: dt.datetime | None = None,
-    ) -> list[int]:
-        """SCHEDULED to HELD; the messages that wait for it. What the switch or a list holds is let go by the
-        next `recover`, anything else by a person, or ends at ``expires``."""
+    ) -> list[int] | None:
+        """SCHEDULED to HELD; the messages that wait for it, None where nothing is changed. What the switch or
+        a list holds is let go by the next `recover`, anything else by a person, or ends at ``expires``."""
         return await self._writer.run(_HOLD, task_id, gate, reason, expires, seen)
 
     async def defer_tasks(

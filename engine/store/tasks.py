@@ -240,23 +240,19 @@ def recover(connection: Connection) -> int:
     """For a start: what is IN_PROGRESS by nobody who is alive back to SCHEDULED, or to its end if it was to
     be canceled; how many are back. What a closed gate holds or delays may try again."""
     forget_gates(connection, _now(), alone=is_alone(connection))
-    back, _ = _give_back(connection, INTERRUPTED)
-    return len(back)
+    return len(_give_back(connection, INTERRUPTED))
 
 
 def take_over(connection: Connection, lost: Collection[int]) -> list[int]:
     """The same while others work: these engines are taken for dead, and what they, or others that are not
-    alive, had under way goes on, tasks and letters. The tasks."""
+    alive, had under way goes on, tasks and letters. The tasks that are SCHEDULED again."""
     lose(connection, lost)
     outbox.free(connection)
-    back, ended = _give_back(connection, TAKEN_OVER)
-    changed = [message for number in ended for message in messages_of(connection, number)]
-    news.tell(connection, work=True, messages=changed)
-    return back
+    return _give_back(connection, TAKEN_OVER)
 
 
-def _give_back(connection: Connection, why: str) -> tuple[list[int], list[int]]:
-    """Those that are SCHEDULED again, and those that have ended CANCELED."""
+def _give_back(connection: Connection, why: str) -> list[int]:
+    """Those that are SCHEDULED again; others have ended CANCELED."""
     found = connection.execute(_ABANDONED).all()
     back = [row.id for row in found if not row.cancel_requested]
     ended = [row.id for row in found if row.cancel_requested]
@@ -265,7 +261,9 @@ def _give_back(connection: Connection, why: str) -> tuple[list[int], list[int]]:
     hold_messages(connection, ended)
     if back:
         connection.execute(_ALL_BACK, {"these": back, "why": why, "now": _now()})
-    return back, ended
+    if found:
+        _told(connection, [message for number in ended for message in messages_of(connection, number)])
+    return back
 
 
 def strays(connection: Connection) -> list[tuple[int, int]]:

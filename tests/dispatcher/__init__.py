@@ -96,7 +96,7 @@ async def keep(store: Store, *requests: RetrieveRequest, key: int = 0) -> Journa
 
 @asynccontextmanager
 async def running(
-    folder: Path,
+    folder: Path | str,
     *,
     concurrency: int = 2,
     patience: float = 0.0,
@@ -111,11 +111,11 @@ async def running(
     **clients: Peer,
 ) -> AsyncIterator[tuple[Store, Dispatcher]]:
     """A dispatcher with one client an archive. ``route`` is the rule of the route ``r``, ``archive`` that of
-    each archive, ``policy`` what else the policy says."""
+    each archive, ``policy`` what else the policy says. ``folder`` is that of the journal, or its URL."""
     archives = {
         name: Archive(name, name.upper(), "127.0.0.1", 1, concurrency=concurrency) for name in clients
     }
-    store = Store.open(folder / "journal.db", events=events)
+    store = Store.open(folder / "journal.db" if isinstance(folder, Path) else folder, events=events)
     dispatcher = Dispatcher(
         store=store,
         policy=replace(

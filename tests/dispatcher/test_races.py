@@ -17,7 +17,7 @@ from engine.dicom.node import Destination
 from engine.dispatcher import breakers
 from engine.dispatcher.work import Place, Work
 from engine.errors import AssociationAborted, StoreError
-from engine.events import Events, GateClosed, GateOpened, TransferBegan, TransferEnded
+from engine.events import Events, GateClosed, GateOpened, TaskHeld, TransferBegan, TransferEnded
 from engine.retrieve.breaker import BreakerRule
 from engine.retrieve.outcome import Cause, MoveResponse, Outcome, TaskStatus
 from engine.retrieve.policy import Hold, NodeRule, RouteRule
@@ -370,3 +370,21 @@ async def test_tasks_of_an_archive_that_is_gone_are_held_whenever_they_turn_up(t
     async with running(tmp_path, main=Scripted()) as (_, _):
         operate(path, Verb.RETRY, [kept.task_ids[1]], "tester")
         await until(lambda: statuses(tmp_path) == [S.HELD] * 2)
+
+
+async def test_that_a_task_is_held_is_told_by_who_has_held_it(tmp_path: Path, monkeypatch: Any) -> None:
+    told: list[TaskHeld] = []
+    events = Events()
+    events.listen(TaskHeld, told.append)
+    before(monkeypatch, "hold", lambda: operate(tmp_path / "journal.db", Verb.CANCEL, [1], "somebody"))
+    async with running(tmp_path, route=RouteRule(hold=Hold()), events=events, main=Scripted()) as (
+        store,
+        dispatcher,
+    ):
+        kept = await keep(store, request(Study("1.2.1")))
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(kept.message_id, 20)
+        kept = await keep(store, request(Study("1.2.2")))
+        dispatcher.wake(["main"])
+        await until(lambda: bool(told))
+    assert [it.task.id for it in told] == [2]

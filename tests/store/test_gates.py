@@ -197,3 +197,19 @@ async def test_it_can_be_told_whether_an_engine_serves_a_journal(tmp_path: Path)
         assert is_running(where)
         assert is_running(where)
     assert not is_running(where)
+
+
+async def test_a_rate_that_counts_no_more_is_no_gate_though_who_noted_it_has_died(where: str | Path) -> None:
+    async with opened(where) as store:
+        await store.close_gate("archive", "pacs", "rate", "at its rate", MIDNIGHT)
+        await store.close_gate("archive", "pacs", "breaker", "failed, a probe is due", MIDNIGHT)
+        await store.close_gate("destination", "ws", "rate", "at its rate", soon())
+    assert {(it.name, it.gate) for it in standing(where).closures} == {("pacs", "breaker"), ("ws", "rate")}
+
+
+async def test_who_comes_too_late_to_hold_a_task_is_told(where: str | Path) -> None:
+    async with opened(where) as store:
+        kept = await store.journal(message(1, request()))
+        (seen,) = await store.waiting("pacs", 9)
+        assert await store.hold(1, "approval", "its route says so", seen=seen.updated) == [kept.message_id]
+        assert await store.hold(1, "approval", "its route says so", seen=seen.updated) is None
