@@ -12,6 +12,8 @@ from engine.store import Store
 _LATE = 60.0
 """Seconds within which a task may appear behind one of a higher number: two engines on a shared journal are
 given numbers in one order, and may commit in another."""
+_MOST = 1000
+"""Numbers that are waited for: after a gap as of another sequence there is nothing to wait for."""
 
 
 @dataclass(slots=True)
@@ -32,7 +34,8 @@ class Newcomers:
 
     def _note_missing(self, found: set[int]) -> None:
         now = time.monotonic()
-        behind = range(self.after + 1, max(found, default=0))
+        newest = max(found, default=0)
+        behind = range(max(self.after + 1, newest - _MOST), newest)
         missing = dict.fromkeys(behind, now) | self._missing
         self._missing = {
             number: since for number, since in missing.items() if number not in found and now - since < _LATE

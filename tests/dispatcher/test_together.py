@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from engine.dispatcher import breakers, company, entrance, lane
 from engine.dispatcher.newcomers import Newcomers
@@ -199,3 +200,16 @@ async def test_a_task_that_comes_late_does_not_bring_back_those_behind_it() -> N
         there += late
         looks.append([task.id for task in await newcomers.look(store, 9)])  # type: ignore[arg-type]
     assert looks == [[100], [95], []]
+
+
+async def test_a_gap_in_the_numbers_is_not_waited_for_number_by_number(shared: str) -> None:
+    store = Store.open(shared)
+    with opened(shared, read_only=False) as connection, connection.begin():
+        connection.execute(text("SELECT setval('tasks_id_seq', 100000)"))
+    await keep(store, request(Study("1.2.1")))
+    newcomers = Newcomers()
+    (task,) = await newcomers.look(store, 9)
+    assert await newcomers.look(store, 9) == []  # it would be refused: too many parameters
+    await keep(store, request(Study("1.2.2")))
+    assert [it.id for it in await newcomers.look(store, 9)] == [task.id + 1]
+    await store.close()

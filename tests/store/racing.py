@@ -97,7 +97,7 @@ def finding(number: int, *found: RetrieveRequest) -> Callable[[Connection], Reso
     return lambda connection: resolve(connection, number, None, RESOLVED, (), found)
 
 
-def holding(number: int) -> Callable[[Connection], list[int]]:
+def holding(number: int) -> Callable[[Connection], list[int] | None]:
     """Until now."""
     expires = dt.datetime.now(dt.UTC)
     return lambda connection: hold(connection, number, "approval", "too many", expires, None)
