@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 NPM := build/peers/.ready
 LOWEST := $(CURDIR)/build/mcp-lowest
 
-.PHONY: demo test crash cluster lowest peers screenshots lint bench bench-scale fuzz clean
+.PHONY: demo test crash cluster lowest peers screenshots lint bench bench-scale bench-nodes fuzz clean
 
 demo: $(READY)
 	$(BIN)/forefetch demo
@@ -59,6 +59,10 @@ lint: $(READY)
 # The same with a journal of a million messages: some minutes, and some GB where temporary files are.
 bench-scale: $(READY)
 	$(BIN)/python -m tests.bench.bench_scale
+
+# Several engines on one PostgreSQL beside one on SQLite, and what a message costs it: ten minutes.
+bench-nodes: $(READY)
+	$(BIN)/python -m tests.bench.bench_nodes
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench.bench_routing

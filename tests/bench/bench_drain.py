@@ -34,8 +34,8 @@ from tests.bench.slow_archive import slow_archive
 ARCHIVES, CONCURRENCY, MILLISECONDS = 4, 8, 20
 TURNS = 2
 TASKS = 1200
-_START = 3.0  # seconds until engines are up, and for each of them
-_EACH = 1.5
+_START = 5.0  # seconds until engines are up, and more for each of them
+_EACH = 3.0
 
 
 @dataclass(frozen=True, slots=True)

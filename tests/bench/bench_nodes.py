@@ -102,7 +102,8 @@ def intake(seconds: float, *, tasked: bool) -> None:
 
 
 def commits(seconds: float) -> None:
-    """What a slower commit, as of a standby far away, does to one engine."""
+    """What a slower commit, as of a standby far away, does to one engine. Turns of two seconds at least: of a
+    shorter one too much is its beginning and its end."""
     print(f"\nSlower commits, one engine, no route matches\n{HEAD}")
     with (
         Observed() as database,
@@ -115,7 +116,7 @@ def commits(seconds: float) -> None:
             for connections in CONNECTIONS:
                 turns = Turns()
                 for _ in range(TURNS):
-                    measure(turns, engines, database, crowd, connections, seconds)
+                    measure(turns, engines, database, crowd, connections, max(seconds, 2.0))
                 rate = base.setdefault(connections, turns.middle.rate)
                 print(f"{f'+{delay} ms':16} {connections:4} {turns.line(rate)}", flush=True)
 
