@@ -200,6 +200,7 @@ class Intake:
         kept = await self._store.journal(record(received, ack, answer, accept))
         _log_kept(received, kept, answer)
         if kept.new:
+            self._dispatcher.own(kept.task_ids)  # before any lane looks at them
             await self._dispatcher.withdraw(kept.withdrawn)
             self._dispatcher.expect(plan_of(received.decision).requests)
         return kept

@@ -124,6 +124,10 @@ class Dispatcher:
             if request.archive in self._lanes:
                 self._lanes[request.archive].expect(request)
 
+    def own(self, task_ids: Iterable[int]) -> None:
+        """Tell that these tasks were planned here: by this routes.yaml they may be refused for good."""
+        self._entrance.own(task_ids)
+
     async def withdraw(self, taken_back: Withdrawn) -> None:
         """Stop on the wire what was taken back, and tell who waits for what has ended by it."""
         self._stop_running(taken_back.running)
@@ -445,6 +449,7 @@ class Dispatcher:
         if kept is None:
             return
         children, settled = kept
+        self.own(child.id for child in children)
         lines.answered(task, resolution.outcome)
         self._tell_end(task, resolution.outcome)
         self.wake(child.request.archive for child in children if child.expedited)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +25,7 @@ from engine.store import Applicant, Situation, Store, TurnedAway, Used
 _BY_CONFIGURATION = frozenset({Gate.SWITCH, Gate.LISTS})
 _EVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 _UNKNOWN = dt.timedelta(hours=1)  # until a gate is tried again that does not know when it opens
+_MOST_OURS = 10_000
 _DISPUTED = 0.5  # seconds between attempts where the journal finds a gate closed that is open as we see it
 
 
@@ -61,6 +63,7 @@ class Entrance:
         self._one_at_a_time = asyncio.Lock()  # what one task uses up, the next one must see
         self._entering = 0  # tasks whose place is taken and whose claim is not made yet
         self.earlier = 0  # the newest task of earlier runs
+        self._ours: deque[int] = deque(maxlen=_MOST_OURS)  # the newest: asked for where one is not allowed
         holds = any(rule.hold is not None for rule in policy.routes.values())
         # Whether there are gates at which a move needs a person, or is refused: these are asked as soon as it
         # is there, whatever else it waits for
@@ -103,9 +106,10 @@ class Entrance:
         await asyncio.gather(*others, *(self._defer(tasks, verdict) for verdict, tasks in alike.items()))
 
     async def _stop(self, task: RetrieveTask, verdict: Closed) -> None:
-        """A task that is not allowed fails. One of an earlier run was acknowledged when it was allowed: it is
-        held, and goes on after a start at which it is allowed again."""
-        earlier = verdict.gate in _BY_CONFIGURATION and task.id <= self.earlier
+        """A task that is not allowed fails. One of an earlier run, or of another engine with another
+        routes.yaml, was acknowledged when it was allowed: it is held, and goes on after a start at which it
+        is allowed again."""
+        earlier = verdict.gate in _BY_CONFIGURATION and not self._is_ours(task)
         if verdict.then is Then.REFUSE and not earlier:
             lines.refused(task, verdict)
             await self._refuse(task, verdict.reason)
@@ -131,6 +135,14 @@ class Entrance:
         kinds = {(it.request.routes, it.request.priority): it for it in tasks if not self._waits_for_more(it)}
         for task in kinds.values():
             self._waiters.tell(await self._store.defer_alike(task, due, gate, reason))
+
+    def own(self, task_ids: Iterable[int]) -> None:
+        """These were planned here, by our routes.yaml."""
+        if self._store.shared:
+            self._ours.extend(task_ids)
+
+    def _is_ours(self, task: RetrieveTask) -> bool:
+        return task.id in self._ours if self._store.shared else task.id > self.earlier
 
     def as_held(self, task: RetrieveTask) -> RetrieveTask:
         """With the gate that holds everything of its kind now, where one does: the journal notes what holds

@@ -19,7 +19,7 @@ from engine.retrieve.policy import NodeRule
 from engine.retrieve.rate import Rate
 from engine.retrieve.selector import Study
 from engine.retrieve.task import RetrieveTask
-from engine.store import Heard, News, Situation, Store, members, traffic
+from engine.store import Heard, News, Situation, Store, list_tasks, members, traffic
 from engine.store.reader import opened
 from tests.dispatcher import NOW, Scripted, keep, request, running, until
 from tests.dispatcher.test_gates import Blocked, begun
@@ -213,3 +213,21 @@ async def test_a_gap_in_the_numbers_is_not_waited_for_number_by_number(shared: s
     await keep(store, request(Study("1.2.2")))
     assert [it.id for it in await newcomers.look(store, 9)] == [task.id + 1]
     await store.close()
+
+
+async def test_what_another_engine_has_planned_is_held_where_this_one_refuses_it(shared: str) -> None:
+    """Its routes.yaml may be a later one: what was acknowledged does not fail by an earlier one."""
+    async with running(shared, main=Scripted()) as (store, dispatcher):
+        theirs = await keep(store, request(Study("1.2.1"), route="off"))
+        dispatcher.wake(["main"])
+        await until(lambda: list_tasks(shared)[0].status is TaskStatus.HELD)
+        ours = await keep(store, request(Study("1.2.2"), route="off"))
+        dispatcher.own(ours.task_ids)
+        dispatcher.wake(["main"])
+        assert await dispatcher.settled(ours.message_id, 20)
+        (refused, held) = list_tasks(shared)
+    assert (refused.status, refused.outcome and refused.outcome.cause) == (
+        TaskStatus.FAILED,
+        Cause.GATE_CLOSED,
+    )
+    assert (held.message_id, held.gate) == (theirs.message_id, "lists")
