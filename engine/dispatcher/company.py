@@ -14,7 +14,9 @@ from engine.logs import about
 from engine.store import EVERYTHING, Heard, News, Situation, Store
 
 _log = logging.getLogger(__name__)
-_NET = 10.0  # seconds between looks at everything, whatever is heard: a notification may be lost
+_NET = (
+    10.0  # seconds between looks at everything, whatever is heard: what nobody tells must not stay for ever
+)
 _GATHER = 0.05  # seconds for which news are gathered: each would have every lane look
 
 
@@ -72,17 +74,17 @@ class Company:
 
     async def _attend(self) -> None:
         """Nothing that goes wrong may end this: what others leave would stay for ever."""
-        loop = asyncio.get_running_loop()
-        net = loop.time() + _NET
+        time = asyncio.get_running_loop().time
+        net = time() + _NET
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(net):
                     await self._stirred.wait()
-            if loop.time() >= net:
+            if time() >= net:
                 self._news.add(EVERYTHING)
-                net = loop.time() + _NET
             self._stirred.clear()
             news, self._news = self._news, News()
+            net = time() + _NET if news.many else net
             lost, self._lost = self._lost, set()
             try:
                 await self._act_on(news, lost)

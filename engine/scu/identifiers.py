@@ -199,10 +199,12 @@ def _count(identifier: Dataset, keyword: str) -> int | None:
 
 
 def _number(identifier: Dataset, keyword: str) -> int | None:
+    """None also for what is none of IS (PS3.5 6.2): no database has to keep it."""
     try:
-        return int(text(identifier, keyword))
+        number = int(text(identifier, keyword))
     except ValueError:
         return None
+    return number if -(2**31) <= number < 2**31 else None
 
 
 def _time(value: str) -> dt.time | None:

@@ -45,6 +45,7 @@ _PATIENCE: dict[str, object] = {
     "tcp_user_timeout": 10_000,
 }
 _SETTINGS = f"""
+    SET timezone = 'UTC';
     SET lock_timeout = '{_LOCKED}s';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """

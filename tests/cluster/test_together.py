@@ -119,3 +119,21 @@ def completed(kept: Journal) -> int:
 def the_only(kept: Journal) -> KeptTask:
     (task,) = kept.tasks.values()
     return task
+
+
+async def test_what_nobody_tells_is_noticed_also_where_others_never_cease_to_tell_something(
+    tmp_path: Path, postgres: Server, shared: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A claim whose answer was lost: it is under way in the name of an engine that knows nothing of it."""
+    monkeypatch.setattr("engine.dispatcher.company._NET", 0.3)
+    order = message("M1", "RE", patient("quick", 0), study_uid=study("quick", 0))
+    claimed = "UPDATE tasks SET status = 'IN_PROGRESS', outcome = NULL, member_id = (SELECT id FROM members)"
+
+    def talk() -> bool:
+        postgres.execute("SELECT pg_notify('forefetch', '[0,true,false,false,[]]')", database=name)
+        return len(around.main.carried) == 2
+
+    async with site(tmp_path, Content()) as around, engines(around, shared) as (one,):
+        await ask(one, order)
+        postgres.execute(claimed, database=name)
+        await until(talk, "the task was not given back")

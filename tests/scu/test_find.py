@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import struct
+from io import BytesIO
 from typing import Any
 
 import pytest
+from pydicom import dcmread
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 
 import engine.scu.find
@@ -18,6 +21,7 @@ from engine.errors import (
     QueryFailed,
 )
 from engine.scu import echo
+from engine.scu.identifiers import study_record
 from tests.dicom_peers import (
     PENDING,
     SUCCESS,
@@ -103,6 +107,18 @@ def test_a_date_that_is_none_is_unknown(connect: Connect, date: str) -> None:
     study = result(StudyInstanceUID="1.2.3", PatientID="P1", StudyDate=date)
     with scripted_scp(answer(study, SUCCESS)) as scp:
         assert connect(scp.port).find_studies(patient_id="P1") == [StudyRecord("1.2.3", "P1")]
+
+
+@pytest.mark.parametrize("count", [b"99999999999 ", b"-2147483649 ", b"-1", b"4.5 "])
+def test_a_count_that_is_none_is_unknown(count: bytes) -> None:
+    """As it comes from the wire: nothing that can be sent with pydicom has it."""
+    known = dcmread(BytesIO(_element(0x0020000D, b"1.2.3\0") + _element(0x00201208, count)), force=True)
+    assert study_record(known) == StudyRecord("1.2.3")
+
+
+def _element(tag: int, value: bytes) -> bytes:
+    """In implicit VR, little endian."""
+    return struct.pack("<HHL", tag >> 16, tag & 0xFFFF, len(value)) + value
 
 
 def test_a_study_query_asks_at_study_level_for_all_return_keys(connect: Connect) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -159,3 +160,14 @@ def test_there_are_more_messages_than_an_integer_can_count(shared: str) -> None:
     do(shared, lambda it: delivered(it, first), asking(3, request("1.9"), order=OTHER))
     do(shared, lambda it: prune(it, 0, LATER, LATER, 10))
     assert [task.id for task in list_tasks(shared)] == [first + 3]
+
+
+async def test_a_time_of_the_last_year_is_read_whatever_the_time_zone_of_the_database(
+    postgres: Server, database: str
+) -> None:
+    where = postgres.url(database)
+    execute(where, f"ALTER DATABASE {database} SET timezone = 'Asia/Tokyo'")
+    due = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.UTC)
+    async with opened(where) as store:
+        await store.journal(message(1, request(due=due)))
+        assert [task.request.due for task in await store.newer(0, 1)] == [due]
