@@ -15,7 +15,7 @@ from engine.store import EVERYTHING, Heard, News, Situation, Store
 
 _log = logging.getLogger(__name__)
 _NET = (
-    10.0  # seconds between looks at everything, whatever is heard: what nobody tells must not stay for ever
+    10.0  # seconds between looks at everything: what nobody tells must not stay for ever
 )
 _GATHER = 0.05  # seconds for which news are gathered: each would have every lane look
 
