@@ -32,7 +32,7 @@ def upgrade(
 
     All of it happens, or nothing does. A copy of a file is kept beside it; of PostgreSQL make a backup.
     """
-    from engine.store.place import told
+    from engine.place import told
     from engine.store.upgrade import upgrade as bring
 
     place = where or load(config, try_files=False).engine.store
@@ -55,8 +55,8 @@ def copy(
 
     All of it arrives, or nothing does. The first journal stays as it is. No engine may run on either.
     """
+    from engine.place import told
     from engine.store.copying import copy as transfer
-    from engine.store.place import told
 
     with _progress() as progress:
         counts = transfer(source, target, progress)

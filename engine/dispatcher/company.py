@@ -14,9 +14,7 @@ from engine.logs import about
 from engine.store import EVERYTHING, Heard, News, Situation, Store
 
 _log = logging.getLogger(__name__)
-_NET = (
-    10.0  # seconds between looks at everything: what nobody tells must not stay for ever
-)
+_NET = 10.0  # seconds between looks at everything: what nobody tells must not stay for ever
 _GATHER = 0.05  # seconds for which news are gathered: each would have every lane look
 
 

@@ -6,31 +6,25 @@ import asyncio
 import datetime as dt
 import itertools
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import TypeVar
 
 from engine.dicom.node import Archive
-from engine.dicom.status import CANCEL
 from engine.dispatcher import lines
 from engine.dispatcher.breakers import Breakers
 from engine.dispatcher.company import Company
+from engine.dispatcher.ending import LATER, Ending
 from engine.dispatcher.entrance import Admitted, Entrance
-from engine.dispatcher.lane import STORE_RETRY, Lane, Running
+from engine.dispatcher.lane import Lane, Running
 from engine.dispatcher.meters import Meters, Peer, Probe
 from engine.dispatcher.tidy import Tidy
 from engine.dispatcher.waiters import Waiters
 from engine.dispatcher.work import Place, Result, Work, aliases_of, fault_of
 from engine.errors import StoreError
 from engine.events import Events, Queried, TaskEnded, TransferBegan, TransferEnded
-from engine.logs import about
-from engine.resolve import Resolution
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.policy import BY_HAND, REHEARSAL, Policy, terms
-from engine.retrieve.retry import Again, decide
 from engine.retrieve.task import RetrieveRequest, RetrieveTask
 from engine.store import Situation, Store, Withdrawn
 from engine.store.store import DEFAULT_AGING
@@ -38,11 +32,6 @@ from engine.store.store import DEFAULT_AGING
 _log = logging.getLogger(__name__)
 _LOOK = 0.5  # seconds between looks for what other processes have written to the journal
 _SELDOM = 20  # looks between those at what is waited for in vain, where other engines look as well
-_LONGEST_PAUSE = dt.timedelta(minutes=10)  # between attempts that end in a fault of ours
-_CUT_OFF = "nothing was asked for: the journal was out of reach for so long that others may have it"
-_LATER = "forefetch could not carry it out; see its log"
-_WITHDRAWN = Outcome(TaskStatus.CANCELED, Cause.CANCELED, "it was canceled during the retrieve")
-_T = TypeVar("_T")
 
 
 class Dispatcher:
@@ -95,10 +84,10 @@ class Dispatcher:
             )
             for name, archive in archives.items()
         }
+        self._ending = Ending(store, self._events, self._waiters, self._breakers, self)
         self._company = Company(store, self)
         self._strays: set[tuple[int, int]] = set()  # under way in our name, and not here, at the last look
         self._loops: list[asyncio.Task[None]] = []
-        self._stopping = False
 
     async def start(self) -> None:
         """Take up what an earlier run left, then serve every archive."""
@@ -161,7 +150,7 @@ class Dispatcher:
         if workers:
             _log.info("waiting up to %g s for %d retrieves under way", timeout, len(workers))
             await asyncio.wait(workers, timeout=timeout)
-        self._stopping = True
+        self._ending.stopping = True
         for task in running:
             task.stop.set()
         for client in [*(lane.client for lane in self._lanes.values()), *self._finders.values()]:
@@ -215,7 +204,7 @@ class Dispatcher:
         strays = set(await self._store.strays()) - here
         for number, attempt in strays & self._strays:
             _log.warning("task %d was claimed and has not begun; it goes back", number)
-            await self._store.release(number, _LATER, attempt=attempt)
+            await self._store.release(number, LATER, attempt=attempt)
         self._strays = strays
 
     def cast_out(self) -> None:
@@ -254,7 +243,8 @@ class Dispatcher:
             return
         for task, messages in await self._store.expire():
             lines.expired(task)
-            self._tell_end(task, task.outcome)
+            if task.outcome is not None:
+                self._events.tell(TaskEnded(task, task.outcome))
             self._waiters.settle(messages)
 
     async def _note_progress(self) -> None:
@@ -286,7 +276,7 @@ class Dispatcher:
             await self._entrance.turn_away_all(name)
 
     async def _refuse(self, task: RetrieveTask, reason: str) -> None:
-        await self._finish(task, Outcome(TaskStatus.FAILED, Cause.GATE_CLOSED, reason), task.updated)
+        await self._ending.finish(task, Outcome(TaskStatus.FAILED, Cause.GATE_CLOSED, reason), task.updated)
 
     async def _run(self, lane: Lane, admitted: Admitted, running: Running) -> None:
         """One claimed task to its end, whatever happens."""
@@ -301,10 +291,10 @@ class Dispatcher:
             )
             result = await self._attempt(lane, work, running)
             await self._count(admitted, result)
-            await self._conclude(lane, work, result, running)
+            await self._ending.conclude(lane, work, result, running)
         except Exception:  # noqa: BLE001  nothing is known of the outcome: it is carried out again
             lines.failed(task)
-            await self._give_back(task, running)
+            await self._ending.give_back(task, running)
         finally:
             if lane.running.get(task.id) is running:
                 del lane.running[task.id]
@@ -335,10 +325,6 @@ class Dispatcher:
             self._events.tell(Queried(task, result.outcome))
         return result
 
-    def _tell_end(self, task: RetrieveTask, outcome: Outcome | None) -> None:
-        if outcome is not None:
-            self._events.tell(TaskEnded(task, outcome))
-
     def _came_free(self, lane: Lane | None = None) -> None:
         """A task has ended, in this lane: it may have been the one too many, also at its destination."""
         for other in self._lanes.values():
@@ -351,145 +337,9 @@ class Dispatcher:
             sent = (counters.completed or 0) + (counters.warning or 0)
             self._meters.correct(admitted.task, admitted.at, sent)
             if self._store.shared and self._meters.rated(admitted.task):
-                await self._persist(
+                await self._ending.persist(
                     lambda: self._store.correct(admitted.task.id, admitted.task.attempts, sent)
                 )
-
-    async def _give_back(self, task: RetrieveTask, running: Running) -> None:
-        """Each time later, for it may be the task: nothing is to be moved without end."""
-        pause = min(dt.timedelta(seconds=2 ** min(task.attempts - 1, 10)), _LONGEST_PAUSE)
-        if running.lost:
-            return
-        try:
-            if running.withdrawn:
-                await self._finish(task, _WITHDRAWN)
-            else:
-                await self._release(task, _LATER, _now() + pause)
-        except StoreError as error:
-            lines.interrupted(task, error)
-
-    async def _conclude(self, lane: Lane, work: Work, result: Result, running: Running) -> None:
-        """Keep the outcome. A retrieve that we stopped ourselves goes back into the queue; one that nobody
-        wants any more ends CANCELED unless it had arrived all the same; one that failed may be tried again.
-        """
-        task, outcome = work.task, result.outcome
-        if running.lost:
-            lines.dropped(task, outcome)
-            return
-        if not running.withdrawn and not running.stop.refused and not self._stopping:
-            self._breakers.note(task, outcome)
-        if running.withdrawn and not outcome.arrived:
-            await self._finish(task, _withdrawn(result))
-        elif isinstance(result, Resolution) and outcome.status is TaskStatus.COMPLETED:
-            lane.relax()
-            await self._answer(task, result)
-        elif running.stop.refused and not outcome.arrived:
-            await self._release(task, _CUT_OFF)
-        elif self._stopping and not outcome.arrived:
-            if await self._release(task, "forefetch was stopped during the retrieve"):
-                lines.interrupted(task)
-        elif outcome.cause is Cause.BUSY:
-            due = lane.back_off()
-            sentence = "archive %s is at its limit of associations; waiting"
-            _log.warning(sentence, lane.archive.name, extra=about("busy", **lines.subjects(task)))
-            await self._release(task, outcome.text, due)
-        else:
-            lane.relax()
-            await self._finish_or_retry(work, result)
-
-    async def _release(self, task: RetrieveTask, reason: str, due: dt.datetime | None = None) -> bool:
-        """Back into the queue; False: nobody wants it any more, and it has ended."""
-        released = await self._persist(
-            lambda: self._store.release(task.id, reason, due, attempt=task.attempts)
-        )
-        if released:
-            self.wake([task.request.archive])
-        else:
-            await self._finish(task, _WITHDRAWN)
-        return released
-
-    async def _finish_or_retry(self, work: Work, result: Result) -> None:
-        task, outcome = work.task, result.outcome
-        failures = task.failures + 1
-        decision = decide(outcome, failures, work.terms.retry, _now(), random.random())
-        if not isinstance(decision, Again):
-            if task.failures and not outcome.arrived:
-                outcome = replace(outcome, text=f"{outcome.text}; {decision.text}")
-            if isinstance(result, Resolution):
-                await self._answer(task, replace(result, outcome=outcome))
-            else:
-                await self._finish(task, outcome)
-            return
-        missing = () if isinstance(result, Resolution) else result.missing
-        waiting = await self._persist(
-            lambda: self._store.reschedule(
-                task.id, outcome, decision.at, decision.text, missing, attempt=task.attempts
-            )
-        )
-        if waiting is None:
-            await self._finish(task, _withdrawn(result))
-            return
-        lines.retried(task, outcome, decision.at)
-        self._waiters.tell(waiting)
-        self.wake([task.request.archive])
-
-    async def _answer(self, task: RetrieveTask, resolution: Resolution) -> None:
-        """Finish a question and leave one task for each study that it found."""
-        request = task.request
-        counted = {(it.study_uid, it.series_uid): it.instances for it in resolution.choices}
-        found = [
-            replace(request, selector=study, instances=counted.get((study.study_uid, study.series_uid)))
-            for study in resolution.studies
-        ]
-        kept = await self._persist(
-            lambda: self._store.resolve(
-                task.id, resolution.outcome, resolution.choices, found, attempt=task.attempts
-            )
-        )
-        if kept is None:
-            return
-        children, settled = kept
-        self.own(child.id for child in children)
-        lines.answered(task, resolution.outcome)
-        self._tell_end(task, resolution.outcome)
-        self.wake(child.request.archive for child in children if child.expedited)
-        self.expect(found)  # also what was there already, and may have been pulled forward
-        self._waiters.settle(settled)
-
-    async def _finish(self, task: RetrieveTask, outcome: Outcome, seen: dt.datetime | None = None) -> None:
-        """One that is under way; or one that waits, as it was ``seen``."""
-        attempt = task.attempts if seen is None else None
-        settled = await self._persist(lambda: self._store.finish(task.id, outcome, seen, attempt=attempt))
-        if settled is None:
-            lines.dropped(task, outcome)
-            return
-        lines.finished(task, outcome)
-        self._tell_end(task, outcome)
-        self._waiters.settle(settled)
-
-    async def _persist(self, write: Callable[[], Awaitable[_T]]) -> _T:
-        """Write an outcome, again and again while the store is out of order: what an archive has said must
-        not get lost while this process is to live."""
-        while True:
-            try:
-                return await write()
-            except StoreError as error:
-                if self._stopping:
-                    raise
-                _log.error("an outcome could not be kept; trying again: %s", error)
-                await asyncio.sleep(STORE_RETRY)
-
-
-def _withdrawn(result: Result) -> Outcome:
-    """Canceled, with what the archive said of it: some objects may have arrived."""
-    if isinstance(result, Resolution):
-        return _WITHDRAWN
-    text, outcome = _WITHDRAWN.text, result.outcome
-    if outcome.dicom_status is not None and outcome.dicom_status != CANCEL:
-        text += f"; the archive had ended it before: {outcome.text}"
-    elif outcome.dicom_status is None:
-        text += f"; the archive did not confirm it and may still be sending ({outcome.text})"
-    return replace(outcome, status=_WITHDRAWN.status, cause=_WITHDRAWN.cause, text=text, cure="")
 
 
 def _now() -> dt.datetime:

@@ -12,11 +12,11 @@ from sqlalchemy import Connection, func, inspect, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
+from engine.place import is_shared, told
 from engine.store import schema
 from engine.store.dialect import explain, open_engine
 from engine.store.lock import JournalLock
 from engine.store.owners import ALIVE
-from engine.store.place import is_shared, told
 from engine.store.schema import members, metadata
 
 _LONGEST_PAUSE = "10min"  # of this connection, while another one has something to do

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Row, Table, func, insert, select
 from sqlalchemy.engine import make_url
 
 from engine.errors import StoreError
+from engine.place import is_shared, told
 from engine.store import schema
 from engine.store.alone import alone, named
-from engine.store.place import is_shared, told
 
 _AT_ONCE = 500  # rows in memory, and the driver's of one statement
 _LEFT = (schema.meta, schema.members)  # engines are on one journal only

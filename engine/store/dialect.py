@@ -10,8 +10,8 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from engine.place import is_shared
 from engine.store import sqlite
-from engine.store.place import is_shared
 
 T = TypeVar("T", str, bytes)
 

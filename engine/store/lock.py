@@ -12,8 +12,8 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from engine.errors import StoreError
+from engine.place import is_shared
 from engine.store.members import anybody
-from engine.store.place import is_shared
 
 _TAKEN, _STANDING_IN, _WANTED = "lock", "standin", "wanted"
 _A_MOMENT = 0.2  # seconds: `is_running` looks at a lock for so long

@@ -14,9 +14,9 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine import __version__
+from engine.place import is_shared
 from engine.retrieve.outcome import TaskStatus
 from engine.store.owners import ALIVE, member_of
-from engine.store.place import is_shared
 from engine.store.reader import reading
 from engine.store.schema import UtcDateTime, members, tasks
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from engine.place import is_shared
 from engine.store import members, schema
 from engine.store.criteria import learn
 from engine.store.dialect import allow_readers, open_engine
@@ -20,7 +21,6 @@ from engine.store.heard import Heard
 from engine.store.lock import JournalLock
 from engine.store.news import EVERYTHING, notify
 from engine.store.owners import Ticket
-from engine.store.place import is_shared
 
 if TYPE_CHECKING:
     from engine.store.pulse import Pulse

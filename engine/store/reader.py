@@ -13,13 +13,13 @@ from sqlalchemy import Connection, func, literal_column, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
+from engine.place import is_shared, told
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store import schema
 from engine.store.criteria import learn
 from engine.store.dialect import explain, for_a_moment
 from engine.store.outbox import Letter, LetterStatus, letter
-from engine.store.place import is_shared, told
 from engine.store.rows import task
 from engine.store.schema import links, messages, outbox, tasks
 from engine.store.selection import EVERY, Selection

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
 from engine.events import Events, GateClosed, GateOpened
+from engine.place import told
 from engine.retrieve.breaker import Breaker
 from engine.retrieve.outcome import Outcome, SubOperations
 from engine.retrieve.task import Choice, RetrieveRequest, RetrieveTask
@@ -35,7 +36,6 @@ from engine.store.gates import Used
 from engine.store.messages import Journaled, NewMessage, Unanswered
 from engine.store.opening import Heard, Opened, open_journal
 from engine.store.outbox import Letter, NewLetter
-from engine.store.place import told
 from engine.store.queue import EVERYTHING, Sieve
 from engine.store.retention import Pruned
 from engine.store.traffic import Node, Situation

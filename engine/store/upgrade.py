@@ -18,10 +18,10 @@ from sqlalchemy import Connection, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
+from engine.place import is_shared
 from engine.store import schema
 from engine.store.alone import alone
 from engine.store.dialect import explain
-from engine.store.place import is_shared
 
 STEPS = Path(__file__).with_name("migrations")
 
