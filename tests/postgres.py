@@ -129,10 +129,11 @@ class Server:
         self.execute(f"DROP ROLE IF EXISTS {GUARDED}")
         self.execute(f"CREATE ROLE {GUARDED} LOGIN PASSWORD '{password}'")
 
-    def new_database(self) -> str:
+    def new_database(self, encoding: str = "UTF8") -> str:
         """The name of an empty database."""
         name = f"test{next(self._numbers)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+        kept = f"ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+        self.execute(f"CREATE DATABASE {name} TEMPLATE template0 {kept}")
         return name
 
     def drop_database(self, name: str) -> None:

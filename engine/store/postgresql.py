@@ -38,6 +38,7 @@ _FINDING_OUT = 5.0  # seconds for what became of a commit whose answer was lost
 
 _PATIENCE: dict[str, object] = {
     "application_name": "forefetch",
+    "client_encoding": "utf8",
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,

@@ -293,6 +293,7 @@ def prepare(connection: Connection) -> None:
     """Create the tables in an empty database; in any other `check` it, and that it may be written."""
     if connection.dialect.name == "postgresql":  # engines may start together on a new database
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_KEY})")
+        _see_that_it_takes_every_text(connection)
     if inspect(connection).get_table_names():
         check(connection)
         # SQLite opens a write-protected file without a word and refuses only the first write.
@@ -304,6 +305,15 @@ def prepare(connection: Connection) -> None:
         postgresql.tell_conditions(metadata)
     metadata.create_all(connection)
     connection.execute(insert(meta).values(schema_version=VERSION))
+
+
+def _see_that_it_takes_every_text(connection: Connection) -> None:
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+    if encoding != "UTF8":
+        raise StoreError(
+            f"the database keeps texts in {encoding}, which has not every character; make another one with "
+            "CREATE DATABASE forefetch TEMPLATE template0 ENCODING 'UTF8'"
+        )
 
 
 def keep_from_starting(connection: Connection) -> bool:

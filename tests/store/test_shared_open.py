@@ -116,6 +116,14 @@ def test_a_journal_of_a_later_version_is_refused(shared: str) -> None:
     assert "it has schema 99, which is newer" in refused(Store.open, shared)
 
 
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_that_takes_not_every_text(encoding: str, postgres: Server) -> None:
+    name = postgres.new_database(encoding)
+    said = refused(Store.open, postgres.url(name))
+    postgres.drop_database(name)
+    assert f"the database keeps texts in {encoding}, which has not every character" in said
+
+
 async def test_a_server_that_only_reads(postgres: Server, database: str) -> None:
     where = postgres.url(database)
     async with opened(where):
