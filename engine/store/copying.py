@@ -16,7 +16,7 @@ from engine.store import schema
 from engine.store.alone import alone, named
 
 _AT_ONCE = 500  # rows in memory, and the driver's of one statement
-_LEFT = (schema.meta, schema.members)  # engines are on one journal only
+_LEFT = (schema.meta, schema.members, schema.seals)  # engines are on one journal only
 TABLES = tuple(table for table in schema.metadata.sorted_tables if table not in _LEFT)
 
 Progress = Callable[[int, int], None]

@@ -72,12 +72,21 @@ def size_in_use(connection: Connection) -> int:
     return postgresql.size_in_use(connection)
 
 
+class Mark(NamedTuple):
+    """By what a transaction can be told later: the number that the server has given it, which a crash or a
+    failover may give to another one, and the one that an engine (``member_id``) has written with it."""
+
+    xid: str
+    member_id: int
+    number: int
+
+
 class Seal(NamedTuple):
-    """A transaction that is about to be committed: whether it ``wrote`` anything, and by what number the
-    database knows it, where that may have to be asked."""
+    """A transaction that is about to be committed: whether it ``wrote`` anything, and its mark where what has
+    become of it may have to be asked."""
 
     wrote: bool
-    xid: str | None = None
+    mark: Mark | None = None
 
 
 def begun(connection: Connection) -> int:
@@ -94,18 +103,18 @@ def seal(connection: Connection, begun: int) -> Seal:
         return Seal(False)
     from engine.store import postgresql
 
-    xid = postgresql.seal(connection)
-    return Seal(xid is not None, xid)
+    mark = postgresql.seal(connection)
+    return Seal(mark is not None, mark)
 
 
 def was_committed(connection: Connection, sealed: Seal | None) -> bool:
     """Whether a transaction is on the disk although its commit has failed: its answer may have been lost.
     Blocks for some seconds where the database cannot be asked."""
-    if sealed is None or sealed.xid is None:
+    if sealed is None or sealed.mark is None:
         return False
     from engine.store import postgresql
 
-    return postgresql.was_committed(connection.engine, sealed.xid) is True
+    return postgresql.was_committed(connection.engine, sealed.mark) is True
 
 
 def is_broken(connection: Connection) -> bool:

@@ -18,7 +18,7 @@ from engine.place import is_shared
 from engine.retrieve.outcome import TaskStatus
 from engine.store.owners import ALIVE, member_of
 from engine.store.reader import reading
-from engine.store.schema import UtcDateTime, members, tasks
+from engine.store.schema import UtcDateTime, members, seals, tasks
 
 LEASE = 15.0
 """Seconds without a beat after which an engine is taken for dead."""
@@ -31,6 +31,7 @@ def register(connection: Connection, *, stand_in: bool, address: str = "") -> in
     now = func.now()
     old = func.coalesce(members.c.left_at, members.c.lost_at)
     connection.execute(delete(members).where(old < dt.datetime.now(dt.UTC) - _KEPT))
+    connection.execute(delete(seals).where(seals.c.member_id.not_in(select(members.c.id))))
     row = {
         "name": f"{socket.gethostname()}:{os.getpid()}",
         "address": address,

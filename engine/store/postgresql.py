@@ -6,6 +6,7 @@ A commit is on the disk when it returns (``synchronous_commit``), and on the sta
 from __future__ import annotations
 
 import atexit
+import secrets
 import threading
 import time
 from contextlib import suppress
@@ -17,6 +18,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from engine.errors import StoreError
+from engine.store.dialect import Mark
 from engine.store.news import CHANNEL
 
 try:
@@ -56,10 +58,17 @@ _READ_ONLY = """
     SET default_transaction_isolation = 'repeatable read'
 """  # what is read one after the other is of one moment, as on SQLite
 _SEAL = f"""
+    WITH sealed AS (
+        INSERT INTO seals (member_id, number)
+        SELECT %s, %s WHERE pg_current_xact_id_if_assigned() IS NOT NULL
+        ON CONFLICT (member_id) DO UPDATE SET number = excluded.number
+    )
     SELECT pg_current_xact_id_if_assigned()::text,
-           NOT EXISTS (SELECT FROM members WHERE id = %s AND lost_at IS NOT NULL),
+           EXISTS (SELECT FROM members WHERE id = %s AND lost_at IS NULL),
            CASE WHEN %s <> '' THEN pg_notify('{CHANNEL}', %s) END
 """
+_STATUS = "SELECT pg_xact_status(%s::xid8)"
+_IS_SEALED = "SELECT EXISTS (SELECT FROM seals WHERE member_id = %s AND number = %s)"
 _LOST = "this engine was taken for dead, and others have taken over its work; it is joining them again"
 _AGAIN = {"40001", "40P01"}  # serialization failure, deadlock
 _CURES = {
@@ -166,31 +175,36 @@ def tell_conditions(metadata: MetaData) -> None:
             options["using"] = "hash" if index.info.get("any_length") else False
 
 
-def seal(connection: Connection) -> str | None:
-    """At the end of a transaction: tell the others what is new; the number of the transaction, None where it
-    has written nothing. StoreError: this engine was taken for dead, and may not write any more."""
+def seal(connection: Connection) -> Mark | None:
+    """At the end of a transaction: tell the others what is new; its mark, None where it has written nothing.
+    StoreError: this engine was taken for dead, and may not write any more."""
     ticket = connection.get_execution_options()["ticket"]
     member = ticket.member_id or 0
     text = ticket.news.text(member) if ticket.news.any else ""
+    number = secrets.randbits(63)
     cursor = connection.connection.cursor()
-    cursor.execute(_SEAL, (member, text, text))
+    cursor.execute(_SEAL, (member, number, member, text, text))
     (row,) = cursor.fetchall()
     xid, alive, _ = row
     cursor.close()
     if not alive:
         raise StoreError(_LOST)
-    return None if xid is None else str(xid)
+    return None if xid is None else Mark(str(xid), member, number)
 
 
-def was_committed(engine: Engine, xid: str) -> bool | None:
-    """What became of a transaction whose commit was not answered; None: that cannot be found out now."""
+def was_committed(engine: Engine, mark: Mark) -> bool | None:
+    """What became of a transaction whose commit was not answered; None: that cannot be found out now.
+
+    The server's number alone would not tell: what had not come to its disk, or to its standby, when it
+    crashed is given to others."""
     limit = time.monotonic() + _FINDING_OUT
     while time.monotonic() < limit:
         with suppress(SQLAlchemyError), engine.connect() as connection:
-            asked = "SELECT pg_xact_status(%s::xid8)"
-            status = connection.exec_driver_sql(asked, (xid,)).scalar()
-            if status in ("committed", "aborted"):
-                return bool(status == "committed")
+            status = connection.exec_driver_sql(_STATUS, (mark.xid,)).scalar()
+            if status == "committed":
+                return bool(connection.exec_driver_sql(_IS_SEALED, mark[1:]).scalar())
+            if status == "aborted":
+                return False
         time.sleep(0.1)
     return None
 

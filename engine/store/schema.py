@@ -264,6 +264,15 @@ members = Table(
     Column("lost_at", UtcDateTime),
 )
 
+# The last transaction of each engine that wrote something: there is one row of each, so that who finds his
+# number here knows that it was committed.
+seals = Table(
+    "seals",
+    metadata,
+    Column("member_id", Identity, primary_key=True, autoincrement=False),
+    Column("number", Identity, nullable=False),
+)
+
 # C-MOVEs that were let through in the last minutes at nodes that have a rate, with what they have sent.
 passages = Table(
     "passages",

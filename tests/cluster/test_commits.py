@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
+from engine.errors import StoreError
+from engine.store import Store
 from tests.cluster import journal
 from tests.cluster.archive import by_study
 from tests.cluster.here import ask, engines, through, until
@@ -19,6 +22,7 @@ from tests.cluster.site import Content, patient, site, study
 from tests.cluster.wire import Lost, Wire, wire
 from tests.hospital import field
 from tests.postgres import Server
+from tests.store import message as new_message
 
 
 @pytest.fixture
@@ -62,6 +66,29 @@ async def test_what_was_not_committed_is_refused_and_taken_when_it_is_sent_again
     assert before.messages == []
     assert [field(it, "MSA-1") for it in (refused, ack)] == ["AR", "AA"]
     assert len(around.main.carried) == 1
+
+
+async def test_what_a_crash_has_lost_is_not_taken_for_what_came_after_it(durable: Server) -> None:
+    """The server gives the numbers of transactions that had not come to its disk to others."""
+    name = durable.take_journal()
+    store = Store.open(durable.url(name))
+
+    def crash(_: object) -> None:
+        event.remove(store._opened.engine, "commit", crash)
+        durable.kill9()
+        durable.start()
+        for _ in range(3):
+            durable.execute("SELECT pg_current_xact_id()", database=name)
+
+    # Its first beat would bring what is written at the same time to the disk
+    await until(lambda: durable.execute("SELECT beat FROM members", database=name) == [(1,)])
+    event.listen(store._opened.engine, "commit", crash)
+    with pytest.raises(StoreError):
+        await store.journal(new_message(1))
+    assert journal.read(durable, name).messages == []
+    assert (await store.journal(new_message(1))).new
+    await store.close()
+    assert len(journal.read(durable, name).messages) == 1
 
 
 async def test_an_application_acknowledgment_that_could_not_be_kept_is_kept_later(

@@ -139,7 +139,7 @@ def test_the_schema_can_be_said_in_postgresql() -> None:
         *("meta", "messages", "tasks", "message_tasks", "occasions", "merges", "outbox"),
         *("story", "closures", "tasks_of_patient", "tasks_expiring", "story_of_task"),
         *("tasks_waiting", "tasks_alike", "messages_of_task", "outbox_waiting"),
-        *("messages_owed", "tasks_at_gate", "criteria", "members", "passages", "breakers"),
+        *("messages_owed", "tasks_at_gate", "criteria", "members", "seals", "passages", "breakers"),
         *("occasions_number", "occasions_other", "occasions_message", "merges_old", "merges_new"),
     }
     assert "BIGSERIAL" in said["messages"]

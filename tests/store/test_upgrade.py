@@ -308,7 +308,7 @@ def as_schema_6(shared: str) -> None:
     """Take away what schema 7 has added. It is the first that PostgreSQL had."""
     engine = open_engine(shared)
     with engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE members, passages, breakers")
+        connection.exec_driver_sql("DROP TABLE members, seals, passages, breakers")
         for table in ("messages", "tasks", "outbox"):
             connection.exec_driver_sql(f"ALTER TABLE {table} DROP COLUMN member_id")
         connection.exec_driver_sql("UPDATE meta SET schema_version = 6")

@@ -30,6 +30,11 @@ def upgrade() -> None:
         sa.Column("lost_at", _Instant),
     )
     op.create_table(
+        "seals",
+        sa.Column("member_id", _Identity, primary_key=True, autoincrement=False),
+        sa.Column("number", _Identity, nullable=False),
+    )
+    op.create_table(
         "passages",
         sa.Column("task_id", _Identity, primary_key=True, autoincrement=False),
         sa.Column("attempt", sa.Integer, primary_key=True, autoincrement=False),
