@@ -19,7 +19,7 @@ import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
-from engine.store import news, postgresql
+from engine.store import news, postgresql, schema
 from engine.store.heard import Heard
 from engine.store.members import LEASE, register
 from engine.store.news import EVERYTHING, News
@@ -132,7 +132,9 @@ class Pulse:
     def _come_back(self) -> None:
         """Others have taken over what we had."""
         with postgresql.open_engine(self._where, read_only=False).connect() as connection, connection.begin():
-            self.member_id = register(connection, stand_in=self._stand_in, address=self.address)
+            schema.prepare(connection)  # it may have been upgraded since
+            number = register(connection, stand_in=self._stand_in, address=self.address)
+        self.member_id = number  # what is written in the name of one who is not there yet is everybody's
         _log.warning("this engine was taken for dead; it is back, and its work has gone on elsewhere")
         self._heard(Heard(EVERYTHING, cast_out=True))
 

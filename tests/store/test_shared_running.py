@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 
+import pytest
 from sqlalchemy import delete, func, select, update
 
-from engine.store import Store, is_running, is_taken
+from engine.errors import StoreError
+from engine.store import Store, is_running, is_taken, pulse
 from engine.store.members import members_of, register
 from engine.store.reader import opened
-from engine.store.schema import members
+from engine.store.schema import VERSION, members, meta
+from tests.cluster.here import until
+
+from . import execute, message
 
 
 async def test_an_engine_and_a_stand_in_live_beside_each_other_and_are_told_apart(shared: str) -> None:
@@ -42,6 +47,33 @@ async def test_the_others_see_where_an_engine_listens(shared: str) -> None:
     await engine.name_address("10.0.0.7:2575")
     (member,) = members_of(shared)
     assert (member.address, member.stand_in, member.under_way) == ("10.0.0.7:2575", False, 0)
+    await engine.close()
+
+
+async def test_who_was_taken_for_dead_does_not_join_a_journal_that_was_upgraded_since(
+    shared: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pulse, "BEAT", 0.05)
+    engine = _opened(shared)
+    with opened(shared, read_only=False) as connection, connection.begin():
+        connection.execute(update(meta).values(schema_version=VERSION + 1))
+        connection.execute(update(members).values(lost_at=func.now()))
+    await until(lambda: "install the version of forefetch that wrote it" in caplog.text)
+    with pytest.raises(StoreError, match="taken for dead"):
+        await engine.journal(message(1))
+    assert execute(shared, "SELECT count(*) FROM members") == [(1,)]
+    await engine.close()
+
+
+async def test_who_is_no_member_writes_nothing(shared: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its name was taken away a week after it was taken for dead, or by a failover that lost its beginning:
+    what it had would be everybody's."""
+    monkeypatch.setattr(pulse.Pulse, "_come_back", lambda _: None)
+    engine = _opened(shared)
+    with opened(shared, read_only=False) as connection, connection.begin():
+        connection.execute(delete(members))
+    with pytest.raises(StoreError, match="taken for dead"):
+        await engine.journal(message(1))
     await engine.close()
 
 
