@@ -241,11 +241,12 @@ class Dispatcher:
         """What waits for approval in vain; by an engine, for somebody may have to be told of it."""
         if self._by_hand:
             return
-        for task, messages in await self._store.expire():
-            lines.expired(task)
-            if task.outcome is not None:
-                self._events.tell(TaskEnded(task, task.outcome))
-            self._waiters.settle(messages)
+        while expired := await self._store.expire():
+            for task, messages in expired:
+                lines.expired(task)
+                if task.outcome is not None:
+                    self._events.tell(TaskEnded(task, task.outcome))
+                self._waiters.settle(messages)
 
     async def _note_progress(self) -> None:
         """For those who look at tasks from outside."""

@@ -17,6 +17,7 @@ from engine.store.rows import all_texts, end_row, task
 from engine.store.schema import AT_GATE, UtcDateTime, closures, links, occasions, tasks
 from engine.store.story import Event, tell
 
+_MOST_EXPIRED = 256  # in one transaction, which holds a lock for each of their messages
 _MOST_ALIKE = 256  # deferred by one statement: as many come together as a lane turns away at once
 _RECONSIDERED = ("switch", "lists")  # what a new start may allow
 
@@ -73,6 +74,7 @@ _EXPIRED = (
     select(tasks.c.id)
     .where(tasks.c.status == TaskStatus.HELD.value, tasks.c.expires_at <= bindparam("now"))
     .order_by(tasks.c.id)
+    .limit(_MOST_EXPIRED)
     .with_for_update(key_share=True)
 )
 _NEXT_EXPIRY = select(func.min(tasks.c.expires_at)).where(tasks.c.status == TaskStatus.HELD.value)
@@ -219,7 +221,8 @@ def hold(
 
 
 def expire(connection: Connection) -> list[tuple[RetrieveTask, tuple[int, ...]]]:
-    """HELD tasks whose time is over end FAILED; each with the messages all of whose tasks have ended."""
+    """HELD tasks whose time is over end FAILED, some at a time; each with the messages all of whose tasks
+    have ended."""
     now = _now()
     ended = list(connection.execute(_EXPIRED, {"now": now}).scalars())
     for task_id in ended:

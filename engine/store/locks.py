@@ -14,7 +14,15 @@ from sqlalchemy import Connection, Select
 
 _STRIPES = 2**31  # keys that fall on one wait for each other in vain: of 4,096, two batches always had some
 _CLASS = 0x464F  # of the pairs of numbers that name our locks
-_HOLD = "SELECT pg_advisory_xact_lock(%s, key) FROM unnest(%s::int[]) AS key"
+_MOST = (
+    500  # keys of one transaction: a server has room for 6,400 locks of all; who needs more holds every key
+)
+_EVERY = -1  # the stripe that stands for all
+_HOLD = f"""
+    SELECT pg_advisory_xact_lock_shared({_CLASS}, {_EVERY})
+    UNION ALL SELECT pg_advisory_xact_lock({_CLASS}, key) FROM unnest(%s::int[]) AS key
+"""
+_HOLD_EVERY = f"SELECT pg_advisory_xact_lock({_CLASS}, {_EVERY})"
 
 
 def hold(connection: Connection, keys: Iterable[object]) -> None:
@@ -23,8 +31,10 @@ def hold(connection: Connection, keys: Iterable[object]) -> None:
     if not is_shared(connection):
         return
     stripes = sorted({_stripe(key) for key in keys})
-    if stripes:
-        connection.exec_driver_sql(_HOLD, (_CLASS, stripes))
+    if len(stripes) > _MOST:
+        connection.exec_driver_sql(_HOLD_EVERY)
+    elif stripes:
+        connection.exec_driver_sql(_HOLD, (stripes,))
 
 
 def rows(connection: Connection, these: Select[Any], terms: Mapping[str, Any]) -> None:

@@ -335,7 +335,8 @@ class Store:
         return await self._writer.run(_DEFER_ALIKE, task, due, gate, reason)
 
     async def expire(self) -> list[tuple[RetrieveTask, tuple[int, ...]]]:
-        """End HELD tasks whose time is over; each with the messages all of whose tasks have ended by it."""
+        """End HELD tasks whose time is over, some at a time, until it gives none; each with the messages all
+        of whose tasks have ended by it."""
         return await self._writer.run(_EXPIRE)
 
     async def next_expiry(self) -> dt.datetime | None:

@@ -11,7 +11,7 @@ from engine.retrieve.task import RetrieveRequest
 from engine.routing.meaning import Meaning, Number, Occasion
 from engine.store import Event, Store, is_running, list_tasks, standing, story_of
 
-from . import ARRIVED, FAILED, PRIORS, RESOLVED, message, opened, request
+from . import ARRIVED, FAILED, PRIORS, RESOLVED, execute, message, opened, request
 
 S = TaskStatus
 MIDNIGHT = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
@@ -71,6 +71,17 @@ async def test_a_deferred_task_falls_due_and_passes_without_its_reason(where: st
         claimed = await store.claim(1)
     assert claimed is not None
     assert (claimed.gate, claimed.reason) == ("", "")
+
+
+async def test_of_very_many_some_expire_at_a_time(where: str | Path) -> None:
+    """A server has not room for the locks of all of their messages."""
+    async with opened(where) as store:
+        await store.journal(message(1, *(request(f"1.{number}") for number in range(300))))
+        execute(where, "UPDATE tasks SET status = 'HELD', gate = 'approval', expires_at = created_at")
+        ended = [[waiting for _, waiting in await store.expire()] for _ in range(3)]
+    assert [len(some) for some in ended] == [256, 44, 0]
+    assert set(ended[0]) == {()}
+    assert set(ended[1]) == {(1,)}
 
 
 async def test_what_expires_fails_settles_its_message_and_cannot_come_late(where: str | Path) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+from sqlalchemy import Connection
+
 from engine.retrieve.selector import PriorCriteria, StudiesOfAccession, Study
 from engine.retrieve.task import Verb
+from engine.store import locks
 from engine.store.criteria import keep
 from engine.store.tasks import settled_by
 
@@ -33,6 +37,19 @@ def test_the_same_message_at_once_is_kept_once(shared: str) -> None:
 def test_two_messages_that_ask_the_same_at_once_wait_for_one_task(shared: str) -> None:
     first, second = race(shared, asking(1, request()), asking(2, request(), order=OTHER))
     assert first.task_ids == second.task_ids == (1,)
+
+
+@pytest.mark.parametrize(("first", "second"), [(20_000, 1), (1, 20_000), (20_000, 20_000)])
+def test_more_keys_than_a_server_has_room_for_are_held_all_the_same(
+    shared: str, first: int, second: int
+) -> None:
+    def holding_keys(connection: Connection, count: int) -> int:
+        locks.hold(connection, range(count))
+        connection.exec_driver_sql("INSERT INTO breakers VALUES (gen_random_uuid()::text, 'pacs', '')")
+        return int(connection.exec_driver_sql("SELECT count(*) FROM breakers").scalar_one())
+
+    kept = race(shared, lambda it: holding_keys(it, first), lambda it: holding_keys(it, second))
+    assert kept == (1, 2)
 
 
 def test_searches_that_judge_by_the_same_are_kept_at_once(shared: str) -> None:
