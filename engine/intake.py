@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 from weakref import WeakValueDictionary
 
@@ -64,7 +64,8 @@ class Intake:
         self._control_ids = control_ids(time.time_ns())
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # at hl7apy
         self._batches: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # whose messages begin
-        self._pending: set[asyncio.Task[bytes | None]] = set()
+        self._pending: dict[asyncio.Task[bytes | None], int] = {}  # by whose message's acknowledgment
+        self._taking_up_failed = False
 
     async def start(self) -> None:
         """Take up the application acknowledgments that an earlier run still owed, and those that engines owe
@@ -73,7 +74,13 @@ class Intake:
         await self._take_up()
 
     async def _take_up(self) -> None:
-        for owed in await self._store.unanswered():
+        """Where it fails, it may have been done all the same: the next time what nobody has in hand counts as
+        well."""
+        failed, self._taking_up_failed = self._taking_up_failed, True
+        found = await self._store.unanswered(mine=failed)
+        self._taking_up_failed = False
+        in_hand = set(self._pending.values())
+        for owed in (it for it in found if it.message_id not in in_hand):
             try:
                 received = self._read(owed.raw, "journal", owed.received_at)
             except MessageError as error:
@@ -82,7 +89,7 @@ class Intake:
                 _log.error(sentence, number, error.code, extra=about("refused", message=number))
                 continue
             received = received._replace(problems=problems_of(owed.decision))
-            self._in_background(self._application(received, owed.message_id, owed.effect))
+            self._in_background(received, owed.message_id, owed.effect)
 
     async def stop(self) -> None:
         """Leave what is still owed to the next start."""
@@ -226,7 +233,7 @@ class Intake:
         if not mode.application.wants(success=True) and not mode.application.wants(success=False):
             return Answer(now)
         if kept.ack is None:
-            told = self._in_background(self._application(received, kept.message_id, kept.effect))
+            told = self._in_background(received, kept.message_id, kept.effect)
         else:  # whatever has become of its tasks since
             told = asyncio.get_running_loop().create_future()
             told.set_result(
@@ -312,11 +319,13 @@ class Intake:
         _log.info("message %d answered: %s", message_id, answer.code, extra=extra)
         return sent
 
-    def _in_background(self, work: Coroutine[Any, Any, bytes | None]) -> asyncio.Future[bytes | None]:
-        """Work that goes on when the connection that waits for it is gone."""
-        task = asyncio.create_task(work)
-        self._pending.add(task)
-        task.add_done_callback(self._pending.discard)
+    def _in_background(
+        self, received: Received, message_id: int, effect: Effect
+    ) -> asyncio.Future[bytes | None]:
+        """Its application acknowledgment, also when the connection that waits for it is gone."""
+        task = asyncio.create_task(self._application(received, message_id, effect))
+        self._pending[task] = message_id
+        task.add_done_callback(self._pending.pop)
         return asyncio.shield(task)
 
     def _ack(

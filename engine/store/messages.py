@@ -12,13 +12,14 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Boolean, Connection, and_, bindparam, or_, select, update
 
 from engine.errors import StoreError
 from engine.hl7.message import Header
 from engine.retrieve.task import RetrieveRequest
 from engine.routing.meaning import NO_MEANING, Meaning
 from engine.store import links, locks, occasions, rapid, schema
+from engine.store.dialect import Identity
 from engine.store.links import attach
 from engine.store.occasions import NO_EFFECT, NOTHING_WITHDRAWN, Effect, Withdrawn
 from engine.store.outbox import NewLetter, post
@@ -95,15 +96,24 @@ _KEEP_EFFECT = (
     .where(schema.messages.c.id == bindparam("message"))
     .values(effect=bindparam("told"))
 )
-_OWED_BY_NOBODY = (
+_TO_TAKE_UP = (
     select(schema.messages.c.id)
-    .where(schema.OWED, orphaned(schema.messages.c.member_id))
+    .where(
+        schema.OWED,
+        or_(
+            orphaned(schema.messages.c.member_id),
+            and_(
+                bindparam("mine", type_=Boolean).is_(True),
+                schema.messages.c.member_id == bindparam("member", type_=Identity),
+            ),
+        ),
+    )
     .order_by(schema.messages.c.id)
     .with_for_update(key_share=True, skip_locked=True)  # also while a task is added to it
 )
 _UNANSWERED = (
     update(schema.messages)
-    .where(schema.messages.c.id.in_(_OWED_BY_NOBODY))
+    .where(schema.messages.c.id.in_(_TO_TAKE_UP))
     .values(member_id=bindparam("member"))
     .returning(schema.messages)
 )
@@ -192,10 +202,10 @@ def keep_ack(
     return [kept[message] for message, *_ in calls]
 
 
-def unanswered(connection: Connection) -> list[Unanswered]:
+def unanswered(connection: Connection, mine: bool = False) -> list[Unanswered]:
     """Messages in enhanced mode whose application acknowledgment is still to come, and which no engine owes
-    that is alive, oldest first. They are owed by this one from now on."""
-    rows = connection.execute(_UNANSWERED, {"member": member_of(connection)}).all()
+    that is alive, oldest first. They are owed by this one from now on. ``mine``: those too that it owes."""
+    rows = connection.execute(_UNANSWERED, {"member": member_of(connection), "mine": mine}).all()
     return [
         Unanswered(row.id, row.raw, row.received_at, row.decision, _effect_of(row.effect))
         for row in sorted(rows, key=lambda row: row.id)

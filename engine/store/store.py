@@ -242,10 +242,10 @@ class Store:
         """The number of the newest task, 0 where there is none."""
         return await self._reader.run(_NEWEST)
 
-    async def unanswered(self) -> list[Unanswered]:
-        """Messages in enhanced mode that are still owed their application acknowledgment, by no other engine
-        that is alive: from now on by this one."""
-        return await self._writer.run(_UNANSWERED)
+    async def unanswered(self, *, mine: bool = False) -> list[Unanswered]:
+        """Messages in enhanced mode that are still owed their application acknowledgment, by nobody who is
+        alive: from now on by this one. ``mine``: those too that this one owes."""
+        return await self._writer.run(_UNANSWERED, mine)
 
     async def identifiers(self, patient_id: str, authority: str) -> tuple[str, ...]:
         """Every ID that merges have made one with this patient's, the given one first."""

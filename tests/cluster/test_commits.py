@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 
 from engine.errors import StoreError
 from engine.store import Store
+from engine.store.messages import Unanswered
 from tests.cluster import journal
 from tests.cluster.archive import by_study
 from tests.cluster.here import ask, engines, through, until
@@ -106,6 +107,32 @@ async def test_an_application_acknowledgment_that_could_not_be_kept_is_kept_late
     assert way.lost == 1
     assert field(accepted, "MSA-1") == "CA"
     assert field(book.letters["CUT1"][0], "MSA-1") == "AA"
+
+
+async def test_what_was_taken_up_and_nobody_heard_of_it_is_answered(
+    tmp_path: Path, shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database was away for so long that the fate of the commit could not be asked for."""
+    honestly = Store.unanswered
+    tries = iter(["at the start nobody owes anything", "lost"])
+
+    async def unanswered(store: Store, *, mine: bool = False) -> list[Unanswered]:
+        this = next(tries, None)
+        found = await honestly(store, mine=mine) if this in {None, "lost"} else []
+        if this == "lost":
+            raise StoreError("no answer")
+        return found
+
+    book = Book()
+    order = message("CUT1", "RE", patient("slow", 0), study_uid=study("slow", 0), letter=True)
+    async with site(tmp_path, Content(), book.hear_letter) as around:
+        gone = Store.open(shared)
+        await gone.journal(new_message(1, raw=order, application_due=True))
+        await gone.close()
+        monkeypatch.setattr(Store, "unanswered", unanswered)
+        async with engines(around, shared):
+            await until(lambda: "CUT1" in book.letters, "its letter")
+    assert len(book.letters["CUT1"]) == 1
 
 
 async def test_whatever_commits_are_lost_each_message_is_carried_out_once(
