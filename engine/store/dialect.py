@@ -124,6 +124,11 @@ def is_broken(connection: Connection) -> bool:
     return connection.invalidated or bool(getattr(connection.connection.driver_connection, "closed", True))
 
 
+def waited_in_vain(error: Exception) -> bool:
+    """Whether somebody holds what it needs, such as a whole table, and would hold it for the next one too."""
+    return getattr(getattr(error, "orig", error), "sqlstate", None) == "55P03"  # lock_not_available
+
+
 def again(connection: Connection, error: Exception) -> bool:
     """Whether a transaction has got into another's way, and may succeed if it is tried again."""
     if connection.dialect.name == "sqlite":

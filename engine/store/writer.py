@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 from engine.errors import StoreError
 from engine.events import Committed, Events
 from engine.store.criteria import Unlearnt, learn
-from engine.store.dialect import Seal, again, begun, explain, is_broken, seal, was_committed
+from engine.store.dialect import Seal, again, begun, explain, is_broken, seal, waited_in_vain, was_committed
 
 if TYPE_CHECKING:
     from engine.store.owners import Ticket
@@ -160,7 +160,7 @@ class Writer:
                     self._connection.invalidate()
                     self._wrote = True
                     return tried.results
-                if not tried.operation_failed or is_broken(self._connection):
+                if not tried.operation_failed or is_broken(self._connection) or waited_in_vain(exc):
                     self._connection.invalidate()  # may be left in the transaction; the next opens another
                     return [_store_error(exc) for _ in batch]
                 if len(batch) > 1:

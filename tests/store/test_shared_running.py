@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 
 import pytest
 from sqlalchemy import delete, func, select, update
 
 from engine.errors import StoreError
-from engine.store import Store, is_running, is_taken, pulse
+from engine.store import Store, is_running, is_taken, postgresql, pulse, writer
 from engine.store.members import members_of, register
 from engine.store.reader import opened
 from engine.store.schema import VERSION, members, meta
@@ -26,6 +27,24 @@ async def test_an_engine_and_a_stand_in_live_beside_each_other_and_are_told_apar
     assert (is_taken(shared), is_running(shared)) == (True, False)
     await stand_in.close()
     assert not is_taken(shared)
+
+
+async def test_who_waits_in_vain_for_a_table_that_is_locked_does_not_wait_for_each_call_again(
+    shared: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[object] = []
+    monkeypatch.setattr(postgresql, "_LETS_GO", "SET lock_timeout = '200ms'")
+    store = _opened(shared)
+    monkeypatch.setattr(writer, "begun", began.append)
+    with opened(shared, read_only=False) as other, other.begin():
+        other.exec_driver_sql("LOCK TABLE messages IN ACCESS EXCLUSIVE MODE")  # as VACUUM FULL does
+        several = (store.journal(message(number)) for number in range(5))
+        refused = await asyncio.gather(*several, return_exceptions=True)
+    assert [type(it) for it in refused] == [StoreError] * 5
+    assert "an upgrade, or an engine that stands still, holds it" in str(refused[0])
+    assert len(began) == 1
+    assert (await store.journal(message(1))).new
+    await store.close()
 
 
 def test_the_last_engine_counts_no_more_when_it_was_killed_and_nobody_is_left_to_notice(
