@@ -218,7 +218,8 @@ class Entrance:
         if not self._store.shared:
             return await self._store.claim(task.id, task.updated)
         since = self._midnight() if self._counts(task) else None
-        applicant = Applicant(task, partial(self._judge, task), since, self._meters.rated(task))
+        rated, bounded = self._meters.rated(task), self._meters.bounded(task)
+        applicant = Applicant(task, partial(self._judge, task), since, rated, bounded)
         member_id = self._store.member_id
         claimed = await self._store.enter(applicant)
         # Cast out meanwhile: others have taken it over, or it is a stray of ours

@@ -113,6 +113,11 @@ class Meters:
         """Whether a rate counts it."""
         return task.is_move and any(meter.rule.rate != Rate() for meter in self._of(task, dry_run=False))
 
+    def bounded(self, task: RetrieveTask) -> bool:
+        """Whether its destination has a limit of operations at a time, or a rate."""
+        rule = self.destinations[task.request.destination].rule
+        return rule.concurrency is not None or rule.rate != Rate()
+
     def see(self, situation: Situation, member_id: int | None) -> None:
         """What other engines do, and what rates count of all."""
         others = replace(

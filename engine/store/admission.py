@@ -18,7 +18,7 @@ from engine.store import locks
 from engine.store.gates import Used, used
 from engine.store.schema import tasks
 from engine.store.tasks import claim
-from engine.store.traffic import Situation, pass_through, situation
+from engine.store.traffic import Node, Situation, pass_through, situation
 
 Judge = Callable[[Situation, Used | None], Open | Closed]
 
@@ -26,12 +26,14 @@ Judge = Callable[[Situation, Used | None], Open | Closed]
 @dataclass(frozen=True, slots=True)
 class Applicant:
     """A task that may be let through. ``judge`` asks the gates, in the thread of the journal. ``since``:
-    where budgets count, from when on; ``rated``: the archive or the destination has a rate."""
+    where budgets count, from when on; ``rated``: the archive or the destination has a rate; ``bounded``: the
+    destination has a limit of some kind. Where it has none, nobody waits for what others do there."""
 
     task: RetrieveTask
     judge: Judge
     since: dt.datetime | None = None
     rated: bool = False
+    bounded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,14 @@ def admit_all(
 def _keys(applicant: Applicant) -> Iterator[tuple[str, str]]:
     request = applicant.task.request
     yield "archive", request.archive
-    if applicant.task.is_move:
-        yield "destination", request.destination
+    if applicant.task.is_move and applicant.bounded:
+        yield _destination(applicant)
     if applicant.since is not None:
         yield "budgets", ""  # of orders and patients, which no archive bounds
+
+
+def _destination(applicant: Applicant) -> Node:
+    return "destination", applicant.task.request.destination
 
 
 def _admit(connection: Connection, applicant: Applicant) -> RetrieveTask | TurnedAway | None:
@@ -70,6 +76,9 @@ def _admit(connection: Connection, applicant: Applicant) -> RetrieveTask | Turne
     if connection.execute(free).scalar() is None:
         return None
     now = situation(connection)
+    if task.is_move and not applicant.bounded and _destination(applicant) in now.breakers:
+        locks.hold(connection, [_destination(applicant)])  # one trial at a time
+        now = situation(connection)
     spent = used(connection, task, applicant.since) if applicant.since is not None else None
     verdict = applicant.judge(now, spent)
     if isinstance(verdict, Closed):
