@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from typing import Any
 from weakref import WeakSet
@@ -24,6 +26,15 @@ def hang_up(where: str, *, pooled: bool) -> None:
     for driver in list(_OPEN[where, pooled]):
         with suppress(OSError, psycopg.Error), closing(_socket(driver)) as same:
             same.shutdown(socket.SHUT_RDWR)
+
+
+def readable(descriptors: Iterable[int], seconds: float) -> bool:
+    """Wait until something can be read from one of these; whether it can. Of any number: an engine with a
+    thousand connections has descriptors that `select` does not take."""
+    with selectors.DefaultSelector() as selector:
+        for descriptor in descriptors:
+            selector.register(descriptor, selectors.EVENT_READ)
+        return bool(selector.select(seconds))
 
 
 def _socket(driver: psycopg.Connection[Any]) -> socket.socket:

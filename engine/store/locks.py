@@ -14,9 +14,7 @@ from sqlalchemy import Connection, Select
 
 _STRIPES = 2**31  # keys that fall on one wait for each other in vain: of 4,096, two batches always had some
 _CLASS = 0x464F  # of the pairs of numbers that name our locks
-_MOST = (
-    500  # keys of one transaction: a server has room for 6,400 locks of all; who needs more holds every key
-)
+_MOST = 500  # keys of one transaction, of 6,400 for which a server has room; who needs more holds every key
 _EVERY = -1  # the stripe that stands for all
 _HOLD = f"""
     SELECT pg_advisory_xact_lock_shared({_CLASS}, {_EVERY})

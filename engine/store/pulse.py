@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import select
 import time
 from collections.abc import Callable
 from threading import Event, Thread
@@ -20,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
 from engine.store import news, postgresql, schema
+from engine.store.connections import readable
 from engine.store.heard import Heard
 from engine.store.members import LEASE, register
 from engine.store.news import EVERYTHING, News
@@ -120,7 +120,7 @@ class Pulse:
 
     def _listen(self, connection: psycopg.Connection[Any], until: float) -> None:
         while not self._ending.is_set() and (left := until - time.monotonic()) > 0:
-            ready, _, _ = select.select([connection.fileno(), self._wake_read], [], [], left)
+            ready = readable([connection.fileno(), self._wake_read], left)
             told = News()
             for notification in connection.notifies(timeout=0) if ready else ():
                 by, what = news.read(notification.payload)

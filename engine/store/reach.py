@@ -6,7 +6,6 @@ an answer would wait for ever.
 
 from __future__ import annotations
 
-import select
 import time
 from collections.abc import Callable
 from threading import Event, Lock, Thread
@@ -17,7 +16,7 @@ from psycopg.pq import ExecStatus
 
 from engine.errors import StoreError
 from engine.store import postgresql
-from engine.store.connections import hang_up
+from engine.store.connections import hang_up, readable
 
 PATIENCE = 2.0
 """Seconds for an answer."""
@@ -128,7 +127,7 @@ def _is_read_only(connection: psycopg.Connection[Any], patience: float) -> bool:
     driver.send_query(_ASKED)
     while driver.is_busy():
         left = give_up - time.monotonic()
-        if left <= 0 or not select.select([driver.socket], [], [], left)[0]:
+        if left <= 0 or not readable([driver.socket], left):
             raise TimeoutError
         driver.consume_input()
     answer = driver.get_result()
