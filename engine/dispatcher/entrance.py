@@ -31,11 +31,13 @@ _DISPUTED = 0.5  # seconds between attempts where the journal finds a gate close
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A claimed task. ``dry_run``: it must only be told, not made. ``at``: when it was let through."""
+    """A claimed task. ``dry_run``: it must only be told, not made. ``at``: when it was let through.
+    ``member_id``: as which of the engines that share the journal."""
 
     task: RetrieveTask
     dry_run: bool
     at: dt.datetime
+    member_id: int | None
 
 
 class Entrance:
@@ -196,8 +198,9 @@ class Entrance:
         self._meters.begin(task, now, dry_run=verdict.dry_run)
         self._entering += 1
         claimed: RetrieveTask | TurnedAway | None = None
+        member_id = self._store.member_id
         try:
-            claimed = await self._claim(task)
+            claimed = await self._claim(task, member_id)
         finally:
             if not isinstance(claimed, RetrieveTask):
                 self._meters.take_back(task, now, dry_run=verdict.dry_run)
@@ -210,18 +213,16 @@ class Entrance:
             if claimed.verdict.scope is not Scope.TASK and isinstance(self._ask(task, usage, _now()), Open):
                 await asyncio.sleep(_DISPUTED)  # such as by a stray of ours
             return claimed.verdict
-        return None if claimed is None else Admitted(claimed, verdict.dry_run, now)
+        return None if claimed is None else Admitted(claimed, verdict.dry_run, now, member_id)
 
-    async def _claim(self, task: RetrieveTask) -> RetrieveTask | TurnedAway | None:
+    async def _claim(self, task: RetrieveTask, member_id: int | None) -> RetrieveTask | TurnedAway | None:
         """On a shared journal the gates are asked once more, by what all engines have under way: of what is
-        left for one, two may not take it."""
+        left for one, two may not take it. None as well: we are not that member any more."""
         if not self._store.shared:
             return await self._store.claim(task.id, task.updated)
         since = self._midnight() if self._counts(task) else None
         rated, bounded = self._meters.rated(task), self._meters.bounded(task)
-        applicant = Applicant(task, partial(self._judge, task), since, rated, bounded)
-        member_id = self._store.member_id
-        claimed = await self._store.enter(applicant)
+        claimed = await self._store.enter(Applicant(task, partial(self._judge, task), since, rated, bounded))
         # Cast out meanwhile: others have taken it over, or it is a stray of ours
         return None if member_id != self._store.member_id else claimed
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from engine.dicom.node import Archive
@@ -260,6 +261,6 @@ class Lane:
 
     def _start(self, admitted: Admitted, run: Run) -> None:
         running = self.running[admitted.task.id] = Running(
-            admitted.task.attempts, Stop(lambda: self.store.in_touch)
+            admitted.task.attempts, Stop(partial(self.store.in_touch, admitted.member_id))
         )
         running.worker = asyncio.create_task(run(self, admitted, running))

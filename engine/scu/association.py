@@ -153,8 +153,9 @@ class NodeAssociation:
     ) -> Response:
         context_id = self._context(sop_class)
         self._message_id = self._message_id % _LAST_MESSAGE_ID + 1
-        self._dimse.operation = Operation(name, kind, self._message_id, context_id, bounds)
-        self._provider.begin_operation()
+        operation = Operation(name, kind, self._message_id, context_id, bounds)
+        self._dimse.operation = operation
+        self._provider.begin_operation(operation.may_be_sent)
         try:
             for status, identifier in self._sent(send):
                 if not is_pending(status.Status):

@@ -22,10 +22,9 @@ from engine.retrieve.outcome import MoveResponse, SubOperations
 from engine.retrieve.task import Priority
 from engine.scu import find, identifiers
 from engine.scu.association import VERIFICATION, NodeAssociation
-from engine.scu.dimse import CANCEL_GRACE, Bounds
+from engine.scu.dimse import CANCEL_GRACE, Bounds, NotSent
 from engine.scu.find import Found, Level, Record, Search
-from engine.scu.pool import AssociationPool, NotSent
-from engine.stop import Stop
+from engine.scu.pool import AssociationPool
 
 _log = logging.getLogger(__name__)
 
@@ -132,8 +131,6 @@ class ArchiveClient:
         bounds = self._bounds(canceled)
 
         def exchange(association: NodeAssociation) -> MoveResponse:
-            if bounds.cancel_wanted or (isinstance(canceled, Stop) and not canceled.may_begin()):
-                raise NotSent
             return self._move(association, query, destination, priority, progress, bounds)
 
         try:

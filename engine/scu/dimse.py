@@ -21,6 +21,7 @@ from pynetdicom.pdu_primitives import A_ABORT, A_P_ABORT, A_RELEASE
 from engine.dicom.node import Node, Timeouts
 from engine.dicom.status import CANCEL
 from engine.errors import AssociationAborted, NodeError, NodeTimeout
+from engine.stop import Stop
 
 SLICE = 0.2  # seconds until a set ``canceled``, a deadline or a lost connection is noticed
 CANCEL_GRACE = 10.0
@@ -31,6 +32,10 @@ class Unanswered(AssociationAborted):
 
     On an association that was in use before, the node had most likely closed it in the meantime.
     """
+
+
+class NotSent(Exception):
+    """``canceled`` was set before the request was sent; the caller says what that means."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,10 @@ class Bounds:
     def cancel_wanted(self) -> bool:
         return any(event is not None and event.is_set() for event in (self.canceled, self.enough))
 
+    def may_begin(self) -> bool:
+        """Whether a request that cannot be taken back may be sent now."""
+        return self.canceled.may_begin() if isinstance(self.canceled, Stop) else not self.cancel_wanted
+
 
 @dataclass(slots=True)
 class Operation:
@@ -65,6 +74,13 @@ class Operation:
     answered: bool = False
     late: bool = False
     stop_by: float = math.inf
+    withheld: bool = False
+
+    def may_be_sent(self) -> bool:
+        """Asked last thing before the request is complete, in the thread that sends it; where not, nothing
+        has been asked for."""
+        self.withheld = not self.bounds.may_begin()
+        return not self.withheld
 
 
 class BoundedProvider(DIMSEServiceProvider):
@@ -79,7 +95,7 @@ class BoundedProvider(DIMSEServiceProvider):
     def get_msg(self, block: bool = False) -> tuple[None, None] | tuple[int, DimseServiceType]:
         """The next response to the operation under way.
 
-        Raises AssociationAborted (Unanswered before the first response) and NodeTimeout.
+        Raises AssociationAborted (Unanswered before the first response), NodeTimeout and NotSent.
         """
         operation = self.operation
         if operation is None:
@@ -118,6 +134,8 @@ class BoundedProvider(DIMSEServiceProvider):
             return bool(self.msg_queue.queue) or self.msg_queue.not_empty.wait(SLICE)
 
     def _check(self, operation: Operation, silent_since: float) -> None:
+        if operation.withheld:
+            raise NotSent
         now = time.monotonic()
         bounds = operation.bounds
         if now >= operation.stop_by:

@@ -12,15 +12,11 @@ from typing import TypeVar
 
 from engine.errors import NodeBusy, NodeError, NodeTimeout
 from engine.scu.association import NodeAssociation
-from engine.scu.dimse import SLICE, Bounds, Unanswered
+from engine.scu.dimse import SLICE, Bounds, NotSent, Unanswered
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
-
-
-class NotSent(Exception):
-    """``canceled`` was set before the request was sent; the caller says what that means."""
 
 
 class AssociationPool:

@@ -11,17 +11,20 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from ssl import SSLContext
 
 from pynetdicom import AE
 from pynetdicom.association import Association
-from pynetdicom.dul import DULServiceProvider
+from pynetdicom.dul import DULServiceProvider, _PDUType  # type: ignore[attr-defined]
+from pynetdicom.pdu import P_DATA_TF
 from pynetdicom.pdu_primitives import _PDUPrimitiveType
 from pynetdicom.transport import AddressInformation, AssociationSocket
 
 _LONGEST = 0.25  # seconds of sleep, should a wake-up get lost
 _NOT_CONNECTED = 0.001
+_LAST_OF_DATA_SET = b"\2"
 _CLOSING = "Sta13"  # PS3.8 table 9-10: waits for the connection to close, which pynetdicom does not
 
 
@@ -42,6 +45,12 @@ class PromptEntity(AE):
             raise
 
 
+def _completes_request(pdu: _PDUType) -> bool:
+    """Of a request with an identifier: by the message control header (PS3.8 E.2)."""
+    items = pdu.presentation_data_value_items if isinstance(pdu, P_DATA_TF) else ()
+    return any((it.presentation_data_value or b"").startswith(_LAST_OF_DATA_SET) for it in items)
+
+
 class PromptProvider(DULServiceProvider):
     """The upper layer (PS3.8) of one association."""
 
@@ -52,10 +61,14 @@ class PromptProvider(DULServiceProvider):
         self._bell.setblocking(False)
         self._ear.setblocking(False)
         self._unused = False  # whether no operation is under way
+        self._permits: Callable[[], bool] = lambda: True
 
-    def begin_operation(self) -> None:
-        """What comes from now on is for the operation alone."""
+    def begin_operation(self, permits: Callable[[], bool] = lambda: True) -> None:
+        """What comes from now on is for the operation alone. ``permits`` is asked, in the thread, when all of
+        a request has been sent but the last fragment of its identifier; where not, that is not sent, and the
+        association has to be aborted. Between here and there a process may have stood still for minutes."""
         self._unused = False
+        self._permits = permits
 
     def end_operation(self) -> None:
         """What comes from now on is for pynetdicom's reactor thread, which sleeps until then."""
@@ -66,6 +79,10 @@ class PromptProvider(DULServiceProvider):
     def send_pdu(self, primitive: _PDUPrimitiveType) -> None:
         super().send_pdu(primitive)
         self._ring()
+
+    def _send(self, pdu: _PDUType) -> None:
+        if not _completes_request(pdu) or self._permits():
+            super()._send(pdu)
 
     def kill_dul(self) -> None:
         super().kill_dul()

@@ -72,11 +72,11 @@ class Pulse:
         self._thread = Thread(target=self._serve, name="pulse", daemon=True)
         self._thread.start()
 
-    @property
-    def in_touch(self) -> bool:
-        """Whether no other engine can have taken this one for dead: each counts from a beat that it has seen,
-        and so from after this one was sent."""
-        return time.monotonic() - self._said < LEASE
+    def in_touch(self, member_id: int) -> bool:
+        """Whether no other engine can have taken this one for dead while it was this member: each counts from
+        a beat that it has seen, and so from after this one was sent. The beat is looked at first: one that is
+        back beats again, by another number."""
+        return time.monotonic() - self._said < LEASE and self.member_id == member_id
 
     def stop(self) -> None:
         """Beat no more. Blocks for a moment."""

@@ -138,10 +138,10 @@ class Store:
         """The number of this engine among those that share the journal; another one after it was lost."""
         return None if self._opened.pulse is None else self._opened.pulse.member_id
 
-    @property
-    def in_touch(self) -> bool:
-        """Whether no other engine can have taken this one for dead."""
-        return self._opened.pulse is None or self._opened.pulse.in_touch
+    def in_touch(self, member_id: int | None) -> bool:
+        """Whether no other engine can have taken over what this one has as this member."""
+        pulse = self._opened.pulse
+        return pulse is None or (member_id is not None and pulse.in_touch(member_id))
 
     def listen(self, heard: Callable[[Heard], None]) -> None:
         """Have it called in this event loop with what is heard of the engines that share the journal, which

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
+from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_primitives import C_MOVE
 
 from engine.errors import (
@@ -14,6 +16,7 @@ from engine.errors import (
 )
 from engine.retrieve.outcome import MoveResponse, SubOperations
 from engine.retrieve.task import Priority
+from engine.stop import Stop
 from tests.dicom_peers import (
     PENDING,
     SUCCESS,
@@ -210,3 +213,45 @@ def test_what_is_canceled_beforehand_is_never_sent(connect: Connect) -> None:
     with scripted_scp(answer(SUCCESS)) as scp:
         assert connect(scp.port).move("1.2.3", "VIEW", canceled=canceled) == MoveResponse(0xFE00)
         assert scp.connections == 0
+
+
+def test_what_is_forbidden_while_the_request_is_made_is_not_sent(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process may stand still at any point, for longer than what it had is its own."""
+    allowed = [True]
+    make = DIMSEServiceProvider.send_msg
+
+    def stand_still(*arguments: Any) -> None:
+        allowed[0] = False
+        make(*arguments)
+
+    stop = Stop(lambda: allowed[0])
+    with scripted_scp(answer(SUCCESS)) as scp:
+        client = connect(scp.port)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(DIMSEServiceProvider, "send_msg", stand_still)
+            assert client.move("1.2.3", "VIEW", canceled=stop) == MoveResponse(0xFE00)
+        assert stop.refused
+        assert client.open_associations == 0  # the archive has half of a request there
+        assert client.move("1.2.4", "VIEW").status == 0x0000
+        assert [it.identifier and it.identifier.StudyInstanceUID for it in scp.requests] == ["1.2.4"]
+
+
+def test_what_has_begun_goes_on_when_nothing_may_begin_any_more_and_may_be_canceled(
+    connect: Connect,
+) -> None:
+    allowed = [True]
+    stop = Stop(lambda: allowed[0])
+
+    def script(request: Request) -> Iterator[Reply]:
+        allowed[0] = False
+        yield Reply(PENDING, remaining=5)
+        stop.set()
+        request.wait_for_cancel()
+        yield Reply(0xFE00)
+
+    with scripted_scp(script) as scp:
+        assert connect(scp.port).move("1.2.3", "VIEW", canceled=stop).status == 0xFE00
+        assert scp.cancels
+    assert not stop.refused
