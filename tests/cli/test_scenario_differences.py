@@ -167,10 +167,10 @@ def test_a_fault_that_never_strikes_is_a_difference(tmp_path: Path) -> None:
 
 
 def test_at_the_time_limit_it_is_told_what_had_not_ended(tmp_path: Path) -> None:
-    silent = "time_limit: 1s\nfaults: [{at: main, fault: silence}]\n"
+    silent = "time_limit: 4s\nfaults: [{at: main, fault: silence}]\n"
     result = run_file(tmp_path, BASE + silent + "steps:\n" + message(ack="AA") + message(ack="AA"))
     assert result.exit_code == 1
-    assert ["end", "all ended within 1 s", "study 2.25.1 IN_PROGRESS"] in rows(result.output)
+    assert ["end", "all ended within 4 s", "study 2.25.1 IN_PROGRESS"] in rows(result.output)
     assert ["ack", "MSA-1 AA", "no answer"] in rows(result.output)
     assert ["messages sent", "1", "0, the answer before did not come"] in rows(result.output)
 
