@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from engine.event_loop import fastest_loop
 from tests.certificates import Certificates
+from tests.figures import Figures, figures_of, print_all
 from tests.postgres import Server
 
 # The processes that tests start would compile the engine anew, each of them: a fifth of a second of theirs.
@@ -20,6 +21,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 settings.register_profile("patient", deadline=None)  # what a case takes says nothing on a busy machine
 settings.load_profile("patient")
 
+_LONGEST = {"test_kill.py", "test_storm.py"}
 _ON_BOTH_LOOPS = {"test_listener.py", "test_tls_mllp.py"}
 
 
@@ -31,6 +33,23 @@ def pytest_asyncio_loop_factories(
     if item.path.name in _ON_BOTH_LOOPS:
         factories["fastest"] = fastest_loop()
     return factories
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What tests have measured."""
+    print_all(terminalreporter)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest ones first, that nobody waits for them alone in the end."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Figures:
+    """What it is called with is printed above the closing line."""
+    return figures_of(request)
 
 
 @pytest.fixture(scope="session")

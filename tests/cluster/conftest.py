@@ -1,17 +1,12 @@
-"""A PostgreSQL that may be killed, and the figures of storms above pytest's closing line."""
+"""A PostgreSQL that may be killed."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from statistics import median
 
 import pytest
 
-from tests.cluster.storm import Report
 from tests.postgres import Server
-
-_REPORTS = pytest.StashKey[list[Report]]()
 
 
 @pytest.fixture(scope="session")
@@ -19,43 +14,3 @@ def durable() -> Iterator[Server]:
     """Its commits are on the disk. Whoever stops it starts it again."""
     with Server() as server:
         yield server
-
-
-@pytest.fixture
-def reports(request: pytest.FixtureRequest) -> list[Report]:
-    """Where a report goes that is to be printed."""
-    return request.config.stash.setdefault(_REPORTS, [])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print them."""
-    for report in config.stash.get(_REPORTS, []):
-        terminalreporter.section("storm")
-        for line in _lines(report):
-            terminalreporter.write_line(line)
-
-
-def _lines(report: Report) -> list[str]:
-    book = report.book
-    return [
-        f"{report.events.total()} events in {report.seconds:.0f} s (FOREFETCH_CLUSTER_SEED={report.seed}): "
-        f"{_counts(report.events)}",
-        f"messages: {len(book.orders)}, sent {book.sent.total()} times, acknowledged {len(book.answers)}; "
-        f"sent again since: {_counts(book.again)}; acknowledgments: {_counts(book.codes)}; "
-        f"letters: {sum(map(len, book.letters.values()))} for {len(book.letters)} messages",
-        f"tasks: {_counts(report.statuses)}; C-MOVEs: {report.moves}",
-        f"taken over after: {_seconds(report.takeovers)}; with PostgreSQL there all the time: "
-        f"{_seconds(report.undisturbed)}",
-        f"broken promises: {len(report.faults)}",
-    ]
-
-
-def _seconds(values: list[float]) -> str:
-    if not values:
-        return "nothing was"
-    least, most = min(values), max(values)
-    return f"{least:.1f} s at least, {median(values):.1f} s median, {most:.1f} s at most ({len(values)})"
-
-
-def _counts(numbers: Counter[str]) -> str:
-    return ", ".join(f"{number} {name}" for name, number in sorted(numbers.items())) or "none"

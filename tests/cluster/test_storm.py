@@ -4,7 +4,9 @@ import os
 import random
 from pathlib import Path
 
-from tests.cluster.storm import Report, storm
+from tests.cluster.figures import lines
+from tests.cluster.storm import storm
+from tests.figures import Figures
 from tests.postgres import Server
 
 EVENTS = int(os.environ.get("FOREFETCH_CLUSTER_EVENTS", "7"))
@@ -15,10 +17,10 @@ _SHOWN = 20
 
 
 async def test_nothing_is_lost_or_done_twice_whatever_falls(
-    tmp_path: Path, durable: Server, reports: list[Report]
+    tmp_path: Path, durable: Server, figures: Figures
 ) -> None:
     print(_REPEAT)  # shown with any failure
     report = await storm(tmp_path, durable, EVENTS, SEED)
-    reports.append(report)
+    figures("storm", lines(report))
     assert not report.faults, f"{len(report.faults)} faults; {_REPEAT}\n" + "\n".join(report.faults[:_SHOWN])
     assert all(seconds < _LATEST for seconds in report.undisturbed)

@@ -4,8 +4,10 @@ import os
 import random
 from pathlib import Path
 
+from tests.crash.figures import lines
 from tests.crash.points import POINTS
-from tests.crash.trial import RANDOM, VERB, Report, plan, trial
+from tests.crash.trial import RANDOM, VERB, plan, trial
+from tests.figures import Figures
 
 KILLS = int(os.environ.get("FOREFETCH_CRASH_KILLS", "200"))
 SEED = int(os.environ.get("FOREFETCH_CRASH_SEED") or random.SystemRandom().randrange(2**32))
@@ -13,11 +15,11 @@ _REPEAT = f"repeat with FOREFETCH_CRASH_SEED={SEED} FOREFETCH_CRASH_KILLS={KILLS
 _SHOWN = 20
 
 
-async def test_no_kill_makes_an_acknowledgment_untrue(tmp_path: Path, reports: list[Report]) -> None:
+async def test_no_kill_makes_an_acknowledgment_untrue(tmp_path: Path, figures: Figures) -> None:
     print(_REPEAT)  # shown with any failure
     wanted = plan(KILLS, random.Random(SEED))
     report = await trial(tmp_path, KILLS, SEED)
-    reports.append(report)
+    figures("crash proof", lines(report))
     missed = [name for name in POINTS if report.kills[name] < wanted.count(name)]
     assert not report.faults, _told(report.faults)
     assert not missed, _told([f"never or too rarely reached: {name}" for name in missed])

@@ -1,30 +1,13 @@
-"""The figures of a crash trial, above pytest's closing line."""
+"""What a crash trial prints."""
 
 from __future__ import annotations
-
-import pytest
 
 from tests.crash.points import POINTS
 from tests.crash.trial import Report
 
-_REPORTS = pytest.StashKey[list[Report]]()
 
-
-@pytest.fixture
-def reports(request: pytest.FixtureRequest) -> list[Report]:
-    """Where a report goes that is to be printed."""
-    return request.config.stash.setdefault(_REPORTS, [])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print them."""
-    for report in config.stash.get(_REPORTS, []):
-        terminalreporter.section("crash proof")
-        for line in _lines(report):
-            terminalreporter.write_line(line)
-
-
-def _lines(report: Report) -> list[str]:
+def lines(report: Report) -> list[str]:
+    """One below the other."""
     named = [name for name in report.kills if name in POINTS]
     random = {name: number for name, number in report.kills.items() if name not in POINTS}
     return [
