@@ -19,7 +19,7 @@ test: $(READY)
 crash: $(READY)
 	$(BIN)/pytest tests/crash
 
-# A long storm: three engines on one PostgreSQL, which are killed and frozen so many times (make test has seven);
+# A long storm: three engines on one PostgreSQL, which are killed and frozen so many times (make test has eight);
 # prints its figures. FOREFETCH_CLUSTER_SEED repeats it.
 FOREFETCH_CLUSTER_EVENTS ?= 70
 cluster: $(READY)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Self
 
 import psutil
@@ -40,14 +41,20 @@ _STOPS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SI
 
 class Server:
     """One server with an empty directory of its own, which goes with `remove`. ``durable``: what is committed
-    also survives a kill of the machine, as fsync costs; for tests of logic alone it need not."""
+    also survives a kill of the machine, as fsync costs; for tests of logic alone it need not. ``primary``: it
+    is a standby of the server at that port."""
 
-    def __init__(self, *, durable: bool = True, **settings: str | int) -> None:
-        self.port = 0
-        self._settings = (
-            _SETTINGS | ({} if durable else _NOT_DURABLE) | {k: str(v) for k, v in settings.items()}
-        )
-        self.folder = Folder()
+    def __init__(
+        self,
+        *,
+        durable: bool = True,
+        port: int = 0,
+        primary: int = 0,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.port = port
+        self._settings = _SETTINGS | ({} if durable else _NOT_DURABLE) | dict(settings)
+        self.folder = Folder(primary)
         self._process: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)

@@ -18,14 +18,18 @@ GUARDED = "guarded"
 _ACCESS = f"""\
 host all {GUARDED} 127.0.0.1/32 scram-sha-256
 host all all 127.0.0.1/32 trust
+host replication all 127.0.0.1/32 trust
 """
 _OPTIONS = ["-U", "postgres", "-A", "trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"]
 
+_COPYING = ["-h", "127.0.0.1", "-U", "postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+
 
 class Folder:
-    """A fresh one: ``data`` is what `postgres` runs on, ``account`` whom `subprocess` has to run it as."""
+    """A fresh one: ``data`` is what `postgres` runs on, ``account`` whom `subprocess` has to run it as.
+    ``primary``: the port of the server of which it is to be a standby."""
 
-    def __init__(self) -> None:
+    def __init__(self, primary: int = 0) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="forefetch-postgres-"))
         self.data, self.log = self.path / "data", self.path / "log"
         self.account = _account()
@@ -33,7 +37,7 @@ class Folder:
             os.chown(self.path, self.account["user"], self.account["group"])
         try:
             self._programs = _readable_programs(self.path, self.account)
-            self._initialize()
+            self._initialize(primary)
         except BaseException:
             self.remove()
             raise
@@ -44,13 +48,15 @@ class Folder:
     def remove(self) -> None:
         shutil.rmtree(self.path)
 
-    def _initialize(self) -> None:
+    def _initialize(self, primary: int) -> None:
         command: list[str | Path] = [self.program("initdb"), "-D", self.data, *_OPTIONS]
+        if primary:
+            command = [self.program("pg_basebackup"), "-D", self.data, f"--port={primary}", *_COPYING]
         made = subprocess.run(
             command, capture_output=True, text=True, cwd=self.path, check=False, **self.account
         )
         if made.returncode != 0:
-            raise RuntimeError(f"initdb: {made.stdout}{made.stderr}")
+            raise RuntimeError(f"{command[0]}: {made.stdout}{made.stderr}")
         (self.data / "pg_hba.conf").write_text(_ACCESS)
 
 

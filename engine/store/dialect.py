@@ -117,6 +117,15 @@ def was_committed(connection: Connection, sealed: Seal | None) -> bool:
     return postgresql.was_committed(connection.engine, sealed.mark) is True
 
 
+def is_confirmed(connection: Connection) -> bool:
+    """Whether what has just been committed is wherever it has to be before it is answered for."""
+    if connection.dialect.name == "sqlite":
+        return True
+    from engine.store import postgresql
+
+    return postgresql.is_confirmed(connection)
+
+
 def is_broken(connection: Connection) -> bool:
     """Whether it is of no use any more: the other side has gone."""
     if connection.dialect.name == "sqlite":

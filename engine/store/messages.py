@@ -23,7 +23,7 @@ from engine.store.dialect import Identity
 from engine.store.links import attach
 from engine.store.occasions import NO_EFFECT, NOTHING_WITHDRAWN, Effect, Withdrawn
 from engine.store.outbox import NewLetter, post
-from engine.store.owners import member_of, orphaned
+from engine.store.owners import member_of, orphaned, rely
 
 
 class NewMessage(NamedTuple):
@@ -148,6 +148,8 @@ def journal(connection: Connection, calls: Sequence[tuple[NewMessage]]) -> Seque
     # Taken out by the first caller: to the others of this batch the message is known.
     pairs = [(message.fingerprint, new.pop(message.fingerprint, None)) for (message,) in calls]
     known = _known(connection, {key for key, kept in pairs if kept is None})
+    if known:
+        rely(connection)
     return [kept or known[key] for key, kept in pairs]
 
 

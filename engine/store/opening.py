@@ -67,6 +67,8 @@ class Opened:
     ear: Ear = field(default_factory=Ear)
     where: str | Path = ""
     unwatch: Callable[[], None] | None = None
+    trouble: str = ""
+    """For which nothing can be written, and whoever tries leaves one more behind who waits for it."""
 
     @property
     def ticket(self) -> Callable[[], Ticket] | None:
@@ -114,7 +116,7 @@ def open_journal(where: str | Path, *, busy_timeout: float, stand_in: bool) -> O
 
 def _share(where: str, *, stand_in: bool) -> Opened:
     from engine.store.pulse import Pulse
-    from engine.store.reach import watch
+    from engine.store.reach import UNCONFIRMED, watch
 
     with ExitStack() as undo:
         engine = open_engine(where)
@@ -125,15 +127,16 @@ def _share(where: str, *, stand_in: bool) -> Opened:
         reader = undo.enter_context(open_engine(where, read_only=True).connect())
         ear = Ear()
         pulse = Pulse(where, member_id, stand_in=stand_in, heard=ear.hear)
-        unwatch = watch(where, _nothing)
         undo.pop_all()
-    return Opened(engine, writer, reader, pulse=pulse, ear=ear, where=where, unwatch=unwatch)
+    opened = Opened(engine, writer, reader, pulse=pulse, ear=ear, where=where)
+
+    def told(wrong: str) -> None:
+        opened.trouble = wrong if wrong == UNCONFIRMED else ""
+
+    opened.unwatch = watch(where, told)
+    return opened
 
 
 def _prepare(connection: Connection) -> None:
     schema.prepare(connection)
     learn(connection)
-
-
-def _nothing(wrong: str) -> None:
-    """Whoever waits is told by an error."""

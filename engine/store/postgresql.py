@@ -10,6 +10,7 @@ import secrets
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -60,15 +61,15 @@ _READ_ONLY = """
 _SEAL = f"""
     WITH sealed AS (
         INSERT INTO seals (member_id, number)
-        SELECT %s, %s WHERE pg_current_xact_id_if_assigned() IS NOT NULL
+        SELECT %s, %s WHERE %s OR pg_current_xact_id_if_assigned() IS NOT NULL
         ON CONFLICT (member_id) DO UPDATE SET number = excluded.number
     )
-    SELECT pg_current_xact_id_if_assigned()::text,
+    SELECT CASE WHEN %s THEN pg_current_xact_id() ELSE pg_current_xact_id_if_assigned() END::text,
            EXISTS (SELECT FROM members WHERE id = %s AND lost_at IS NULL),
            CASE WHEN %s <> '' THEN pg_notify('{CHANNEL}', %s) END
 """
 _STATUS = "SELECT pg_xact_status(%s::xid8)"
-_IS_SEALED = "SELECT EXISTS (SELECT FROM seals WHERE member_id = %s AND number = %s)"
+_CONFIRM = "UPDATE seals SET number = number WHERE member_id = %s AND number = %s"
 _LOST = "this engine was taken for dead, and others have taken over its work; it is joining them again"
 _AGAIN = {"40001", "40P01"}  # serialization failure, deadlock
 _CURES = {
@@ -95,6 +96,7 @@ _FAILED = {
 _QUOTING = ("22", "23")  # data and constraints: their texts may quote a message
 
 
+_UNCONFIRMED = "a commit that no standby has confirmed"
 _POOLS: dict[tuple[str, bool], Engine] = {}
 _POOLING = threading.Lock()
 
@@ -118,7 +120,8 @@ def open_engine(where: str, *, read_only: bool, pooled: bool = False) -> Engine:
     engine = create_engine(url, paramstyle="format", hide_parameters=True, connect_args=patience, **pool)
 
     @event.listens_for(engine, "connect")
-    def _(driver: Any, _: Any) -> None:
+    def _(driver: Any, record: Any) -> None:
+        driver.add_notice_handler(partial(_heed, record.info))
         driver.adapters.register_dumper(str, _Text)
         note(where, driver, pooled=pooled)
         driver.autocommit = True
@@ -127,6 +130,11 @@ def open_engine(where: str, *, read_only: bool, pooled: bool = False) -> Engine:
         driver.autocommit = False
 
     return engine
+
+
+def _heed(info: dict[str, Any], warning: psycopg.errors.Diagnostic) -> None:
+    if warning.source_function == "SyncRepWaitForLSN":  # in any language
+        info[_UNCONFIRMED] = True
 
 
 def pool(where: str, *, read_only: bool) -> Engine:
@@ -183,7 +191,8 @@ def seal(connection: Connection) -> Mark | None:
     text = ticket.news.text(member) if ticket.news.any else ""
     number = secrets.randbits(63)
     cursor = connection.connection.cursor()
-    cursor.execute(_SEAL, (member, number, member, text, text))
+    relies = ticket.relies
+    cursor.execute(_SEAL, (member, number, relies, relies, member, text, text))
     (row,) = cursor.fetchall()
     xid, alive, _ = row
     cursor.close()
@@ -196,17 +205,27 @@ def was_committed(engine: Engine, mark: Mark) -> bool | None:
     """What became of a transaction whose commit was not answered; None: that cannot be found out now.
 
     The server's number alone would not tell: what had not come to its disk, or to its standby, when it
-    crashed is given to others."""
+    crashed is given to others. What it has may be on no standby yet: a commit behind it waits for both."""
     limit = time.monotonic() + _FINDING_OUT
     while time.monotonic() < limit:
         with suppress(SQLAlchemyError), engine.connect() as connection:
             status = connection.exec_driver_sql(_STATUS, (mark.xid,)).scalar()
-            if status == "committed":
-                return bool(connection.exec_driver_sql(_IS_SEALED, mark[1:]).scalar())
             if status == "aborted":
                 return False
+            if status == "committed":
+                sealed = connection.exec_driver_sql(_CONFIRM, mark[1:]).rowcount == 1
+                connection.commit()
+                if is_confirmed(connection):
+                    return sealed
         time.sleep(0.1)
     return None
+
+
+def is_confirmed(connection: Connection) -> bool:
+    """Whether the commit that has just been answered for was waited for to its end. Where somebody ends the
+    wait for a standby (``pg_cancel_backend``, ``statement_timeout``) the server says that all is well, and
+    warns that it may not be there."""
+    return not connection.connection.info.pop(_UNCONFIRMED, False)
 
 
 def again(error: Exception) -> bool:

@@ -22,9 +22,19 @@ PATIENCE = 2.0
 """Seconds for an answer."""
 _GIVE_UP = 8.0
 _PAUSE = 1.0  # seconds between questions
-_ASKED = b"SELECT pg_is_in_recovery()"
+_ASKED = b"""
+    SELECT pg_is_in_recovery(), EXISTS (
+        SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event = 'SyncRep'
+        AND clock_timestamp() - query_start > interval '2 s'
+    )
+"""
 AWAY = "the database of the journal does not answer"
 READ_ONLY = "the database of the journal is read only, such as a standby"
+UNCONFIRMED = (
+    "what is written to the database of the journal waits for a standby to confirm it "
+    "(synchronous_standby_names), and none does"
+)
 
 
 _LOCK = Lock()
@@ -71,6 +81,7 @@ class Reach:
         self._patience = patience
         self._give_up = give_up
         self._away = 0.0  # since when, by the monotonic clock; 0: it answers
+        self._let_go = False  # what waits for a standby
         self._ending = Event()
         self._thread = Thread(target=self._serve, name="reach", daemon=True)
         self._thread.start()
@@ -102,10 +113,22 @@ class Reach:
 
     def _ask_again_and_again(self, connection: psycopg.Connection[Any]) -> None:
         while not self._ending.is_set():
-            answered = _is_read_only(connection, self._patience)
-            self._away = 0.0
-            self._told(READ_ONLY if answered else "")
+            wrong = _wrong(connection, self._patience)
+            self._told(wrong)
+            if wrong == UNCONFIRMED:
+                self._wait_for_standby()
+            else:
+                self._away, self._let_go = 0.0, False
             self._ending.wait(_PAUSE)
+
+    def _wait_for_standby(self) -> None:
+        """Who waits in vain is told so, once: what he has begun goes on waiting at the server, and would be
+        one more each time."""
+        self._away = self._away or time.monotonic()
+        if not self._let_go and time.monotonic() - self._away >= self._give_up:
+            self._let_go = True
+            hang_up(self._where, pooled=True)
+            hang_up(self._where, pooled=False)
 
     def _fail(self) -> None:
         self._away = self._away or time.monotonic()
@@ -121,8 +144,8 @@ class Reach:
             hang_up(self._where, pooled=False)
 
 
-def _is_read_only(connection: psycopg.Connection[Any], patience: float) -> bool:
-    """TimeoutError or psycopg.Error: it does not answer."""
+def _wrong(connection: psycopg.Connection[Any], patience: float) -> str:
+    """What is wrong, as the server says. TimeoutError or psycopg.Error: it does not answer."""
     driver, give_up = connection.pgconn, time.monotonic() + patience
     driver.send_query(_ASKED)
     while driver.is_busy():
@@ -135,4 +158,6 @@ def _is_read_only(connection: psycopg.Connection[Any], patience: float) -> bool:
         pass
     if answer is None or answer.status != ExecStatus.TUPLES_OK:
         raise psycopg.OperationalError(driver.get_error_message())
-    return answer.get_value(0, 0) == b"t"
+    if answer.get_value(0, 0) == b"t":
+        return READ_ONLY
+    return UNCONFIRMED if answer.get_value(0, 1) == b"t" else ""

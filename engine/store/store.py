@@ -101,7 +101,14 @@ class Store:
         self._events = events
         last = admission.admit_all if opened.ticket is not None else None
         most = _MOST_SHARED if opened.ticket is not None else _MOST
-        self._writer = Writer(opened.writer, batch_limit=most, events=events, ticket=opened.ticket, last=last)
+        self._writer = Writer(
+            opened.writer,
+            batch_limit=most,
+            events=events,
+            ticket=opened.ticket,
+            last=last,
+            trouble=lambda: opened.trouble,
+        )
         self._reader = Writer(opened.reader, name="journal-reads")
 
     @classmethod

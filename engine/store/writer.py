@@ -22,11 +22,22 @@ from sqlalchemy import Connection
 from engine.errors import StoreError
 from engine.events import Committed, Events
 from engine.store.criteria import Unlearnt, learn
-from engine.store.dialect import Seal, again, begun, explain, is_broken, seal, waited_in_vain, was_committed
+from engine.store.dialect import (
+    Seal,
+    again,
+    begun,
+    explain,
+    is_broken,
+    is_confirmed,
+    seal,
+    waited_in_vain,
+    was_committed,
+)
 
 if TYPE_CHECKING:
     from engine.store.owners import Ticket
 
+_UNCONFIRMED = "the wait for a standby was ended at the server: what was written may be lost in a failover"
 _ATTEMPTS = 5  # of a call that gets into the way of another engine's
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
@@ -71,9 +82,11 @@ class Writer:
         events: Events | None = None,
         ticket: Callable[[], Ticket] | None = None,
         last: Operation[*tuple[Any, ...], Any] | None = None,
+        trouble: Callable[[], str] = str,
     ) -> None:
         """``ticket`` gives each transaction of a shared journal its own; calls of ``last`` come last in one:
-        engines that lock things in different orders wait for each other. ``events`` are told of each
+        engines that lock things in different orders wait for each other. While there is a ``trouble`` every
+        call fails by it at once. ``events`` are told of each
         transaction that changed something, or failed: one that had nothing to write goes well on a full disk
         too."""
         self._connection = connection
@@ -81,6 +94,7 @@ class Writer:
         self._events = events
         self._ticket = ticket
         self._last = last
+        self._trouble = trouble
         self._gathered: list[_Call] = []  # by the event loop
         self._left: list[_Call] = []  # by the thread, for the next transaction
         self._queue: SimpleQueue[list[_Call]] = SimpleQueue()  # an empty list, the last entry: closed
@@ -128,7 +142,8 @@ class Writer:
             while batch := self._next_batch():
                 began = time.perf_counter()
                 self._wrote = False
-                results = self._attempt(batch)
+                trouble = self._trouble()
+                results = [StoreError(trouble) for _ in batch] if trouble else self._attempt(batch)
                 seconds = time.perf_counter() - began
                 failed = not self._wrote and any(isinstance(result, StoreError) for result in results)
                 told = Committed(len(batch), seconds, failed) if failed or self._wrote else None
@@ -189,6 +204,8 @@ class Writer:
                 tried.operation_failed = True
                 raise
             tried.sealed = seal(self._connection, before)
+        if not is_confirmed(self._connection):
+            raise StoreError(_UNCONFIRMED)
         self._wrote |= tried.sealed.wrote
         return tried.results
 

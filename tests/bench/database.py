@@ -13,7 +13,7 @@ import psutil
 from tests.postgres import Server
 
 _EXTENSION = "pg_stat_statements"
-_ORDINARY: dict[str, str | int] = {
+_ORDINARY = {
     "shared_buffers": "256MB",
     "max_wal_size": "4GB",
     "checkpoint_timeout": "30min",
@@ -60,8 +60,8 @@ class Observed:
     microseconds each; otherwise `Spent` has none."""
 
     def __init__(self, *, counting: bool = False) -> None:
-        loaded: dict[str, str | int] = {"shared_preload_libraries": _EXTENSION} if counting else {}
-        self.server = Server(durable=True, **_ORDINARY, **loaded)
+        loaded = {"shared_preload_libraries": _EXTENSION} if counting else {}
+        self.server = Server(settings=_ORDINARY | loaded)
         self.counting = counting
 
     def __enter__(self) -> Self:

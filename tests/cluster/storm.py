@@ -18,6 +18,7 @@ from tests.cluster.balancer import Balancer, balancer
 from tests.cluster.checks import Seen, broken_promises, takeovers
 from tests.cluster.engines import Engine, Loss
 from tests.cluster.orders import Fate, Orders
+from tests.cluster.pair import Pair
 from tests.cluster.senders import Book, Senders
 from tests.cluster.site import RATE, Content, Site, site
 from tests.postgres import Server
@@ -30,9 +31,10 @@ KILL, FREEZE, BLINK = (
 )
 RESTART, CRASH = "PostgreSQL restarted", "PostgreSQL stopped at once"
 KILL_DATABASE, FREEZE_DATABASE = "PostgreSQL killed", "PostgreSQL frozen"
+FAIL_OVER = "PostgreSQL replaced by its standby"
 CALM = "a calm of 15 s"
 _OF_ENGINES = (KILL, FREEZE, BLINK)
-_OF_DATABASE = (RESTART, CRASH, KILL_DATABASE, FREEZE_DATABASE)
+_OF_DATABASE = (RESTART, CRASH, KILL_DATABASE, FREEZE_DATABASE, FAIL_OVER)
 EVENTS = (*_OF_ENGINES, *_OF_DATABASE)
 
 _DEADLINE = "4s"
@@ -72,27 +74,27 @@ def plan(events: int, rng: random.Random) -> list[str]:
     return first + rng.choices(EVENTS, k=max(0, events - len(EVENTS)))
 
 
-async def storm(folder: Path, server: Server, events: int, seed: int) -> Report:
+async def storm(folder: Path, pair: Pair, events: int, seed: int) -> Report:
     """What was found is in the report's ``faults``."""
     report = Report(seed)
     began = time.monotonic()
     content = _enough(events)
-    database = await asyncio.to_thread(server.new_database)
+    database = await asyncio.to_thread(pair.primary.new_database)
     async with (
         site(folder, content, report.book.hear_letter, delay=_DELAY, down=8) as around,
         balancer() as way,
     ):
-        engines = Engines(around, server, database, way)
+        engines = Engines(around, pair, database, way)
         try:
             await engines.begin()
             orders = Orders(random.Random(seed), content)
             weather = Weather(engines, report, random.Random(seed))
             await _live_through(report, around, way, orders, weather, plan(events, random.Random(seed)))
-            await _until_all_has_ended(report, server, database, around)
+            await _until_all_has_ended(report, pair, database, around)
             report.faults += await engines.stop()
         finally:
             engines.end()
-        kept = await asyncio.to_thread(journal.read, server, database)
+        kept = await asyncio.to_thread(journal.read, pair.primary, database)
         seen = Seen(around, report.book, kept, engines.losses, content.wide)
         report.faults += broken_promises(seen)
         _sum_up(report, seen, engines)
@@ -102,7 +104,7 @@ async def storm(folder: Path, server: Server, events: int, seed: int) -> Report:
 
 def _enough(events: int) -> Content:
     """Studies for all that is sent meanwhile, roughly."""
-    share = max(1, events // 7)
+    share = max(1, events // len(EVENTS))
     return Content(
         quick=220 * share, slow=8 * share, rated=16 * share, broken=6 * share, priors=4 * share, wide=12
     )
@@ -141,7 +143,7 @@ def _over(talk: asyncio.Task[None]) -> bool:
     return talk.done()
 
 
-async def _until_all_has_ended(report: Report, server: Server, database: str, around: Site) -> None:
+async def _until_all_has_ended(report: Report, pair: Pair, database: str, around: Site) -> None:
     """Only what waits for a budget is left, or for another minute of a rate."""
     left = (
         "SELECT id, status, gate, reason, member_id FROM tasks "
@@ -157,7 +159,7 @@ async def _until_all_has_ended(report: Report, server: Server, database: str, ar
         found = [
             row
             for query in (left, owed, unanswered)
-            for row in await asyncio.to_thread(server.execute, query, database=database)
+            for row in await asyncio.to_thread(pair.primary.execute, query, database=database)
         ]
         if not found:
             return
@@ -168,8 +170,8 @@ async def _until_all_has_ended(report: Report, server: Server, database: str, ar
 class Engines:
     """Those that run, each in its place behind the balancer; and what was done to them."""
 
-    def __init__(self, around: Site, server: Server, database: str, way: Balancer) -> None:
-        self.server = server
+    def __init__(self, around: Site, pair: Pair, database: str, way: Balancer) -> None:
+        self.pair = pair
         self.database = database
         self.losses: list[Loss] = []
         self.outages: list[tuple[float, float]] = []
@@ -199,7 +201,7 @@ class Engines:
         tasks: tuple[tuple[int, int], ...] = ()
         address = "{}:{}".format(*engine.address)
         with suppress(psycopg.Error):
-            tasks = await asyncio.to_thread(journal.under_way, self.server, self.database, address)
+            tasks = await asyncio.to_thread(journal.under_way, self.pair.primary, self.database, address)
         self.losses.append(Loss(kind, engine.calling, at, address, tasks))
 
     async def stop(self) -> list[str]:
@@ -222,7 +224,7 @@ class Engines:
 
     def _new(self) -> Engine:
         calling = f"LIFE{len(self._all)}"
-        routes = self._around.routes(self.server.url(self.database), calling, deadline=_DEADLINE)
+        routes = self._around.routes(self.pair.url(self.database), calling, deadline=_DEADLINE)
         self._all.append(Engine(routes, calling))
         return self._all[-1]
 
@@ -245,10 +247,11 @@ class Weather:
             FREEZE: self._freeze,
             BLINK: self._blink,
             CALM: lambda: asyncio.sleep(_CALM),
-            RESTART: lambda: self._without_database(lambda: self._server.restart("fast")),
-            CRASH: lambda: self._without_database(lambda: self._server.restart("immediate")),
+            RESTART: lambda: self._without_database(lambda: self._primary.restart("fast")),
+            CRASH: lambda: self._without_database(lambda: self._primary.restart("immediate")),
             KILL_DATABASE: lambda: self._without_database(self._kill_database),
             FREEZE_DATABASE: lambda: self._without_database(self._freeze_database),
+            FAIL_OVER: lambda: self._without_database(engines.pair.fail_over),
         }
 
     async def rage(self, events: list[str]) -> None:
@@ -266,8 +269,8 @@ class Weather:
                 self._frozen.cancel()
 
     @property
-    def _server(self) -> Server:
-        return self._engines.server
+    def _primary(self) -> Server:
+        return self._engines.pair.primary
 
     def _one(self) -> Engine:
         return self._rng.choice(self._engines.awake())
@@ -303,13 +306,13 @@ class Weather:
         self._engines.outages.append((began, time.time()))
 
     def _kill_database(self) -> None:
-        self._server.kill9()
-        self._server.start()
+        self._primary.kill9()
+        self._primary.start()
 
     def _freeze_database(self) -> None:
-        self._server.freeze()
+        self._primary.freeze()
         time.sleep(3)
-        self._server.thaw()
+        self._primary.thaw()
 
 
 def _sum_up(report: Report, seen: Seen, engines: Engines) -> None:

@@ -80,7 +80,7 @@ def test_a_database_that_is_not_there_is_looked_for_again_and_again() -> None:
 
 
 def test_a_standby_is_of_no_use(monkeypatch: pytest.MonkeyPatch, shared: str) -> None:
-    monkeypatch.setattr("engine.store.reach._ASKED", b"SELECT true")
+    monkeypatch.setattr("engine.store.reach._ASKED", b"SELECT true, false")
     told = Told()
     reach = Reach(shared, told)
     told.wait_for(READ_ONLY)
