@@ -21,7 +21,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 settings.register_profile("patient", deadline=None)  # what a case takes says nothing on a busy machine
 settings.load_profile("patient")
 
-_LONGEST = {"test_kill.py", "test_storm.py"}
+_LONGEST = {"test_kill.py", "test_standby.py", "test_storm.py"}
 _ON_BOTH_LOOPS = {"test_listener.py", "test_tls_mllp.py"}
 
 

@@ -86,14 +86,19 @@ class Opened:
         """After writer and reader. Blocks."""
         if self.pulse is not None:
             self.pulse.stop()
-            with suppress(SQLAlchemyError), self.engine.connect() as connection, connection.begin():
-                members.leave(connection, self.pulse.member_id)
-                notify(connection, EVERYTHING.text(self.pulse.member_id))
+            if not self.trouble:
+                self._leave(self.pulse.member_id)
         self.engine.dispose()
         if self.unwatch is not None:
             self.unwatch()
         if self.lock is not None:
             self.lock.release()
+
+    def _leave(self, member_id: int) -> None:
+        """The others need not wait until they miss us."""
+        with suppress(SQLAlchemyError), self.engine.connect() as connection, connection.begin():
+            members.leave(connection, member_id)
+            notify(connection, EVERYTHING.text(member_id))
 
 
 def open_journal(where: str | Path, *, busy_timeout: float, stand_in: bool) -> Opened:

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from engine.errors import StoreError
 from engine.store import news, postgresql, schema
-from engine.store.connections import readable
+from engine.store.connections import hang_up, readable
 from engine.store.heard import Heard
 from engine.store.members import LEASE, register
 from engine.store.news import EVERYTHING, News
@@ -28,6 +28,7 @@ _log = logging.getLogger(__name__)
 BEAT = 3.0
 """Seconds between beats."""
 _BLINK = 3 * BEAT  # between two looks of ours: after a longer pause it is we who were away
+_LAST_BEAT = 2.0  # seconds for it
 _RETRY = 0.5  # seconds between attempts to reach the database
 _SAY = "UPDATE members SET beat = beat + 1, seen_at = now() WHERE id = %s AND lost_at IS NULL RETURNING id"
 _LOOK = "SELECT id, beat FROM members WHERE lost_at IS NULL AND left_at IS NULL AND id <> %s"
@@ -79,12 +80,15 @@ class Pulse:
         return time.monotonic() - self._said < LEASE and self.member_id == member_id
 
     def stop(self) -> None:
-        """Beat no more. Blocks for a moment."""
+        """Beat no more. Blocks for a moment, in which a beat that is under way may be answered."""
         if self._ending.is_set():
             return
         self._ending.set()
         os.write(self._wake_write, b"!")
-        self._thread.join()
+        self._thread.join(_LAST_BEAT)
+        while self._thread.is_alive():
+            hang_up(self._where, pooled=False)
+            self._thread.join(_RETRY)
         os.close(self._wake_read)
         os.close(self._wake_write)
 

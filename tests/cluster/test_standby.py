@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,10 @@ from tests.hospital import field
 from tests.store import execute
 from tests.store import message as new_message
 
-_WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query = 'COMMIT'"
+_ALL_WAITING = "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+_WAITING = f"{_ALL_WAITING} AND query = 'COMMIT'"
 _AT_ONCE = 5.0  # s; who waits for the standby waits for ten
+_PATIENCE = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +45,10 @@ async def no_standby(pair: Pair) -> AsyncIterator[None]:
         await asyncio.to_thread(pair.standby.thaw)
 
 
-async def cancel_the_wait(pair: Pair, *tries: object) -> None:
+async def cancel_the_wait(pair: Pair, *tries: asyncio.Future[Any]) -> None:
     """As somebody does who looks for what hangs."""
-    while not all(isinstance(it, asyncio.Future) and it.done() for it in tries):
-        for (pid,) in await asyncio.to_thread(pair.primary.execute, _WAITING):
+    while not all(it.done() for it in tries):
+        for (pid,) in await asyncio.to_thread(pair.primary.execute, _ALL_WAITING):
             await asyncio.to_thread(pair.primary.execute, "SELECT pg_cancel_backend(%s)", [pid])
         await asyncio.sleep(0.05)
 
@@ -116,3 +119,20 @@ async def test_who_answers_for_what_was_there_already_ends_behind_it(shared: str
     assert not (await store.journal(new_message(1))).new
     assert execute(shared, "SELECT number FROM seals") != sealed
     await store.close()
+
+
+async def test_an_engine_can_be_stopped_while_no_standby_confirms(tmp_path: Path, pair: Pair) -> None:
+    order = message("M1", "RE", patient("quick", 0), study_uid=study("quick", 0))
+    name = await asyncio.to_thread(pair.primary.new_database)
+    async with (
+        site(tmp_path, Content()) as around,
+        engine_of(around, pair.url(name)) as engine,
+        no_standby(pair),
+    ):
+        (refused,) = await ask(engine, order)
+        await cancel_the_wait(pair, asyncio.ensure_future(asyncio.sleep(1)))
+        await until(lambda: bool(pair.primary.execute(_ALL_WAITING)), "another one who waits")
+        async with asyncio.timeout(_PATIENCE):
+            status = await asyncio.to_thread(engine.stop)
+    assert field(refused, "MSA-1") == "AR"
+    assert status == 0
