@@ -11,6 +11,7 @@ from typing import Protocol
 from engine.dispatcher.lane import STORE_RETRY
 from engine.errors import StoreError
 from engine.logs import about
+from engine.retrieve.task import Expected
 from engine.store import EVERYTHING, Heard, News, Situation, Store
 
 _log = logging.getLogger(__name__)
@@ -24,8 +25,14 @@ class Host(Protocol):
     def see(self, situation: Situation) -> None:
         """What goes on at archives and destinations."""
 
-    def look_again(self, messages: Iterable[int] | None) -> None:
-        """Something has changed for these messages, or for any; and tasks may wait."""
+    def tell(self, messages: Iterable[int] | None) -> None:
+        """Something has changed for these messages, or for any."""
+
+    def wake_all(self) -> None:
+        """Tasks may wait anywhere."""
+
+    def expect_all(self, tasks: Iterable[Expected]) -> None:
+        """These are new."""
 
     async def stop_unwanted(self) -> None:
         """Stop on the wire what nobody wants any more. StoreError: it is not known what."""
@@ -104,7 +111,11 @@ class Company:
             await self._host.stop_unwanted()
         if news.work:
             self._host.see(await self._store.situation())
-        self._host.look_again(None if news.many else news.messages)
+        self._host.tell(None if news.many else news.messages)
+        if news.work or lost:
+            self._host.wake_all()
+        else:
+            self._host.expect_all(news.expected)
 
     async def _take_over(self, lost: set[int]) -> None:
         taken = await self._store.take_over(sorted(lost))

@@ -25,7 +25,7 @@ from engine.errors import StoreError
 from engine.events import Events, Queried, TaskEnded, TransferBegan, TransferEnded
 from engine.retrieve.outcome import Cause, Outcome, TaskStatus
 from engine.retrieve.policy import BY_HAND, REHEARSAL, Policy, terms
-from engine.retrieve.task import RetrieveRequest, RetrieveTask
+from engine.retrieve.task import Expected, RetrieveRequest, RetrieveTask
 from engine.store import Situation, Store, Withdrawn
 from engine.store.store import DEFAULT_AGING
 
@@ -65,7 +65,7 @@ class Dispatcher:
         archive_probes: dict[str, Probe] = {name: client.echo for name, client in clients.items()}
         probes = {name: place.probe for name, place in places.items() if place.probe is not None}
         self._meters = Meters(policy, archive_probes, probes)
-        self._breakers = Breakers(store, self._meters, self._wake_all)
+        self._breakers = Breakers(store, self._meters, self.wake_all)
         self._entrance = Entrance(
             store, policy, self._meters, self._waiters, self._refuse, self._came_free, self._events
         )
@@ -99,7 +99,7 @@ class Dispatcher:
         self._loops = [asyncio.create_task(lane.serve(self._run)) for lane in self._lanes.values()]
         self._loops.append(asyncio.create_task(self._watch()))
         self._company.start()
-        self._wake_all()
+        self.wake_all()
 
     def wake(self, archives: Iterable[str]) -> None:
         """Tell that tasks may be waiting at these archives."""
@@ -109,9 +109,13 @@ class Dispatcher:
 
     def expect(self, requests: Iterable[RetrieveRequest]) -> None:
         """Tell that new tasks wait that were made of these."""
-        for request in requests:
-            if request.archive in self._lanes:
-                self._lanes[request.archive].expect(request)
+        self.expect_all(request.expected for request in requests)
+
+    def expect_all(self, tasks: Iterable[Expected]) -> None:
+        """Tell that these wait, whoever has made them."""
+        for task in tasks:
+            if task.archive in self._lanes:
+                self._lanes[task.archive].expect(task)
 
     def own(self, task_ids: Iterable[int]) -> None:
         """Tell that these tasks were planned here: by this routes.yaml they may be refused for good."""
@@ -168,9 +172,6 @@ class Dispatcher:
         clients = [*(lane.client for lane in self._lanes.values()), *self._finders.values()]
         return [*(it.stop() for it in tidies), *(asyncio.to_thread(it.close) for it in clients)]
 
-    def _wake_all(self) -> None:
-        self.wake(self._lanes)
-
     def _stop_running(self, task_ids: Iterable[int]) -> None:
         for lane in self._lanes.values():
             for task_id in task_ids:
@@ -187,10 +188,13 @@ class Dispatcher:
         self._entrance.see(situation)
         self._breakers.see(situation)
 
-    def look_again(self, messages: Iterable[int] | None) -> None:
-        """Something has changed for these messages, or for any; and tasks may wait."""
+    def tell(self, messages: Iterable[int] | None) -> None:
+        """Something has changed for these messages, or for any."""
         self._waiters.tell(self._waiters.messages if messages is None else messages)
-        self._wake_all()
+
+    def wake_all(self) -> None:
+        """Tasks may wait anywhere."""
+        self.wake(self._lanes)
 
     async def stop_unwanted(self) -> None:
         """Stop on the wire what nobody wants any more. StoreError: it is not known what."""
@@ -267,7 +271,8 @@ class Dispatcher:
         """Somebody else has written to the journal."""
         await self.stop_unwanted()
         await self.turn_away_unlisted()
-        self.look_again(None)
+        self.tell(None)
+        self.wake_all()
 
     async def turn_away_unlisted(self) -> None:
         """Tasks of archives that are not configured any more. StoreError: the journal is out of order."""

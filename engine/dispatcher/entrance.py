@@ -18,7 +18,7 @@ from engine.retrieve.gate import Closed, Gate, Open, Scope, Then, admit
 from engine.retrieve.load import Load, Usage
 from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.policy import Policy, terms
-from engine.retrieve.task import RetrieveRequest, RetrieveTask
+from engine.retrieve.task import RetrieveTask
 from engine.retrieve.windows import day_of
 from engine.store import Applicant, Situation, Store, TurnedAway, Used
 
@@ -76,9 +76,9 @@ class Entrance:
         """Whether a place is taken that may be given back."""
         return self._entering > 0
 
-    def rehearses(self, request: RetrieveRequest) -> bool:
-        """Whether a request is only a dry run, for which most gates are open."""
-        return self._policy.dry_run or terms(self._policy, request.routes).dry_run
+    def rehearses(self, routes: Sequence[str]) -> bool:
+        """Whether what these ask for is only a dry run, for which most gates are open."""
+        return self._policy.dry_run or terms(self._policy, routes).dry_run
 
     async def enter(self, task: RetrieveTask) -> Admitted | Closed | None:
         """Let a task through and claim it. None: it is not SCHEDULED any more, or has been changed meanwhile

@@ -20,8 +20,7 @@ from engine.errors import StoreError
 from engine.move import Client
 from engine.retrieve.gate import Closed, Gate, Scope
 from engine.retrieve.outcome import SubOperations, TaskStatus
-from engine.retrieve.selector import Study
-from engine.retrieve.task import RetrieveRequest, RetrieveTask
+from engine.retrieve.task import Expected, RetrieveTask
 from engine.stop import Stop
 from engine.store import Sieve, Store
 
@@ -94,12 +93,12 @@ class Shut:
         """Whether anything is shut."""
         return self.entirely or not (self.moves and self.unhurried) or bool(self.destinations | self.slowed)
 
-    def holds(self, request: RetrieveRequest) -> bool:
-        """Whether a new task of a request, which nobody has expedited, would be turned away as well."""
-        if not isinstance(request.selector, Study):
+    def holds(self, task: Expected) -> bool:
+        """Whether a new task, which nobody has expedited, would be turned away as well."""
+        if not task.moves:
             return self.entirely
         here = self.entirely or not self.moves or not self.unhurried
-        return here or request.destination in self.destinations | self.slowed
+        return here or task.destination in self.destinations | self.slowed
 
     def sieve(self, only: frozenset[str]) -> Sieve:
         destinations, slowed = frozenset(self.destinations), frozenset(self.slowed)
@@ -153,17 +152,17 @@ class Lane:
                 async with asyncio.timeout((self._looks_at - _now()).total_seconds()):
                     await self.wake.wait()
 
-    def expect(self, request: RetrieveRequest) -> None:
+    def expect(self, task: Expected) -> None:
         """A new task waits. It is not looked at where that would be in vain: before it is due, while the
         archive has all that it may have, or behind a gate that holds everything of its kind."""
         if self._shut is None or self.entrance.sifts:
             self.wake.set()
         elif self._free <= 0:
             self._more = True
-        elif request.due is not None and request.due > _now():
-            if request.due < self._looks_at:
+        elif task.due is not None and task.due > _now():
+            if task.due < self._looks_at:
                 self.wake.set()
-        elif not self._shut.holds(request) or self.entrance.rehearses(request):
+        elif not self._shut.holds(task) or self.entrance.rehearses(task.routes):
             self.wake.set()
 
     def came_free(self, *, here: bool) -> None:

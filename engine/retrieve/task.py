@@ -68,6 +68,22 @@ class RetrieveRequest:
     patient: str = ""
     instances: int | None = None
 
+    @property
+    def expected(self) -> Expected:
+        moves = isinstance(self.selector, Study)
+        return Expected(self.archive, self.destination, self.routes, moves, self.due)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A new task, as far as it says whether it is worth a look. ``moves``: a C-MOVE, no search."""
+
+    archive: str
+    destination: str
+    routes: tuple[str, ...]
+    moves: bool
+    due: dt.datetime | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:

@@ -115,7 +115,8 @@ def attach(
     served = [ids[_key(row)] if it is None else it.id for row, it in zip(asked, shared, strict=True)]
     pairs = list(dict.fromkeys((number, id_) for id_, (number, _) in zip(served, wanted, strict=True)))
     _LINK.run(connection, [{"message_id": number, "task_id": id_} for number, id_ in pairs])
-    news.tell(connection, work=bool(ids) or bool(pulled))
+    if ids or pulled:
+        news.tell(connection, expected={request.expected for _, request in wanted})
     return Attached(pairs, list(ids.values()))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from engine.retrieve.policy import NodeRule, RouteRule
 from engine.retrieve.selector import PriorCriteria, PriorsOfPatient, Study
 from engine.retrieve.task import Priority, RetrieveRequest
 from engine.store import Journaled, Store
+from tests.cluster.here import until
 from tests.dispatcher import NOW, Scripted, keep, request, running
 from tests.dispatcher.test_gates import Blocked, begun, closed_now
 
@@ -200,3 +202,28 @@ async def test_an_archive_without_work_is_not_asked_when_another_has_ended_some(
         assert await dispatcher.settled(kept.message_id, 20)
         await settle(store, looks)
         assert "other" not in looks
+
+
+async def test_an_engine_looks_for_what_another_has_taken_where_that_may_begin(
+    shared: str, looks: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the archive of a new task alone, and not behind its closed window."""
+    monkeypatch.setattr("engine.dispatcher.company._GATHER", 0.0)
+    rules = {"main": NodeRule(2), "shut": SHUT, "other": NodeRule(2)}
+    main, other = Scripted(), Scripted()
+    policy = {"archives": rules}
+    async with running(shared, policy=policy, main=main, shut=Scripted(), other=other) as (store, _):
+        another = Store.open(shared)
+        for name in rules:  # each lane has seen what is shut for whom
+            await keep(another, replace(request(Study(f"1.{name}")), archive=name))
+        await until(lambda: bool(main.moved and other.moved))
+        await settle(store, looks)
+        looks.clear()
+        for number in range(20):
+            await keep(another, replace(request(Study(f"2.{number}")), archive="shut"))
+        await keep(another, replace(request(Study("3.1")), archive="other"))
+        await until(lambda: len(other.moved) == 2)
+        await settle(store, looks)
+        await another.close()
+    assert "main" not in looks
+    assert looks.count("shut") <= 2  # a place came free at the other archive
