@@ -69,7 +69,9 @@ class Server:
 
     def start(self) -> None:
         """Until it takes connections; on the port that it had before, or one that the system chooses."""
-        for _ in range(_STARTS if not self.port else 1):
+        for at in range(_STARTS):
+            if self.port and at:
+                time.sleep(1)  # somebody else may have this one for a moment
             port = self.port or free_port()
             process = self._run(port)
             if self._is_ready(process):

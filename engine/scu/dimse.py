@@ -124,7 +124,7 @@ class BoundedProvider(DIMSEServiceProvider):
         while True:
             self._check(operation, silent_since)
             ending = self._ending()  # looked at before the queue: what came before the end still counts
-            if self._arrived():
+            if self._arrived() and not operation.withheld:
                 return
             if ending:
                 raise self._lost(operation, ending)

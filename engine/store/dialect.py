@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,6 +12,7 @@ from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from engine.errors import StoreError
 from engine.place import is_shared
 from engine.store import sqlite
 
@@ -56,6 +59,24 @@ def for_a_moment(where: str | Path, *, read_only: bool) -> Engine:
     return open_engine(where, read_only=read_only)
 
 
+@contextmanager
+def not_in_vain(where: str | Path) -> Iterator[None]:
+    """Who writes meanwhile does not wait for ever for a database that does not answer, or for its standby.
+    StoreError: it is known already that he would."""
+    if not is_shared(where):
+        yield
+        return
+    from engine.store import reach
+
+    unwatch = reach.watch(str(where), lambda _: None)
+    try:
+        if wrong := reach.trouble(str(where)):
+            raise StoreError(wrong)
+        yield
+    finally:
+        unwatch()
+
+
 def allow_readers(connection: Connection) -> None:
     """Let others read while this connection writes; outside of a transaction, and after the check that the
     journal is ours."""
@@ -70,6 +91,9 @@ def size_in_use(connection: Connection) -> int:
     from engine.store import postgresql
 
     return postgresql.size_in_use(connection)
+
+
+UNCONFIRMED = "the wait for a standby was ended at the server: what was written may be lost in a failover"
 
 
 class Mark(NamedTuple):

@@ -194,6 +194,7 @@ def keep_ack(
         kept = {message: row["ack"] for message, row in first.items()}
     else:
         kept = dict(connection.execute(_ACKS, {"messages": list(first)}).all())
+        rely(connection)
     for message, *_ in calls:
         if message not in kept:
             raise StoreError(f"the journal has no message {message}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from engine.errors import StoreError
 from engine.place import is_shared
 from engine.store import members, schema
 from engine.store.criteria import learn
@@ -67,8 +68,15 @@ class Opened:
     ear: Ear = field(default_factory=Ear)
     where: str | Path = ""
     unwatch: Callable[[], None] | None = None
-    trouble: str = ""
-    """For which nothing can be written, and whoever tries leaves one more behind who waits for it."""
+
+    @property
+    def trouble(self) -> str:
+        """For which nothing is to be written now."""
+        if self.pulse is None:
+            return ""
+        from engine.store.reach import trouble
+
+        return trouble(str(self.where))
 
     @property
     def ticket(self) -> Callable[[], Ticket] | None:
@@ -120,26 +128,31 @@ def open_journal(where: str | Path, *, busy_timeout: float, stand_in: bool) -> O
 
 
 def _share(where: str, *, stand_in: bool) -> Opened:
+    from engine.store import reach
     from engine.store.pulse import Pulse
-    from engine.store.reach import UNCONFIRMED, watch
 
     with ExitStack() as undo:
+        unwatch = reach.watch(where, _nothing)
+        undo.callback(unwatch)
         engine = open_engine(where)
-        writer = undo.enter_context(engine.connect())
-        with writer.begin():  # one transaction: `engine.store.alone` may not come in between
-            _prepare(writer)
-            member_id = members.register(writer, stand_in=stand_in)
+        try:
+            writer = undo.enter_context(engine.connect())
+            with writer.begin():  # one transaction: `engine.store.alone` may not come in between
+                _prepare(writer)
+                member_id = members.register(writer, stand_in=stand_in)
+        except SQLAlchemyError as exc:
+            if wrong := reach.trouble(where):
+                raise StoreError(wrong) from exc
+            raise
         reader = undo.enter_context(open_engine(where, read_only=True).connect())
         ear = Ear()
         pulse = Pulse(where, member_id, stand_in=stand_in, heard=ear.hear)
         undo.pop_all()
-    opened = Opened(engine, writer, reader, pulse=pulse, ear=ear, where=where)
+    return Opened(engine, writer, reader, pulse=pulse, ear=ear, where=where, unwatch=unwatch)
 
-    def told(wrong: str) -> None:
-        opened.trouble = wrong if wrong == UNCONFIRMED else ""
 
-    opened.unwatch = watch(where, told)
-    return opened
+def _nothing(wrong: str) -> None:
+    """Whoever waits is told by an error."""
 
 
 def _prepare(connection: Connection) -> None:

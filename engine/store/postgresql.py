@@ -51,6 +51,7 @@ _PATIENCE: dict[str, object] = {
 _SETTINGS = f"""
     SET timezone = 'UTC';
     SET lock_timeout = '{_LOCKED}s';
+    SET client_min_messages = 'warning';
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
 _LETS_GO = f"SET idle_in_transaction_session_timeout = '{_FROZEN}s'"
@@ -155,12 +156,14 @@ def close_pools() -> None:
         _POOLS.clear()
 
 
-def connect(where: str, **options: object) -> psycopg.Connection[Any]:
-    """A connection of the driver's own, in autocommit, for notifications. psycopg.Error: there is none."""
+def connect(where: str, *, noted: bool = True, **options: object) -> psycopg.Connection[Any]:
+    """A connection of the driver's own, in autocommit, for notifications. ``noted``: `hang_up` ends it.
+    psycopg.Error: there is none."""
     url = _url(where)
     arguments, named = url.get_dialect()().create_connect_args(url)
     driver = psycopg.connect(*arguments, **{**_PATIENCE, **named, **options}, autocommit=True)
-    note(where, driver, pooled=False)
+    if noted:
+        note(where, driver, pooled=False)
     return driver
 
 

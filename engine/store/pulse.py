@@ -34,6 +34,11 @@ _SAY = "UPDATE members SET beat = beat + 1, seen_at = now() WHERE id = %s AND lo
 _LOOK = "SELECT id, beat FROM members WHERE lost_at IS NULL AND left_at IS NULL AND id <> %s"
 
 
+def _now() -> float:
+    """Seconds, those too for which the machine was suspended, where it can tell."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class Watch:
     """Which of the others have not moved for a lease, as one who looks sees it: the time in which nobody
     looked, as in an outage of the database, does not count. ``clock`` in seconds."""
@@ -67,7 +72,7 @@ class Pulse:
         self._stand_in = stand_in
         self._heard = heard
         self._watch = Watch()
-        self._said = time.monotonic()  # when the last beat was sent that has come to the database
+        self._said = _now()  # when the last beat was sent that has come to the database
         self._ending = Event()
         self._wake_read, self._wake_write = os.pipe()
         self._thread = Thread(target=self._serve, name="pulse", daemon=True)
@@ -77,7 +82,7 @@ class Pulse:
         """Whether no other engine can have taken this one for dead while it was this member: each counts from
         a beat that it has seen, and so from after this one was sent. The beat is looked at first: one that is
         back beats again, by another number."""
-        return time.monotonic() - self._said < LEASE and self.member_id == member_id
+        return _now() - self._said < LEASE and self.member_id == member_id
 
     def stop(self) -> None:
         """Beat no more. Blocks for a moment, in which a beat that is under way may be answered."""
@@ -113,7 +118,7 @@ class Pulse:
         connection.execute(f"LISTEN {news.CHANNEL}")
         self._heard(Heard(EVERYTHING))  # whatever was told while nobody listened
         while not self._ending.is_set():
-            saying = time.monotonic()
+            saying = _now()
             if connection.execute(_SAY, (self.member_id,)).fetchone() is None:
                 self._come_back()
             self._said = saying

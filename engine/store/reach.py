@@ -27,6 +27,7 @@ _ASKED = b"""
         SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event = 'SyncRep'
         AND clock_timestamp() - query_start > interval '2 s'
+        AND current_setting('synchronous_commit') <> 'local'
     )
 """
 AWAY = "the database of the journal does not answer"
@@ -63,10 +64,17 @@ def watch(where: str, told: Told) -> Callable[[], None]:
     return stop
 
 
+def trouble(where: str) -> str:
+    """For which nothing is to be written now, as far as anybody in this process watches; empty: none. Whoever
+    tried would wait, and leave one more at the server who waits."""
+    reach = _WATCHED.get(where)
+    return UNCONFIRMED if reach is not None and reach.unconfirmed else ""
+
+
 class Reach:
     """``listeners`` are called in its thread with what is wrong, empty where nothing is, as often as it has
     asked. ``patience``: seconds for an answer; ``give_up``: seconds without any, after which what is being
-    written has failed."""
+    written has failed. ``unconfirmed``: two answers running said so, and none since has said otherwise."""
 
     def __init__(
         self,
@@ -81,6 +89,7 @@ class Reach:
         self._patience = patience
         self._give_up = give_up
         self._away = 0.0  # since when, by the monotonic clock; 0: it answers
+        self._doubted = self.unconfirmed = False
         self._let_go = False  # what waits for a standby
         self._ending = Event()
         self._thread = Thread(target=self._serve, name="reach", daemon=True)
@@ -96,7 +105,7 @@ class Reach:
     def _serve(self) -> None:
         while not self._ending.is_set():
             try:
-                connection = postgresql.connect(self._where, connect_timeout=int(PATIENCE))
+                connection = postgresql.connect(self._where, noted=False, connect_timeout=int(PATIENCE))
             except (psycopg.Error, StoreError):
                 self._fail()
                 continue
@@ -114,8 +123,12 @@ class Reach:
     def _ask_again_and_again(self, connection: psycopg.Connection[Any]) -> None:
         while not self._ending.is_set():
             wrong = _wrong(connection, self._patience)
+            if wrong == UNCONFIRMED and not self._doubted:
+                wrong, self._doubted = "", True  # it may have been slow this once
+            else:
+                self._doubted = self.unconfirmed = wrong == UNCONFIRMED
             self._told(wrong)
-            if wrong == UNCONFIRMED:
+            if self.unconfirmed:
                 self._wait_for_standby()
             else:
                 self._away, self._let_go = 0.0, False
@@ -132,6 +145,7 @@ class Reach:
 
     def _fail(self) -> None:
         self._away = self._away or time.monotonic()
+        self._let_go = False  # who has come meanwhile does not know that nobody answers
         self._told(AWAY)
         self._hang_up()
         self._ending.wait(_PAUSE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store import schema
 from engine.store.criteria import learn
-from engine.store.dialect import explain, for_a_moment
+from engine.store.dialect import UNCONFIRMED, explain, for_a_moment, is_confirmed, not_in_vain
 from engine.store.outbox import Letter, LetterStatus, letter
 from engine.store.rows import task
 from engine.store.schema import links, messages, outbox, tasks
@@ -144,14 +144,19 @@ def reading(where: str | Path) -> Iterator[Connection]:
 @contextmanager
 def opened(where: str | Path, *, read_only: bool) -> Iterator[Connection]:
     """A connection to a journal that an engine may be writing, outside of any transaction. StoreError as for
-    `list_tasks`, also for what goes wrong while it is used."""
+    `list_tasks`, also for what goes wrong while it is used, and where no standby has confirmed it."""
     if not is_shared(where) and not Path(where).exists():
         raise StoreError(f"there is no journal {where}; `forefetch serve` creates it, or name another file")
     try:
-        with for_a_moment(where, read_only=read_only).connect() as connection:
+        with ExitStack() as stack:
+            if not read_only:
+                stack.enter_context(not_in_vain(where))
+            connection = stack.enter_context(for_a_moment(where, read_only=read_only).connect())
             with connection.begin():
                 schema.check(connection)
             yield connection
+            if not read_only and not is_confirmed(connection):
+                raise StoreError(UNCONFIRMED)
     except (OSError, SQLAlchemyError, sqlite3.Error) as exc:
         raise StoreError(f"journal {told(where)}: {explain(exc)}") from exc
     except StoreError as exc:

@@ -26,8 +26,8 @@ from engine.store import locks, news, outbox, rapid
 from engine.store.gates import AS_SEEN, forget_gates
 from engine.store.links import LIVE, attach, hold_messages, keys, messages_of, settled
 from engine.store.members import is_alone, lose
-from engine.store.owners import member_of, orphaned
-from engine.store.rows import END_COLUMNS, counters_text, end_row, task, texts
+from engine.store.owners import member_of, orphaned, rely
+from engine.store.rows import END_COLUMNS, counters_text, end_row, outcome_text, task, texts
 from engine.store.schema import links, tasks
 from engine.store.story import Event, tell
 
@@ -153,9 +153,16 @@ def finish(
         told = f"it was canceled meanwhile ({outcome.text})"
         outcome = replace(outcome, status=TaskStatus.CANCELED, cause=Cause.CANCELED, text=told, cure="")
     if not _end(connection, task_id, outcome, (), seen, attempt):
-        return None
+        if attempt is None or not _has_ended_so(connection, task_id, outcome, attempt):
+            return None
+        rely(connection)  # we did, and were not told so
     hold_messages(connection, [task_id])
     return _told(connection, settled_by(connection, task_id))
+
+
+def _has_ended_so(connection: Connection, task_id: int, outcome: Outcome, attempt: int) -> bool:
+    row = connection.execute(select(tasks.c.attempts, tasks.c.outcome).where(_THIS), {"task": task_id}).one()
+    return (row.attempts, row.outcome) == (attempt, outcome_text(outcome))
 
 
 def settled_by(connection: Connection, task_id: int) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ from engine.errors import StoreError
 from engine.events import Committed, Events
 from engine.store.criteria import Unlearnt, learn
 from engine.store.dialect import (
+    UNCONFIRMED,
     Seal,
     again,
     begun,
@@ -37,7 +38,6 @@ from engine.store.dialect import (
 if TYPE_CHECKING:
     from engine.store.owners import Ticket
 
-_UNCONFIRMED = "the wait for a standby was ended at the server: what was written may be lost in a failover"
 _ATTEMPTS = 5  # of a call that gets into the way of another engine's
 R = TypeVar("R")
 Ts = TypeVarTuple("Ts")
@@ -205,7 +205,7 @@ class Writer:
                 raise
             tried.sealed = seal(self._connection, before)
         if not is_confirmed(self._connection):
-            raise StoreError(_UNCONFIRMED)
+            raise StoreError(UNCONFIRMED)
         self._wrote |= tried.sealed.wrote
         return tried.results
 

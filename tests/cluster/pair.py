@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Self
 
 from tests.postgres import PASSWORD, Server
 
-_SETTINGS = {"wal_retrieve_retry_interval": "200ms"}
+_SETTINGS = {"wal_retrieve_retry_interval": "200ms", "synchronous_standby_names": "*"}
+_CONFIRMING = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+_SECONDS = 30.0
 
 
 class Pair:
@@ -19,8 +22,6 @@ class Pair:
     def __enter__(self) -> Self:
         self.primary.start()
         self._other = self._new_standby(0)
-        self.primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        self.primary.execute("SELECT pg_reload_conf()")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -35,8 +36,7 @@ class Pair:
 
     def url(self, database: str) -> str:
         """Of whichever is the primary, as an operator writes it into routes.yaml."""
-        ports = sorted((self.primary.port, self.standby.port))
-        hosts = "&".join(f"host=127.0.0.1:{port}" for port in ports)
+        hosts = "&".join(f"host=127.0.0.1:{it.port}" for it in (self.primary, self.standby))
         return f"postgresql+psycopg://postgres:{PASSWORD}@/{database}?{hosts}&target_session_attrs=read-write"
 
     def fail_over(self) -> None:
@@ -51,4 +51,8 @@ class Pair:
     def _new_standby(self, port: int) -> Server:
         standby = Server(port=port, primary=self.primary.port, settings=_SETTINGS)
         standby.start()
+        limit = time.monotonic() + _SECONDS
+        while self.primary.execute(_CONFIRMING) != [(1,)]:
+            assert time.monotonic() < limit, "no commit waits for the standby"
+            time.sleep(0.02)
         return standby

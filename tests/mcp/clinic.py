@@ -43,10 +43,10 @@ class Clinic:
 
 @contextmanager
 def clinic(
-    folder: Path, *faults: str, archive: str = "", gate: str = "", total: str = "30s"
+    folder: Path, *faults: str, archive: str = "", gate: str = "", dimse: str = "10s", total: str = "30s"
 ) -> Iterator[Clinic]:
     """``faults`` of the archive; ``archive`` and ``gate`` are more of its section, and of ``gate``;
-    ``total`` is the time-out of one whole operation."""
+    ``dimse`` and ``total`` are the time-outs of one response and of one whole operation."""
     struck = [Fault.parse(fault) for fault in faults]
     with SimulatedDestination("READING") as reading:
         known = {"READING": reading.address, "NOBODY": ("127.0.0.1", 1)}
@@ -57,7 +57,7 @@ engine: {{listen: "127.0.0.1:0", store: {journal}, drain_timeout: 10s}}
 archives:
   main:
     {{ae_title: ARCHIVE, host: 127.0.0.1, port: {node.address[1]}, idle: 1s,
-      timeouts: {{dimse: 2s, total: {total}, acse: 2s}}{archive}}}
+      timeouts: {{dimse: {dimse}, total: {total}, acse: 2s}}{archive}}}
 destinations:
   reading: {{ae_title: READING, host: 127.0.0.1, port: {reading.address[1]}}}
   stranger: {{ae_title: STRANGER}}

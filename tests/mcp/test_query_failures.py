@@ -139,7 +139,7 @@ async def test_an_archive_that_fails_is_an_error_with_its_cure_and_keeps_no_asso
     tmp_path: Path,
 ) -> None:
     faults = [f"main: {fault}" for fault, _ in FAILURES]
-    with clinic(tmp_path, *faults, total="4s") as nodes:
+    with clinic(tmp_path, *faults, dimse="2s", total="4s") as nodes:
         async with assistant(nodes.routes, {}) as client:
             seen = [await query(client, patient_id="FF-1001", limit=200) for _ in FAILURES]
             assert not (await query(client, patient_id="FF-1001")).is_error

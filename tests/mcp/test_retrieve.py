@@ -104,7 +104,7 @@ async def _is_failure(client: Client, cause: str, status: str | None) -> None:
 
 async def test_whatever_is_no_arrival_is_an_error_and_leaks_nothing(tmp_path: Path) -> None:
     faults = [f"main: {fault}, after={number}" for number, (fault, _, _) in enumerate(FAILURES)]
-    with clinic(tmp_path, *faults, archive=", breaker: off", total="4s") as nodes:
+    with clinic(tmp_path, *faults, archive=", breaker: off", dimse="2s", total="4s") as nodes:
         async with assistant(nodes.routes, ALLOWED) as client:
             for _, cause, status in FAILURES:
                 await _is_failure(client, cause, status)
