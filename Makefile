@@ -11,9 +11,9 @@ LOWEST := $(CURDIR)/build/mcp-lowest
 demo: $(READY)
 	$(BIN)/forefetch demo
 
-# Most tests wait more than they compute: three at a time, on two cores.
+# Most tests wait more than they compute: two at a time need half of the time, also where crash and storm are.
 test: $(READY)
-	$(BIN)/pytest --numprocesses 3 --dist worksteal -m "not peers"
+	$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not peers"
 
 # Part of make test; prints its figures. FOREFETCH_CRASH_KILLS (200) scales it, FOREFETCH_CRASH_SEED repeats it.
 crash: $(READY)
@@ -29,7 +29,7 @@ cluster: $(READY)
 # has the highest. It is put before that of .venv on the path, for the tests and the servers that they start.
 OF_SDK := $(foreach it,http queries result retrieve sdk server stdio tasks threads,tests/mcp/test_$(it).py)
 lowest: $(LOWEST)/.ready
-	PYTHONPATH=$(LOWEST) FOREFETCH_MCP_LOWEST=1 $(BIN)/pytest --numprocesses 3 -m "not peers" $(OF_SDK)
+	PYTHONPATH=$(LOWEST) FOREFETCH_MCP_LOWEST=1 $(BIN)/pytest -m "not peers" $(OF_SDK)
 
 $(LOWEST)/.ready: $(READY)
 	rm -rf $(LOWEST)

@@ -18,10 +18,11 @@ from engine.by_hand import ByHand
 from engine.config import load
 from engine.errors import StoreError
 from engine.retrieve.outcome import Cause, TaskStatus
+from engine.retrieve.task import RetrieveTask
 from engine.store import Store
 from engine.store.calls import take_back
 from tests.dicom_peers import eventually
-from tests.mcp.clinic import SLOW, Clinic, clinic
+from tests.mcp.clinic import SLOW, SLOWER, Clinic, clinic
 from tests.standing_in import by_hand_request, silent, when_arrived
 
 
@@ -115,6 +116,13 @@ async def test_a_call_is_taken_back_also_where_the_journal_is_held_for_long(
 async def test_what_arrives_while_it_is_given_up_is_told_as_arrived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    look = by_hand.standing_of
+
+    def just_kept(*given: Any) -> RetrieveTask:
+        monkeypatch.setattr(by_hand, "standing_of", look)
+        return replace(look(*given), status=TaskStatus.SCHEDULED, outcome=None)
+
+    monkeypatch.setattr(by_hand, "standing_of", just_kept)
     monkeypatch.setattr(by_hand, "_in_vain", lambda hold, waited: True)
     giving_up = Pause(monkeypatch, "take_back")
     with clinic(tmp_path) as nodes:
@@ -162,7 +170,7 @@ async def test_what_is_given_up_after_an_interruption_is_not_said_to_have_moved_
 
 
 async def test_a_journal_that_goes_away_is_not_told_as_if_nothing_had_been_asked(tmp_path: Path) -> None:
-    with clinic(tmp_path, SLOW) as nodes:
+    with clinic(tmp_path, SLOWER) as nodes:
         async with calls(nodes) as hand:
             call = asyncio.create_task(hand.retrieve(by_hand_request(), "test", silent))
             await when_arrived(nodes, 1)

@@ -27,7 +27,7 @@ from engine.simulator import demo_studies
 from engine.store import NewMessage, Store, is_running, is_taken
 from tests.dicom_peers import eventually
 from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE
-from tests.mcp.clinic import SLOW, Clinic, clinic
+from tests.mcp.clinic import SLOW, SLOWER, Clinic, clinic
 from tests.peers.relay import Relay
 from tests.standing_in import by_hand_request, silent, when_arrived
 from tests.store import message
@@ -150,7 +150,7 @@ async def test_an_archive_that_hangs_does_not_keep_an_engine_from_starting(
 
 
 async def test_an_engine_that_stops_leaves_a_move_to_the_stand_in(tmp_path: Path) -> None:
-    with clinic(tmp_path, SLOW) as nodes:
+    with clinic(tmp_path, SLOWER) as nodes:
         with serving(nodes.routes) as engine:
             assert await asyncio.to_thread(lambda: engine.address)
             call = asyncio.create_task(_by_hand(nodes))

@@ -19,6 +19,8 @@ from tests.hospital import CHEST_CT
 KNEE_SERIES = "2.25.1001004.1"
 CT_SERIES = "2.25.1001002.1"
 SLOW = "main: delay=200ms, on=move, times=always"
+SLOWER = SLOW.replace("200ms", "1s")
+"""For what is to be stopped meanwhile: no machine is busy for five seconds."""
 
 
 @dataclass(frozen=True, slots=True)

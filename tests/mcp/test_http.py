@@ -23,7 +23,7 @@ from engine.tls import Tls, client_context
 from tests.certificates import Certificates
 from tests.hospital import CHEST_CT
 from tests.mcp.assistant import content, text
-from tests.mcp.clinic import SLOW, clinic, retrieve
+from tests.mcp.clinic import SLOWER, clinic, retrieve
 from tests.mcp.conftest import Cancels
 from tests.mcp.over_http import TOKEN, connected, http, serving, url_of
 from tests.running import Running
@@ -215,7 +215,7 @@ async def test_sessions_are_bounded_where_the_sdk_can_do_it(routes: Path) -> Non
 async def test_a_signal_cancels_the_retrieves_under_way_and_says_so(
     tmp_path: Path, cancels: Cancels, legacy: bool, number: signal.Signals
 ) -> None:
-    with clinic(tmp_path, SLOW) as site, serving(site.routes) as server:
+    with clinic(tmp_path, SLOWER) as site, serving(site.routes) as server:
         async with connected(url_of(server), legacy=legacy) as client:
             call = asyncio.create_task(retrieve(client))
             await asyncio.to_thread(site.archive.faults.wait_for, 1, 30)
@@ -233,7 +233,7 @@ async def test_a_signal_cancels_the_retrieves_under_way_and_says_so(
 async def test_a_call_that_its_client_cancels_takes_its_retrieve_with_it(
     tmp_path: Path, cancels: Cancels, legacy: bool
 ) -> None:
-    with clinic(tmp_path, SLOW) as site, serving(site.routes) as server:
+    with clinic(tmp_path, SLOWER) as site, serving(site.routes) as server:
         async with connected(url_of(server), legacy=legacy) as client:
             call = asyncio.create_task(retrieve(client))
             await asyncio.to_thread(site.archive.faults.wait_for, 1, 30)

@@ -18,7 +18,7 @@ from engine.store import story_of
 from tests.dicom_peers import eventually
 from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE
 from tests.mcp.assistant import assistant, content, text
-from tests.mcp.clinic import CT_SERIES, KNEE_SERIES, SLOW, Clinic, clinic, retrieve
+from tests.mcp.clinic import CT_SERIES, KNEE_SERIES, SLOW, SLOWER, Clinic, clinic, retrieve
 
 REPORT = f"""PACS Retrieve (C-MOVE)
 {"=" * 50}
@@ -260,7 +260,7 @@ async def _when_some_have_arrived(nodes: Clinic, study: str = CHEST_CT) -> None:
 
 
 async def test_a_cancelled_call_cancels_the_move_on_the_wire(tmp_path: Path) -> None:
-    with clinic(tmp_path, SLOW.replace("200ms", "1s")) as nodes:
+    with clinic(tmp_path, SLOWER) as nodes:
         async with assistant(nodes.routes, ALLOWED) as client:
             call = asyncio.create_task(retrieve(client))
             await _when_some_have_arrived(nodes)
@@ -276,7 +276,7 @@ async def test_a_cancelled_call_cancels_the_move_on_the_wire(tmp_path: Path) -> 
 
 
 async def test_a_client_that_leaves_takes_its_move_with_it(tmp_path: Path) -> None:
-    with clinic(tmp_path, SLOW) as nodes:
+    with clinic(tmp_path, SLOWER) as nodes:
         async with assistant(nodes.routes, ALLOWED) as client:
             call = asyncio.create_task(retrieve(client))
             await _when_some_have_arrived(nodes)
@@ -287,7 +287,7 @@ async def test_a_client_that_leaves_takes_its_move_with_it(tmp_path: Path) -> No
 
 
 async def test_two_moves_run_side_by_side_and_the_server_answers_meanwhile(tmp_path: Path) -> None:
-    with clinic(tmp_path, SLOW) as nodes:
+    with clinic(tmp_path, SLOW.replace("200ms", "700ms")) as nodes:
         async with assistant(nodes.routes, ALLOWED) as client:
             calls = [asyncio.create_task(retrieve(client, study)) for study in (CHEST_CT, OLD_KNEE)]
             await _when_some_have_arrived(nodes)

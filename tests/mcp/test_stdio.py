@@ -18,7 +18,7 @@ from engine.mcp.stdio import LONGEST
 from engine.retrieve.outcome import TaskStatus
 from tests.hospital import CHEST_CT
 from tests.mcp.assistant import ALLOW_ALL
-from tests.mcp.clinic import SLOW, Clinic, clinic
+from tests.mcp.clinic import SLOWER, Clinic, clinic
 from tests.mcp.conftest import Cancels
 from tests.mcp.over_http import LINE
 from tests.nursery import forked
@@ -216,7 +216,7 @@ async def _retrieving(server: Wire, site: Clinic) -> None:
 async def test_a_retrieve_under_way_is_canceled_on_the_wire_and_its_call_is_answered(
     tmp_path: Path, cancels: Cancels, number: signal.Signals | None
 ) -> None:
-    with clinic(tmp_path, SLOW) as site:
+    with clinic(tmp_path, SLOWER) as site:
         async with wired(site.routes) as server:
             await _retrieving(server, site)
             assert await server.end(number) == 0
@@ -234,7 +234,7 @@ async def test_a_retrieve_under_way_is_canceled_on_the_wire_and_its_call_is_answ
 
 
 async def test_a_client_that_reads_no_more_ends_it_and_its_retrieve(tmp_path: Path, cancels: Cancels) -> None:
-    with clinic(tmp_path, SLOW) as site:
+    with clinic(tmp_path, SLOWER) as site:
         async with wired(site.routes) as server:
             await _retrieving(server, site)
             server.process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]

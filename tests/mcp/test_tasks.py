@@ -22,7 +22,7 @@ from engine.telling.tasks import NO_ENGINE
 from tests.dispatcher import until
 from tests.hospital import ALLOWED, CHEST_CT, OLD_KNEE, Hospital, hospital, order
 from tests.mcp.assistant import assistant, at_desk, content, text
-from tests.mcp.clinic import SLOW, clinic, retrieve
+from tests.mcp.clinic import SLOWER, clinic, retrieve
 from tests.mcp.engine import engine, written
 from tests.store import ARRIVED, FAILED, PRIORS, message, request
 
@@ -352,7 +352,7 @@ async def test_the_tools_say_what_they_do_to_others(routes: Path) -> None:
 async def test_without_an_engine_what_is_asked_for_by_hand_moves_and_is_canceled_at_once(
     tmp_path: Path,
 ) -> None:
-    with clinic(tmp_path, SLOW) as site:
+    with clinic(tmp_path, SLOWER) as site:
         async with at_desk(site.routes) as client:
             moving = asyncio.create_task(retrieve(client))
             assert await asyncio.to_thread(site.archive.faults.wait_for, 1, 30)
