@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -116,11 +117,12 @@ async def test_a_call_is_taken_back_also_where_the_journal_is_held_for_long(
 async def test_what_arrives_while_it_is_given_up_is_told_as_arrived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = by_hand.standing_of
+    look: Callable[..., RetrieveTask] = vars(by_hand)["standing_of"]
 
     def just_kept(*given: Any) -> RetrieveTask:
         monkeypatch.setattr(by_hand, "standing_of", look)
-        return replace(look(*given), status=TaskStatus.SCHEDULED, outcome=None)
+        kept: RetrieveTask = look(*given)
+        return replace(kept, status=TaskStatus.SCHEDULED, outcome=None)
 
     monkeypatch.setattr(by_hand, "standing_of", just_kept)
     monkeypatch.setattr(by_hand, "_in_vain", lambda hold, waited: True)
