@@ -63,7 +63,7 @@ class PromptProvider(DULServiceProvider):
         self._unused = False  # whether no operation is under way
         self._permits: Callable[[], bool] = lambda: True
 
-    def begin_operation(self, permits: Callable[[], bool] = lambda: True) -> None:
+    def begin_operation(self, permits: Callable[[], bool]) -> None:
         """What comes from now on is for the operation alone. ``permits`` is asked, in the thread, when all of
         a request has been sent but the last fragment of its identifier; where not, that is not sent, and the
         association has to be aborted. Between here and there a process may have stood still for minutes."""

@@ -93,7 +93,7 @@ def size_in_use(connection: Connection) -> int:
     return postgresql.size_in_use(connection)
 
 
-UNCONFIRMED = "the wait for a standby was ended at the server: what was written may be lost in a failover"
+WAIT_ENDED = "the wait for a standby was ended at the server: what was written may be lost in a failover"
 
 
 class Mark(NamedTuple):

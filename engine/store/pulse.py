@@ -36,7 +36,7 @@ _LOOK = "SELECT id, beat FROM members WHERE lost_at IS NULL AND left_at IS NULL 
 
 def _now() -> float:
     """Seconds, those too for which the machine was suspended, where it can tell."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Watch:

@@ -18,7 +18,7 @@ from engine.retrieve.outcome import TaskStatus
 from engine.retrieve.task import RetrieveTask
 from engine.store import schema
 from engine.store.criteria import learn
-from engine.store.dialect import UNCONFIRMED, explain, for_a_moment, is_confirmed, not_in_vain
+from engine.store.dialect import WAIT_ENDED, explain, for_a_moment, is_confirmed, not_in_vain
 from engine.store.outbox import Letter, LetterStatus, letter
 from engine.store.rows import task
 from engine.store.schema import links, messages, outbox, tasks
@@ -156,7 +156,7 @@ def opened(where: str | Path, *, read_only: bool) -> Iterator[Connection]:
                 schema.check(connection)
             yield connection
             if not read_only and not is_confirmed(connection):
-                raise StoreError(UNCONFIRMED)
+                raise StoreError(WAIT_ENDED)
     except (OSError, SQLAlchemyError, sqlite3.Error) as exc:
         raise StoreError(f"journal {told(where)}: {explain(exc)}") from exc
     except StoreError as exc:

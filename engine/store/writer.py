@@ -23,7 +23,7 @@ from engine.errors import StoreError
 from engine.events import Committed, Events
 from engine.store.criteria import Unlearnt, learn
 from engine.store.dialect import (
-    UNCONFIRMED,
+    WAIT_ENDED,
     Seal,
     again,
     begun,
@@ -205,7 +205,7 @@ class Writer:
                 raise
             tried.sealed = seal(self._connection, before)
         if not is_confirmed(self._connection):
-            raise StoreError(UNCONFIRMED)
+            raise StoreError(WAIT_ENDED)
         self._wrote |= tried.sealed.wrote
         return tried.results
 
