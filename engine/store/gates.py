@@ -47,7 +47,7 @@ _ALIKE = (
     .limit(_MOST_ALIKE)
     .with_for_update(key_share=True, skip_locked=True)  # somebody else is doing something to those
 )
-_DEFER_ALIKE = _LATER.where(tasks.c.id.in_(_ALIKE)).returning(tasks.c.id)
+_DEFER_ALIKE = _LATER.where(tasks.c.id.in_(locks.once(_ALIKE))).returning(tasks.c.id)
 _HOLD = (
     update(tasks)
     .where(_THIS, AS_SEEN, _SCHEDULED)

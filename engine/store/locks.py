@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Select
+from sqlalchemy import Connection, Select, select
 
 _STRIPES = 2**31  # keys that fall on one wait for each other in vain: of 4,096, two batches always had some
 _CLASS = 0x464F  # of the pairs of numbers that name our locks
@@ -40,6 +40,13 @@ def rows(connection: Connection, these: Select[Any], terms: Mapping[str, Any]) -
     one reads of them next. In the order of the query; others may still refer to them."""
     if is_shared(connection):
         connection.execute(these.with_for_update(key_share=True), terms)
+
+
+def once(these: Select[Any]) -> Select[Any]:
+    """The keys that a query locks, for an ``IN``. PostgreSQL may run a mere subquery again for each row, by
+    what it knows of a table's size; and one that skips what is locked finds other rows each time."""
+    found = these.cte("found")
+    return select(found.c.id)
 
 
 def is_shared(connection: Connection) -> bool:

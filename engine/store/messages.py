@@ -113,7 +113,7 @@ _TO_TAKE_UP = (
 )
 _UNANSWERED = (
     update(schema.messages)
-    .where(schema.messages.c.id.in_(_TO_TAKE_UP))
+    .where(schema.messages.c.id.in_(locks.once(_TO_TAKE_UP)))
     .values(member_id=bindparam("member"))
     .returning(schema.messages)
 )

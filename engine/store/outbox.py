@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Integer, Row, bindparam, func, or_, select, update
 
 from engine.errors import StoreError
+from engine.store import locks
 from engine.store.dialect import Identity, insert_unless_known
 from engine.store.owners import member_of, orphaned
 from engine.store.schema import UtcDateTime, outbox
@@ -88,7 +89,7 @@ _FREE = or_(outbox.c.member_id == bindparam("member", type_=Identity), orphaned(
 _TO_TAKE = _DUE.with_only_columns(outbox.c.id).where(_FREE).with_for_update(skip_locked=True)
 _TAKE = (
     update(outbox)
-    .where(outbox.c.id.in_(_TO_TAKE), _WAITING)
+    .where(outbox.c.id.in_(locks.once(_TO_TAKE)), _WAITING)
     .values(member_id=bindparam("member"))
     .returning(outbox)
 )

@@ -20,7 +20,7 @@ from . import message, opened, request
 
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
-_SMALL = ("closures", "members")
+_SMALL = ("closures", "members", "found")
 ALL_OF_A_STATUS = "(status=?)"
 
 

@@ -13,20 +13,32 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from engine.routing.meaning import Meaning, Number, Occasion
-from engine.store import Selection, gates, messages, outbox, queue, retention, schema, tasks, times
+from engine.store import (
+    Selection,
+    gates,
+    messages,
+    outbox,
+    queue,
+    retention,
+    schema,
+    tasks,
+    times,
+)
 from engine.store.dialect import open_engine
 from engine.store.links import messages_of
 from engine.store.messages import journal, keep_ack
 from engine.store.outbox import NewLetter
+from engine.store.owners import Ticket
 from tests.postgres import Server
 
 from . import ARRIVED, PRIORS, execute, message, request
 from .racing import ORDER, asking, claiming, do
 
 MANY = 20_000
-FEW = 500
+FEW = 2_000
 NOW = dt.datetime.now(dt.UTC)
 DAY = dt.timedelta(days=1)
+LATER = NOW + DAY
 _TOLD = """
     LOAD 'auto_explain';
     SET auto_explain.log_min_duration = 0;
@@ -44,9 +56,8 @@ def full(postgres: Server) -> Iterator[str]:
     """A journal of many messages, each with a task that has arrived, and of some that wait."""
     name = postgres.take_journal()
     where = postgres.url(name)
-    letter = NewLetter("his", 2576, b"MSH", control_id="FF1")
     do(where, asking(1, request()), claiming(1), lambda it: tasks.finish(it, 1, ARRIVED, None))
-    do(where, lambda it: keep_ack(it, [(1, b"MSA", "AA", letter)]), lambda it: outbox.delivered(it, 1))
+    do(where, lambda it: keep_ack(it, [(1, b"MSA", "AA", letter())]), lambda it: outbox.delivered(it, 1))
     for table in ("messages", "tasks", "message_tasks", "occasions", "outbox"):
         _multiply(where, schema.metadata.tables[table])
     do(where, *(asking(n, request(f"1.{n}"), order=ORDER._replace(number=ORDER.other)) for n in range(20)))
@@ -138,3 +149,19 @@ def withdraw(connection: Connection) -> object:
 )
 def test_no_table_is_read_from_end_to_end(full: str, ask: Callable[[Connection], object]) -> None:
     assert {table: rows for table, rows in looked_at(full, ask).items() if rows > FEW} == {}
+
+
+def test_no_more_letters_are_taken_than_were_asked_for(shared: str) -> None:
+    do(shared, asking(1), lambda it: outbox.post(it, [(1, letter())]), lambda it: outbox.delivered(it, 1))
+    execute(
+        shared, "ANALYZE"
+    )  # nothing waits: for what does, it runs a subquery again for each row, if it may
+    letters = [letter(port) for port in range(5)]
+    do(shared, *(asking(n) for n in range(2, 7)), lambda it: outbox.post(it, list(enumerate(letters, 2))))
+    with open_engine(shared).connect() as connection, connection.begin():
+        of_an_engine = connection.execution_options(ticket=Ticket(1))
+        assert [one.port for one in outbox.due_letters(of_an_engine, LATER, 2)] == [0, 1]
+
+
+def letter(port: int = 2576) -> NewLetter:
+    return NewLetter("his", port, b"MSH", control_id="FF1")
