@@ -41,7 +41,7 @@ def plans(connection: Connection, ask: Callable[[Connection], object]) -> list[s
     driver.set_trace_callback(said.append)
     ask(connection)
     driver.set_trace_callback(None)
-    asked = [it for it in said if it.startswith(("SELECT", "UPDATE", "DELETE"))]
+    asked = [it for it in said if it.startswith(("SELECT", "UPDATE", "DELETE", "WITH"))]
     return [row[3] for it in asked for row in driver.execute(f"EXPLAIN QUERY PLAN {it}")]
 
 
