@@ -13,17 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from engine.routing.meaning import Meaning, Number, Occasion
-from engine.store import (
-    Selection,
-    gates,
-    messages,
-    outbox,
-    queue,
-    retention,
-    schema,
-    tasks,
-    times,
-)
+from engine.store import Selection, gates, messages, outbox, queue, retention, schema, tasks, times
 from engine.store.dialect import open_engine
 from engine.store.links import messages_of
 from engine.store.messages import journal, keep_ack
@@ -153,9 +143,8 @@ def test_no_table_is_read_from_end_to_end(full: str, ask: Callable[[Connection],
 
 def test_no_more_letters_are_taken_than_were_asked_for(shared: str) -> None:
     do(shared, asking(1), lambda it: outbox.post(it, [(1, letter())]), lambda it: outbox.delivered(it, 1))
-    execute(
-        shared, "ANALYZE"
-    )  # nothing waits: for what does, it runs a subquery again for each row, if it may
+    # PostgreSQL learns that nothing waits: for what does, it runs a subquery again for each row, if it may
+    execute(shared, "ANALYZE")
     letters = [letter(port) for port in range(5)]
     do(shared, *(asking(n) for n in range(2, 7)), lambda it: outbox.post(it, list(enumerate(letters, 2))))
     with open_engine(shared).connect() as connection, connection.begin():
