@@ -63,9 +63,9 @@ class Situation:
 
 
 def situation(connection: Connection) -> Situation:
-    """As of now."""
-    there = connection.execute(select(func.clock_timestamp())).scalar_one()
+    """As it was at ``now`` or later, however long the reading takes."""
     now = _now()
+    there = connection.execute(select(func.clock_timestamp())).scalar_one()
     ahead = now - there
     return Situation(
         now,

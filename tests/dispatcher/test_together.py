@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from engine.dispatcher import breakers, company, entrance, lane
 from engine.dispatcher.newcomers import Newcomers
@@ -182,6 +182,14 @@ async def test_what_was_read_before_a_change_does_not_undo_it(shared: str) -> No
         await until(lambda: not dispatcher._breakers._tellings)
         dispatcher.see(before)
         assert dispatcher._meters.archives["main"].breaker.state is State.OPEN
+
+
+def test_nothing_in_a_situation_was_so_before_it(shared: str) -> None:
+    """Or what was read before a change, by a thread that was held up, would undo it."""
+    begun: list[dt.datetime] = []
+    with opened(shared, read_only=True) as connection:
+        event.listen(connection, "before_cursor_execute", lambda *_: begun.append(dt.datetime.now(dt.UTC)))
+        assert traffic.situation(connection).now <= begun[0]
 
 
 async def test_a_task_that_comes_late_does_not_bring_back_those_behind_it() -> None:
