@@ -226,8 +226,8 @@ def was_committed(engine: Engine, mark: Mark) -> bool | None:
 
 def is_confirmed(connection: Connection) -> bool:
     """Whether the commit that has just been answered for was waited for to its end. Where somebody ends the
-    wait for a standby (``pg_cancel_backend``) the server says that all is well, and
-    warns that it may not be there."""
+    wait for a standby (``pg_cancel_backend``) the server says that all is well, and warns that it may not be
+    there."""
     return not connection.connection.info.pop(_UNCONFIRMED, False)
 
 
